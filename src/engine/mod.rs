@@ -1,0 +1,110 @@
+//! The two engines' common face: roll out, replay, differentiate.
+//!
+//! An engine holds a policy's parameters and the batch it last rolled out. Objectives never see it: they get a
+//! [`Batch`] of log-probabilities and give back one coefficient a trajectory.
+
+pub mod cpu;
+
+use crate::process::{Objects, Trajectories};
+use crate::random::Draw;
+
+/// Trajectories are worked on in blocks of this many, on both engines. Reductions run over blocks in order, so results
+/// depend neither on the number of threads nor on how many blocks fit the memory at once.
+pub const BLOCK: usize = 64;
+
+/// What went wrong in an engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The device, driver or adapter failed.
+    #[error("{0}")]
+    Device(String),
+    /// What was asked for does not fit the adapter or the memory: a matter of the configuration.
+    #[error("{0}")]
+    Limit(String),
+}
+
+/// A request for trajectories.
+#[derive(Clone, Copy, Debug)]
+pub struct Rollout<'a> {
+    /// Which random numbers are used.
+    pub draw: Draw,
+    /// Number of trajectories.
+    pub count: usize,
+    /// Actions fixed beforehand; without any, whole trajectories are sampled from P_F.
+    pub given: Option<Given<'a>>,
+    /// Keep what [`Engine::gradient`] needs.
+    pub keep: bool,
+}
+
+/// Actions fixed beforehand. Sites are always those given; values are taken before `sampled_from` and drawn from it on.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    pub trajectories: &'a Trajectories,
+    /// First step whose log-probability counts (0: all).
+    pub scored_from: usize,
+    /// First step whose value is drawn from P_F; the number of steps for a pure replay. Never below `scored_from`.
+    pub sampled_from: usize,
+}
+
+impl<'a> Rollout<'a> {
+    /// Trajectories sampled from P_F.
+    pub fn sample(draw: Draw, count: usize) -> Self {
+        Self { draw, count, given: None, keep: false }
+    }
+
+    /// The log-probabilities of given trajectories. (`draw` is not used.)
+    pub fn replay(draw: Draw, trajectories: &'a Trajectories) -> Self {
+        let given = Given { trajectories, scored_from: 0, sampled_from: trajectories.steps() };
+        Self { draw, count: trajectories.count(), given: Some(given), keep: false }
+    }
+
+    /// The same request, keeping what the gradient needs.
+    pub fn kept(mut self) -> Self {
+        self.keep = true;
+        self
+    }
+}
+
+/// Log-probabilities of a batch, one number a trajectory, natural logs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// log P_F of the scored steps, the choice of sites included.
+    pub log_forward: Vec<f64>,
+    /// log P_B of the scored steps.
+    pub log_backward: Vec<f64>,
+    /// log R of the object reached.
+    pub log_reward: Vec<f64>,
+}
+
+impl Batch {
+    /// log w = log R + log P_B - log P_F (MATH section 1).
+    pub fn log_weights(&self) -> Vec<f64> {
+        let pairs = self.log_forward.iter().zip(&self.log_backward).zip(&self.log_reward);
+        pairs.map(|((forward, backward), reward)| reward + backward - forward).collect()
+    }
+}
+
+/// What carries out rollouts and gradients.
+pub trait Engine: Send {
+    /// One line for people and summaries: "native f32, 2 threads" or "gpu: NVIDIA H100 (Vulkan)".
+    fn name(&self) -> String;
+
+    /// The adapter's name on a GPU, "none" otherwise.
+    fn adapter(&self) -> String;
+
+    /// Takes the policy's parameters, in the order of [`crate::policy::Layout`].
+    fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError>;
+
+    /// Rolls out a batch, or replays a given one, and holds it until the next call.
+    fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError>;
+
+    /// The trajectories of the batch held.
+    fn trajectories(&mut self) -> Result<Trajectories, EngineError>;
+
+    /// The objects of the batch held.
+    fn objects(&mut self) -> Result<Objects, EngineError>;
+
+    /// sum_i coefficients_i * grad log P_F(tau_i) over the batch held, which must have been kept.
+    /// Parameters must not have changed in between.
+    fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
+}

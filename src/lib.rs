@@ -1,0 +1,7 @@
+//! wgflow trains Generative Flow Networks on the GPU, in Rust and WGSL.
+
+pub mod engine;
+pub mod policy;
+pub mod process;
+pub mod random;
+pub mod target;

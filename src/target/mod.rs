@@ -1,0 +1,73 @@
+//! What is sampled from: an unnormalised distribution R over objects.
+//!
+//! A target says log R of a batch of objects; that is enough to train on either engine. If it can, it also says its
+//! exact log Z, draws samples of itself, and brings a WGSL function so that the GPU engine needs no read-back.
+
+use crate::process::{Encoding, Objects};
+use crate::random::Draw;
+
+/// An unnormalised distribution over objects of `sites` sites with `values` values each.
+pub trait Target: Send + Sync {
+    fn sites(&self) -> usize;
+
+    /// Values of a site, 2 to 256.
+    fn values(&self) -> usize;
+
+    /// How objects are shown to the policy.
+    fn encoding(&self) -> Encoding {
+        Encoding::OneHot
+    }
+
+    /// log R of each object, into `log_reward` (one number an object).
+    fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]);
+
+    /// log sum_x R(x), where it is known; else why it is not.
+    fn log_z(&self) -> Result<f64, String> {
+        Err("this target has no closed form for its log Z".into())
+    }
+
+    /// A Markov chain sampler of R with `chains` chains, where there is one.
+    fn sampler(&self, seed: u64, chains: usize) -> Option<Box<dyn Sampler>> {
+        let _ = (seed, chains);
+        None
+    }
+
+    /// log R in WGSL, where there is one.
+    fn kernel(&self) -> Option<RewardKernel> {
+        None
+    }
+
+    /// Names and values of scalar summaries of an object that reports compare between GFlowNet and target samples.
+    fn observables(&self) -> Vec<Observable> {
+        Vec::new()
+    }
+}
+
+/// A scalar summary of an object.
+pub struct Observable {
+    pub name: &'static str,
+    pub of: Box<dyn Fn(&[u8]) -> f64 + Send + Sync>,
+}
+
+/// log R in WGSL: the body of the function `fn log_reward(trajectory: u32) -> f32`.
+///
+/// The source may call `value(trajectory: u32, site: u32) -> u32` and `parameter(index: u32) -> f32`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RewardKernel {
+    /// WGSL that defines `fn log_reward(trajectory: u32) -> f32`, and whatever it calls.
+    pub source: String,
+    /// What `parameter` reads.
+    pub parameters: Vec<f32>,
+}
+
+/// Samples of a target: exact ones, or Markov chains whose state is all that has to be kept to resume.
+pub trait Sampler: Send {
+    /// The next objects, one a chain. Depends on the state and on `draw` only.
+    fn sample(&mut self, draw: &Draw) -> Objects;
+
+    /// Everything that the next samples depend on.
+    fn state(&self) -> Vec<u8>;
+
+    /// Takes up a state that [`Sampler::state`] gave.
+    fn restore(&mut self, state: &[u8]) -> Result<(), String>;
+}
