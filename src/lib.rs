@@ -4,4 +4,6 @@ pub mod engine;
 pub mod policy;
 pub mod process;
 pub mod random;
+pub mod report;
+pub mod run;
 pub mod target;
