@@ -28,7 +28,7 @@ struct Series {
     band: Vec<(f64, f64, f64)>,
 }
 
-const WIDTH: i32 = 640;
+const WIDTH: i32 = 620;
 const HEIGHT: i32 = 400;
 /// Series of more points than this are averaged down to half as many.
 const MOST_POINTS: usize = 600;
@@ -67,7 +67,7 @@ impl Chart {
         self
     }
 
-    /// The chart as a PNG file, 640 by 400 page pixels.
+    /// The chart as a PNG file, 620 by 400 page pixels.
     pub fn png(&self) -> Result<Vec<u8>, PictureError> {
         let thinned: Vec<Series> = self.series.iter().map(Series::thinned).collect();
         let xs = self.series.iter().flat_map(|series| series.points.iter().filter(|p| finite(p)).map(|p| p.0));

@@ -33,13 +33,13 @@ impl Panel {
 }
 
 /// Width and height of a panel in page pixels.
-const PANEL: (i32, i32) = (320, 344);
+const PANEL: (i32, i32) = (310, 336);
 /// What a panel is wider by if there is a heat map in the picture, whose scale needs the room.
 const SCALE: i32 = 58;
 /// Panels in a row; more go below.
 const MOST_COLUMNS: usize = 3;
 
-/// The panels as one PNG file, up to three in a row, 320 by 344 page pixels each, or 378 by 344 if one is a heat map.
+/// The panels as one PNG file, up to three in a row, 310 by 336 page pixels each, or 368 by 336 if one is a heat map.
 pub fn panels(panels: &[Panel]) -> Result<Vec<u8>, PictureError> {
     let columns = panels.len().clamp(1, MOST_COLUMNS);
     let rows = panels.len().div_ceil(columns).max(1);
@@ -151,9 +151,8 @@ fn draw_scale(area: &Area, plot: &Plot, limits: Range) -> Result<(), PictureErro
         let fraction = f64::from(bottom - row) / f64::from(bottom - top);
         fill(area, (left, row), (left + 10 * UNIT, row + 1), &heat(fraction))?;
     }
-    for step in 0..=4 {
-        let row = bottom - (bottom - top) * step / 4;
-        let value = limits.low + limits.width() * f64::from(step) / 4.0;
+    for value in limits.ticks(5) {
+        let row = bottom - (f64::from(bottom - top) * limits.fraction(value)).round() as i32;
         fill(area, (left + 10 * UNIT, row - UNIT / 2), (left + 13 * UNIT, row + UNIT / 2), &SOFT)?;
         TICK.write(area, &limits.label(value), (left + 15 * UNIT, row), HPos::Left, 44 * UNIT)?;
     }

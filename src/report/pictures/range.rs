@@ -52,6 +52,17 @@ impl Range {
         value.clamp(self.low, self.high)
     }
 
+    /// Multiples of 1, 2 or 5 times a power of ten inside the range: about `count` of them, at most twice as many.
+    pub(super) fn ticks(self, count: usize) -> Vec<f64> {
+        let least = self.width() / (count + 1) as f64;
+        let power = 10.0_f64.powf(least.log10().floor());
+        let step = [1.0, 2.0, 5.0].map(|digit| digit * power).into_iter().find(|step| *step >= least);
+        let step = step.unwrap_or(10.0 * power);
+        let first = (self.low / step).ceil();
+        let ticks = (0..=2 * count).map(|number| (first + number as f64) * step);
+        ticks.take_while(|tick| *tick <= self.high).collect()
+    }
+
     /// The number as it stands beside a tick: as many digits as neighbouring ticks need to differ.
     pub(super) fn label(self, value: f64) -> String {
         if value.abs() < self.width() * 1e-6 {
@@ -138,6 +149,18 @@ mod tests {
         assert_eq!(label(12.01, 12.03, 12.015), "12.015");
         assert_eq!(label(0.0, 3e9, 1.5e9), "1.5e9");
         assert_eq!(label(0.0, 2e-8, -5e-9), "−5e−9");
+    }
+
+    #[test]
+    fn ticks_are_round_and_inside() {
+        assert_eq!(Range::new(-20.3, 3.1).ticks(5), [-20.0, -15.0, -10.0, -5.0, 0.0]);
+        assert_eq!(Range::new(0.0, 1.0).ticks(5), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
+        for (low, high) in [(0.0, 0.0), (1e15, 1e15 + 1.0), (f64::MIN, f64::MAX), (-1e-120, 1e-110), (0.1, 0.11)] {
+            let range = Range::new(low, high);
+            let ticks = range.ticks(5);
+            assert!((2..=11).contains(&ticks.len()), "{range:?}: {ticks:?}");
+            assert!(ticks.iter().all(|tick| range.clamp(*tick) == *tick), "{range:?}: {ticks:?}");
+        }
     }
 
     #[test]
