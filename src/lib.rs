@@ -1,5 +1,6 @@
 //! wgflow trains Generative Flow Networks on the GPU, in Rust and WGSL.
 
+pub mod data;
 pub mod engine;
 pub mod policy;
 pub mod process;
