@@ -3,6 +3,9 @@
 //! A target says log R of a batch of objects; that is enough to train on either engine. If it can, it also says its
 //! exact log Z, draws samples of itself, and brings a WGSL function so that the GPU engine needs no read-back.
 
+pub mod enumeration;
+pub mod ising;
+
 use crate::process::{Encoding, Objects};
 use crate::random::Draw;
 
