@@ -5,6 +5,7 @@
 
 pub mod energy_model;
 pub mod enumeration;
+pub mod ising;
 
 use crate::process::{Encoding, Objects};
 use crate::random::Draw;
@@ -40,10 +41,21 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// How a report draws objects, if it can.
+    fn picture(&self) -> Option<Picture> {
+        None
+    }
+
     /// Names and values of scalar summaries of an object that reports compare between GFlowNet and target samples.
     fn observables(&self) -> Vec<Observable> {
         Vec::new()
     }
+}
+
+/// How objects are drawn.
+pub enum Picture {
+    /// As images `width` sites wide, row-major.
+    Grid { width: usize },
 }
 
 /// A scalar summary of an object.
