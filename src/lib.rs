@@ -14,5 +14,6 @@ pub mod random;
 pub mod report;
 pub mod run;
 pub mod schedule;
+pub mod summary;
 pub mod target;
 pub mod trainer;

@@ -1,7 +1,7 @@
 //! `wgflow evaluate`: a run's policy against what is known of the target, with fresh samples.
 
-use super::{RunArgument, run_summary};
-use crate::evaluation;
+use super::RunArgument;
+use crate::{evaluation, summary};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -26,7 +26,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         object["engine"] = engine.into();
         println!("{object}");
     } else {
-        println!("engine: {engine}\niterations: {iteration}\n{}", run_summary::evaluation_lines(&evaluation));
+        println!("engine: {engine}\niterations: {iteration}\n{}", summary::evaluation_lines(&evaluation));
     }
     Ok(())
 }

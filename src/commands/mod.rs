@@ -6,7 +6,6 @@ mod adapters;
 mod evaluate;
 mod presets;
 mod progress;
-mod run_summary;
 mod sample;
 mod train;
 

@@ -83,20 +83,20 @@ fn grid_changes(name: &str) -> Option<Vec<String>> {
     ])
 }
 
-/// Names of all presets.
-pub fn names() -> Vec<String> {
-    let mut names: Vec<String> = FILES.iter().map(|(name, _)| name.to_string()).collect();
-    for side in SIDES {
-        for coupling in COUPLINGS {
-            names.extend(OBJECTIVES.iter().map(|(objective, ..)| format!("ising-{side}-{coupling}-{objective}")));
-        }
-    }
-    names
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Names of all presets.
+    fn names() -> Vec<String> {
+        let mut names: Vec<String> = FILES.iter().map(|(name, _)| name.to_string()).collect();
+        for side in SIDES {
+            for coupling in COUPLINGS {
+                names.extend(OBJECTIVES.iter().map(|(objective, ..)| format!("ising-{side}-{coupling}-{objective}")));
+            }
+        }
+        names
+    }
 
     #[test]
     fn every_preset_is_a_valid_experiment() {

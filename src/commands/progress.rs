@@ -24,7 +24,8 @@ impl Progress {
             let _ = write!(out, "{iterations:.1} it/s, {:.0} trajectories/s", iterations * batch as f64);
         };
         let template = "{bar:24} {pos}/{len}  {speed}  {msg}  {eta} left";
-        let style = ProgressStyle::with_template(template).expect("the template is a valid one").with_key("speed", rate);
+        let style =
+            ProgressStyle::with_template(template).expect("the template is a valid one").with_key("speed", rate);
         bar.set_style(style.progress_chars("=> "));
         bar.reset_eta();
         bar.enable_steady_tick(Duration::from_millis(250));

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
+use super::presets;
 use super::progress::Progress;
-use super::{presets, run_summary};
 use crate::config::{Config, ConfigError, EngineKind};
 use crate::engine::select::select;
 use crate::evaluation;
 use crate::metrics::weights;
 use crate::run::directory::{MetricsLog, RunDirectory};
+use crate::summary::{self, Speed};
 use crate::trainer::{Step, Trainer, shape};
 
 #[derive(clap::Args, Default)]
@@ -66,24 +67,24 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     ctrlc::set_handler(on_signal).context("cannot install the handler of Ctrl-C")?;
 
     // The engine is made before the directory: a configuration too large for the adapter leaves nothing behind.
-    let (run, trainer) = match &arguments.resume {
+    let (run, config, (mut trainer, engine)) = match &arguments.resume {
         Some(path) => {
             let (run, mut config) = RunDirectory::open(path)?;
             override_engine(&mut config, &arguments);
-            (run, prepare(&config)?)
+            let prepared = prepare(&config)?;
+            (run, config, prepared)
         }
         None => {
             let (name, config) = experiment(&arguments)?;
-            let trainer = prepare(&config)?;
+            let prepared = prepare(&config)?;
             let path = arguments.out.clone().unwrap_or_else(|| RunDirectory::unused(&name));
-            (RunDirectory::create(&path, &config)?, trainer)
+            (RunDirectory::create(&path, &config)?, config, prepared)
         }
     };
-    let (mut trainer, engine) = trainer;
     if let Some(checkpoint) = run.checkpoint()? {
         trainer.restore(&checkpoint)?;
     }
-    let mut session = Session::start(&run, &mut trainer, engine, arguments.json)?;
+    let mut session = Session::start(&run, &config, &mut trainer, &engine, arguments.json)?;
     session.train(&interrupted, arguments.stop_after)
 }
 
@@ -125,7 +126,7 @@ pub fn prepare(config: &Config) -> anyhow::Result<(Trainer, String)> {
 struct Session<'a> {
     run: &'a RunDirectory,
     trainer: &'a mut Trainer,
-    engine: String,
+    config: &'a Config,
     log: MetricsLog,
     progress: Progress,
     json: bool,
@@ -134,18 +135,25 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn start(run: &'a RunDirectory, trainer: &'a mut Trainer, engine: String, json: bool) -> anyhow::Result<Self> {
+    fn start(
+        run: &'a RunDirectory,
+        config: &'a Config,
+        trainer: &'a mut Trainer,
+        engine: &str,
+        json: bool,
+    ) -> anyhow::Result<Self> {
         let log = run.log(trainer.iteration())?;
         let total = trainer.settings().training.iterations;
         let progress = Progress::new(trainer.iteration(), total, trainer.settings().training.batch, json);
         progress.say(&format!("engine: {engine}"));
         progress.say(&format!("run directory: {}", run.path().display()));
         if json {
-            let start = json!({"event": "start", "engine": engine, "run": run.path(), "iteration": trainer.iteration()});
+            let start =
+                json!({"event": "start", "engine": engine, "run": run.path(), "iteration": trainer.iteration()});
             println!("{start}");
         }
         let first = trainer.iteration();
-        let session = Self { run, trainer, engine, log, progress, json, begun: Instant::now(), first };
+        let session = Self { run, trainer, config, log, progress, json, begun: Instant::now(), first };
         session.save()?;
         Ok(session)
     }
@@ -240,10 +248,11 @@ impl<'a> Session<'a> {
         self.progress.say("evaluating with fresh samples ...");
         let samples = self.trainer.settings().evaluation.samples;
         let evaluated = evaluation::evaluate(self.trainer, samples)?;
-        let speed = run_summary::Speed { seconds, iterations: done };
-        let summary = run_summary::write(self.run, self.trainer, &self.engine, &evaluated, &metrics, speed)?;
+        let speed = Speed { seconds, iterations: done };
+        let summary = summary::write(self.run, self.config, self.trainer, &evaluated, &metrics, speed)?;
         self.event(&json!({"event": "summary", "summary": summary}));
-        self.progress.say(&run_summary::for_people(&summary, self.run));
+        self.progress.say(&summary.for_people());
+        self.progress.say(&format!("report: {}", self.run.path().join("report.html").display()));
         Ok(())
     }
 }

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::error::require;
-use crate::{objective, optimizer};
 use crate::policy::{Activation, Initialisation};
 use crate::process::Order;
+use crate::{objective, optimizer};
 
 /// How the sampler is trained. Every key has a default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

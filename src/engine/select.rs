@@ -29,7 +29,9 @@ pub fn select(
     let why = match config.kind {
         EngineKind::Gpu => Some("asked for"),
         EngineKind::Auto if adapter.is_some() => Some("an adapter was named"),
-        EngineKind::Auto if config.precision == Precision::F32 && gpu::has_hardware() => Some("a hardware GPU was found"),
+        EngineKind::Auto if config.precision == Precision::F32 && gpu::has_hardware() => {
+            Some("a hardware GPU was found")
+        }
         EngineKind::Auto | EngineKind::Cpu => None,
     };
     if let Some(why) = why {

@@ -32,6 +32,13 @@ pub struct Settings {
     pub divergence_order: Option<f64>,
 }
 
+impl Default for Settings {
+    /// Reverse KL with the leave-one-out control variate.
+    fn default() -> Self {
+        Self { control_variate: ControlVariate::LeaveOneOut, ..Self::new(Kind::ReverseKl) }
+    }
+}
+
 /// What is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

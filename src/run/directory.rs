@@ -38,7 +38,8 @@ impl RunDirectory {
         let run = Self { path: path.to_owned() };
         if run.config_path().exists() {
             let shown = path.display();
-            let message = format!("{shown} already holds a run: continue it with --resume {shown}, or choose another --out");
+            let message =
+                format!("{shown} already holds a run: continue it with --resume {shown}, or choose another --out");
             return Err(ConfigError::new(message).into());
         }
         files::create_directory(path)?;

@@ -58,10 +58,13 @@ pub enum Picture {
     Grid { width: usize },
 }
 
+/// A number for an object, from the values of its sites.
+pub type Summarise = Box<dyn Fn(&[u8]) -> f64 + Send + Sync>;
+
 /// A scalar summary of an object.
 pub struct Observable {
     pub name: &'static str,
-    pub of: Box<dyn Fn(&[u8]) -> f64 + Send + Sync>,
+    pub of: Summarise,
 }
 
 /// log R in WGSL: the body of the function `fn log_reward(trajectory: u32) -> f32`.

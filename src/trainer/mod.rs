@@ -6,6 +6,8 @@
 
 mod state;
 
+pub use state::RestoreError;
+
 use std::sync::Arc;
 
 use crate::config::{ConfigError, Settings};
@@ -222,7 +224,8 @@ impl Trainer {
 
     /// Fresh forward trajectories numbered from `first` on, and the objects they end in.
     pub fn evaluate_forward(&mut self, first: u32, count: usize) -> Result<(Batch, Objects), EngineError> {
-        let draw = Draw { first_trajectory: first, ..Draw::new(self.settings.seed, self.iteration, Stream::Evaluation) };
+        let draw =
+            Draw { first_trajectory: first, ..Draw::new(self.settings.seed, self.iteration, Stream::Evaluation) };
         let batch = self.engine.rollout(&Rollout::sample(draw, count))?;
         Ok((batch, self.engine.objects()?))
     }

@@ -150,7 +150,7 @@ fn rotated(row: u32, side: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::enumeration::exact_log_z;
+    use crate::target::enumeration::log_z as exact_log_z;
     use crate::target::ising::Ising;
 
     #[test]
