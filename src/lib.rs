@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod engine;
+pub mod joint;
 pub mod metrics;
 pub mod policy;
 pub mod process;
