@@ -5,6 +5,7 @@ pub mod config;
 pub mod data;
 pub mod engine;
 pub mod evaluation;
+pub mod joint;
 pub mod metrics;
 pub mod objective;
 pub mod optimizer;

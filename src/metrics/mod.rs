@@ -28,10 +28,11 @@ impl Estimate {
     }
 }
 
-/// log sum_i exp(logs_i), the largest taken out first; -inf for an empty list.
+/// log sum_i exp(logs_i), the largest taken out first; -inf for an empty list, NaN if any of the logs is.
 pub fn log_sum_exp(logs: &[f64]) -> f64 {
-    let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if largest.is_infinite() {
+    let larger = |most: f64, &log: &f64| if log > most || log.is_nan() { log } else { most };
+    let largest = logs.iter().fold(f64::NEG_INFINITY, larger);
+    if !largest.is_finite() {
         return largest;
     }
     largest + logs.iter().map(|log| (log - largest).exp()).sum::<f64>().ln()
@@ -62,6 +63,8 @@ mod tests {
         assert!((log_mean_exp(&[-900.0, f64::NEG_INFINITY]) + 900.0 + 2.0_f64.ln()).abs() < 1e-12);
         assert_eq!(log_sum_exp(&[f64::NEG_INFINITY; 3]), f64::NEG_INFINITY);
         assert_eq!(log_sum_exp(&[]), f64::NEG_INFINITY);
-        assert!(log_sum_exp(&[f64::NAN, 0.0]).is_nan());
+        for logs in [&[f64::NAN][..], &[f64::NAN, 0.0], &[f64::INFINITY, f64::NAN], &[0.0, f64::NAN]] {
+            assert!(log_sum_exp(logs).is_nan());
+        }
     }
 }
