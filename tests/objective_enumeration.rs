@@ -1,6 +1,6 @@
 //! Objectives against exact gradients, by enumeration of every trajectory of a problem with three sites of two values.
 //!
-//! The policy is linear: the logits of a site's two values are W (x, 1), x the sites coded as unset 0, values -1 and +1.
+//! The policy is linear: the logits of a site's two values are W (x, 1), x the sites coded as unset 0, values -1, +1.
 //! Everything here is written down from the definitions; only the objectives are the library's.
 
 use wgflow::objective::{Extent, Form, Moments, Objective, Settings, Source, complete, tsallis};
@@ -396,8 +396,8 @@ fn tsallis_at_the_batch_estimate_of_log_z_has_the_bias_of_a_product() {
     let w = |tau: &Trajectory| tau.log_weight.exp();
     let mean = |of: &dyn Fn(&Trajectory) -> f64| -> f64 { all.iter().map(|tau| tau.forward * of(tau)).sum() };
     for order in [0.5, 2.0] {
-        // The estimate is W^(a-1) G with W = mean w and G unbiased, an average of (u_i - u_j) h_i, u = w^(1-a). To first
-        // order the bias is (a-1) Z^(a-2) Cov(W, G) + (a-1)(a-2)/2 Z^(a-3) Var(W) E[G].
+        // The estimate is W^(a-1) G with W = mean w and G unbiased, an average of (u_i - u_j) h_i, u = w^(1-a). To
+        // first order the bias is (a-1) Z^(a-2) Cov(W, G) + (a-1)(a-2)/2 Z^(a-3) Var(W) E[G].
         let u = |tau: &Trajectory| w(tau).powf(1.0 - order);
         let (u_mean, variance) = (mean(&u), mean(&|tau| w(tau) * w(tau)) - z * z);
         let unscaled = weighted_scores(&all, |tau| tau.forward * u(tau));
