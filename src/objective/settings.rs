@@ -13,9 +13,9 @@ pub struct Settings {
     /// Control variate of `reverse_kl` and of the reverse part of `alpha_kl`.
     #[serde(default)]
     pub control_variate: ControlVariate,
-    /// Weight of the term on backward samples: a number in [0, 1], "paper" (1 in the first half of the run, then linearly
-    /// down to 0) or points [fraction of the run, alpha]. Required by `alpha_kl` and `alpha_tb`; 0 if not given for
-    /// `regression` and `log_variance`.
+    /// Weight of the term on backward samples: a number in [0, 1], "paper" (1 in the first half of the run, then
+    /// linearly down to 0) or points [fraction of the run, alpha]. Required by `alpha_kl` and `alpha_tb`; 0 if not
+    /// given for `regression` and `log_variance`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<Alpha>,
     /// Loss of `regression`.
@@ -173,7 +173,8 @@ impl Settings {
                 "objective.divergence_order is missing: objective.kind = {name} needs it, positive and not 1"
             )),
             Some(order) if order == 1.0 => Err(format!(
-                "objective.divergence_order = {order}: must not be 1, where {name} is reverse KL; use objective.kind = \"reverse_kl\""
+                "objective.divergence_order = {order}: must not be 1, where {name} is reverse KL: \
+                 use objective.kind = \"reverse_kl\""
             )),
             Some(order) if !(order.is_finite() && order > 0.0) => {
                 Err(format!("objective.divergence_order = {order}: must be positive and finite, and not 1"))

@@ -12,8 +12,9 @@ pub struct Hyperparameters {
 
 /// Adam's state for one list of parameters. Its public fields are all that a checkpoint has to keep.
 ///
-/// Moments are f64 and go into a checkpoint as such: kept in f32, a second moment would stop moving where a step changes
-/// it by less than half a unit in its last place, and 16 bytes a parameter are little beside what a rollout keeps.
+/// Moments are f64 and go into a checkpoint as such: kept in f32, a second moment would stop moving where a step
+/// changes it by less than half a unit in its last place, and 16 bytes a parameter are little beside what a rollout
+/// keeps.
 ///
 /// Source: Kingma and Ba (ICLR 2015); Loshchilov and Hutter, "Decoupled weight decay regularization" (ICLR 2019).
 #[derive(Clone, Debug, PartialEq)]
