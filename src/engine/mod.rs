@@ -4,6 +4,8 @@
 //! [`Batch`] of log-probabilities and give back one coefficient a trajectory.
 
 pub mod cpu;
+pub mod gpu;
+pub mod select;
 
 use crate::process::{Objects, Trajectories};
 use crate::random::Draw;
@@ -21,6 +23,9 @@ pub enum EngineError {
     /// What was asked for does not fit the adapter or the memory: a matter of the configuration.
     #[error("{0}")]
     Limit(String),
+    /// No adapter fits what was asked for; says which there are.
+    #[error("{0}")]
+    NoAdapter(String),
 }
 
 /// A request for trajectories.

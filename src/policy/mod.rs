@@ -3,7 +3,7 @@
 mod activation;
 mod initialisation;
 
-pub use activation::Activation;
+pub use activation::{Activation, LEAK};
 pub use initialisation::{Initialisation, initialise};
 
 use std::ops::Range;

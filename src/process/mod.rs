@@ -98,13 +98,12 @@ impl SiteFilling {
     /// The order in which one trajectory fills its sites, into `order` (length `sites`).
     ///
     /// Uniform: a Fisher-Yates shuffle from the front, step `t` swapping `t` with `t + floor(u * (D - t))`, where u is
-    /// the first word of (trajectory, t).
-    pub fn fill_order(&self, draw: &Draw, trajectory: u32, order: &mut [u32]) {
+    /// the uniform of `word(t)`: the first word drawn for (trajectory, t).
+    pub fn fill_order(&self, word: impl Fn(usize) -> u32, order: &mut [u32]) {
         order.iter_mut().zip(0..).for_each(|(site, index)| *site = index);
         if self.order == Order::Uniform {
             for t in 0..self.sites {
-                let rest = (self.sites - t) as u32;
-                order.swap(t, t + pick(draw.words(trajectory, t as u32)[0], rest) as usize);
+                order.swap(t, t + pick(word(t), (self.sites - t) as u32) as usize);
             }
         }
     }
@@ -115,7 +114,7 @@ impl SiteFilling {
     pub fn backward(&self, objects: &Objects, draw: &Draw) -> Trajectories {
         let mut actions = vec![0; objects.count() * self.sites];
         actions.par_chunks_mut(self.sites).enumerate().for_each(|(i, row)| {
-            self.fill_order(draw, i as u32, row);
+            self.fill_order(|t| draw.words(i as u32, t as u32)[0], row);
             let object = objects.row(i);
             for site in row {
                 *site = *site * self.values as u32 + u32::from(object[*site as usize]);

@@ -1,0 +1,253 @@
+//! The two precisions of the native engine, and the vector loops that both share.
+//!
+//! f64 takes its functions from the standard library and is the oracle. f32 takes an exponential written here, without
+//! branches, so that the compiler turns whole loops into vector code; [`vectorised`] compiles a loop for the best
+//! instruction set of the machine at run time.
+
+use std::fmt::Debug;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Mul, MulAssign, Sub};
+
+use crate::policy::{Activation, LEAK};
+
+/// f32 or f64.
+pub trait Real:
+    Copy
+    + Debug
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + AddAssign
+    + MulAssign
+    + Sum
+{
+    /// "f32" or "f64".
+    const NAME: &'static str;
+    fn from_f64(value: f64) -> Self;
+    fn to_f64(self) -> f64;
+
+    /// Activation and slope of each of `inputs`, which becomes the activation.
+    fn activate(activation: Activation, values: &mut [Self], slopes: &mut [Self]);
+}
+
+impl Real for f64 {
+    const NAME: &'static str = "f64";
+
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+
+    fn to_f64(self) -> f64 {
+        self
+    }
+
+    fn activate(activation: Activation, values: &mut [Self], slopes: &mut [Self]) {
+        for (value, slope) in values.iter_mut().zip(slopes) {
+            (*value, *slope) = activation.evaluate(*value);
+        }
+    }
+}
+
+impl Real for f32 {
+    const NAME: &'static str = "f32";
+
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn activate(activation: Activation, values: &mut [Self], slopes: &mut [Self]) {
+        // One loop an activation: the choice stays outside, so each loop vectorises.
+        match activation {
+            Activation::Relu => each(values, slopes, |x| (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 })),
+            Activation::LeakyRelu => each(values, slopes, |x| {
+                let slope = if x > 0.0 { 1.0 } else { LEAK as f32 };
+                (x * slope, slope)
+            }),
+            Activation::Swish => each(values, slopes, |x| {
+                let sigmoid = 1.0 / (1.0 + exp(-x));
+                let value = x * sigmoid;
+                (value, sigmoid + value * (1.0 - sigmoid))
+            }),
+            Activation::Elu => each(values, slopes, |x| {
+                let below = exp(x.min(0.0));
+                if x > 0.0 { (x, 1.0) } else { (below - 1.0, below) }
+            }),
+            Activation::Tanh => each(values, slopes, |x| {
+                let value = 1.0 - 2.0 / (1.0 + exp(2.0 * x));
+                (value, 1.0 - value * value)
+            }),
+        }
+    }
+}
+
+#[inline(always)]
+fn each(values: &mut [f32], slopes: &mut [f32], f: impl Fn(f32) -> (f32, f32)) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (value, slope) in values.iter_mut().zip(slopes.iter_mut()) {
+                (*value, *slope) = f(*value);
+            }
+        },
+    );
+}
+
+/// exp in f32 to within 2 units in the last place, NaN for NaN; arguments are clamped to where the result is finite.
+///
+/// exp(x) = 2^n * exp(r) with n = round(x / ln 2); n is read off the bits of a sum with 1.5 * 2^23, and exp(r) is its
+/// Taylor polynomial of degree 7 on |r| <= ln(2) / 2.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    const SHIFT: f32 = 12_582_912.0;
+    // ln 2 in two parts, the first with enough trailing zeros that n * LN2_HIGH is exact.
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    // A NaN stays one: both comparisons are false for it.
+    let x = if x > 88.0 { 88.0 } else { x };
+    let x = if x < -87.0 { -87.0 } else { x };
+    let shifted = x * std::f32::consts::LOG2_E + SHIFT;
+    let n = shifted - SHIFT;
+    let r = (x - n * LN2_HIGH) - n * LN2_LOW;
+    let tail = 1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)));
+    let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * tail)));
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    series * power
+}
+
+/// Runs `body` compiled for the widest vector instructions this machine has.
+#[inline(always)]
+pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(body)
+}
+
+/// sum_j a_j b_j, in sixteen interleaved partial sums so that it vectorises the same way everywhere.
+#[inline(always)]
+pub fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+    const LANES: usize = 16;
+    let mut sums = [T::default(); LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest: T = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(&x, &y)| x * y).sum();
+    for (x, y) in a_chunks.zip(b_chunks) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    sums.into_iter().sum::<T>() + rest
+}
+
+/// `target += factor * source`.
+#[inline(always)]
+pub fn add_scaled<T: Real>(target: &mut [T], factor: T, source: &[T]) {
+    for (t, &s) in target.iter_mut().zip(source) {
+        *t += factor * s;
+    }
+}
+
+/// A row-major matrix seen as it is or transposed.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a, T> {
+    values: &'a [T],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// The first `rows * columns` of `values`, row-major.
+    pub fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
+        Self { values: &values[..rows * columns], rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// `out = keep * out + a * b` on one thread, `out` row-major [a.rows, b.columns], `keep` being 0 or 1.
+pub fn multiply<T: Real>(out: &mut [T], keep: bool, a: Matrix<T>, b: Matrix<T>) {
+    assert_eq!(a.columns, b.rows, "inner sizes of a product");
+    let out = &mut out[..a.rows * b.columns];
+    let one = T::from_f64(1.0);
+    // SAFETY: the views above cover exactly the elements that their sizes and strides reach, and `out` is borrowed
+    // mutably, so nothing overlaps it.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            b.columns,
+            a.columns,
+            out.as_mut_ptr(),
+            1,
+            b.columns as isize,
+            keep,
+            a.values.as_ptr(),
+            a.column_stride as isize,
+            a.row_stride as isize,
+            b.values.as_ptr(),
+            b.column_stride as isize,
+            b.row_stride as isize,
+            one,
+            one,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_f32_exponential_is_within_two_units_in_the_last_place() {
+        for i in -870_000..880_000 {
+            let x = i as f32 * 1e-4;
+            let exact = f64::from(x).exp();
+            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 2.4e-7, "exp({x})");
+        }
+        assert!(exp(f32::NAN).is_nan());
+        assert!(exp(f32::INFINITY).is_finite() && exp(f32::NEG_INFINITY) >= 0.0);
+    }
+
+    #[test]
+    fn f32_activations_follow_the_f64_ones() {
+        for activation in Activation::ALL {
+            let inputs: Vec<f32> = (-4000..4000).map(|i| i as f32 * 0.005).collect();
+            let (mut values, mut slopes) = (inputs.clone(), vec![0.0; inputs.len()]);
+            f32::activate(activation, &mut values, &mut slopes);
+            for ((&x, &value), &slope) in inputs.iter().zip(&values).zip(&slopes) {
+                let (v, s) = activation.evaluate(f64::from(x));
+                // A few roundings at the size of the largest intermediate, which is max(1, |x|).
+                let tolerance = 5e-7 * f64::from(x).abs().max(1.0);
+                assert!((f64::from(value) - v).abs() < tolerance, "{activation:?}({x}) = {value}, not {v}");
+                assert!((f64::from(slope) - s).abs() < tolerance, "{activation:?}'({x}) = {slope}, not {s}");
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_transposed_views() {
+        let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let b = [1.0, 0.0, -1.0, 2.0, 1.0, 1.0];
+        let mut out = [10.0; 4];
+        multiply(&mut out, true, Matrix::new(&a, 2, 3), Matrix::new(&b, 2, 3).transposed());
+        assert_eq!(out, [10.0 - 2.0, 10.0 + 7.0, 10.0 - 2.0, 10.0 + 19.0]);
+    }
+}

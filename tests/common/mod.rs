@@ -1,0 +1,145 @@
+//! What several test files need: small targets and engines over them.
+
+#![allow(dead_code)] // every test file compiles this one by itself and uses a part of it
+
+use std::sync::Arc;
+
+use wgflow::engine::Engine;
+use wgflow::engine::cpu::{CpuEngine, Real};
+use wgflow::policy::{Activation, Initialisation, Layout, initialise};
+use wgflow::process::{Encoding, Objects, Order, SiteFilling, Trajectories};
+use wgflow::random::{Draw, Stream, uniform};
+use wgflow::target::Target;
+
+/// A target without a kernel: log R = sum over neighbouring sites of a wave in their values, rough but reproducible.
+pub struct Wave {
+    pub sites: usize,
+    pub values: usize,
+}
+
+impl Target for Wave {
+    fn sites(&self) -> usize {
+        self.sites
+    }
+
+    fn values(&self) -> usize {
+        self.values
+    }
+
+    fn encoding(&self) -> Encoding {
+        if self.values == 2 { Encoding::Scalar { unset: -1.0, codes: vec![0.0, 1.0] } } else { Encoding::OneHot }
+    }
+
+    fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
+        for (object, out) in objects.rows().zip(log_reward) {
+            let pairs = object.windows(2).enumerate();
+            *out = pairs.map(|(i, pair)| (1.3 * f64::from(pair[0]) + 2.1 * f64::from(pair[1]) + i as f64).sin()).sum();
+        }
+    }
+}
+
+/// A process over a target, and a policy for it.
+#[derive(Clone)]
+pub struct Setting {
+    pub process: SiteFilling,
+    pub layout: Layout,
+    pub activation: Activation,
+    pub target: Arc<dyn Target>,
+}
+
+impl Setting {
+    pub fn new(target: Arc<dyn Target>, order: Order, hidden: &[usize], activation: Activation) -> Self {
+        let process =
+            SiteFilling { sites: target.sites(), values: target.values(), order, encoding: target.encoding() };
+        let layout = Layout::new(process.columns(), hidden, process.actions());
+        Self { process, layout, activation, target }
+    }
+
+    pub fn wave(sites: usize, values: usize, order: Order, hidden: &[usize], activation: Activation) -> Self {
+        Self::new(Arc::new(Wave { sites, values }), order, hidden, activation)
+    }
+
+    /// Weights large enough that probabilities are far from uniform.
+    pub fn parameters(&self) -> Vec<f64> {
+        let fan_in = initialise(&self.layout, Initialisation::FanIn, 7, Stream::Initialisation);
+        fan_in.iter().map(|value| f64::from((2.0 * value) as f32)).collect()
+    }
+
+    /// A native engine with those parameters, and room for everything.
+    pub fn native<T: Real>(&self) -> CpuEngine<T> {
+        self.native_within(u64::MAX)
+    }
+
+    /// A native engine that keeps at most `memory_budget` bytes of activations.
+    pub fn native_within<T: Real>(&self, memory_budget: u64) -> CpuEngine<T> {
+        let (process, layout) = (self.process.clone(), self.layout.clone());
+        let mut engine = CpuEngine::new(process, layout, self.activation, self.target.clone(), memory_budget);
+        engine.set_parameters(&self.parameters()).expect("parameters of the right number");
+        engine
+    }
+}
+
+/// Some coefficients of either sign.
+pub fn coefficients(count: usize) -> Vec<f64> {
+    (0..count).map(|i| (1.7 * i as f64 + 0.3).sin() / count as f64).collect()
+}
+
+/// Largest absolute difference, relative to the largest absolute value of `expected`.
+pub fn relative_difference(found: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let scale = expected.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    let difference = found.iter().zip(expected).fold(0.0_f64, |largest, (f, e)| largest.max((f - e).abs()));
+    difference / scale.max(f64::MIN_POSITIVE)
+}
+
+/// log P_F by the definition: a dense forward pass for every state, nothing shared between steps.
+pub fn log_forward_by_definition(setting: &Setting, parameters: &[f64], actions: &[u32], from: usize) -> f64 {
+    let process = &setting.process;
+    let mut input = vec![process.unset(); process.columns()];
+    let mut total = 0.0;
+    for (t, &action) in actions.iter().enumerate() {
+        if t >= from {
+            let mut signal = input.clone();
+            let layers = setting.layout.layers();
+            for (index, layer) in layers.iter().enumerate() {
+                let rows = parameters[layer.weight.clone()].chunks_exact(layer.inputs);
+                let outputs = rows.zip(&parameters[layer.bias.clone()]);
+                let sums = outputs.map(|(row, bias)| bias + row.iter().zip(&signal).map(|(w, s)| w * s).sum::<f64>());
+                let last = index + 1 == layers.len();
+                signal = sums.map(|sum| if last { sum } else { setting.activation.evaluate(sum).0 }).collect();
+            }
+            let first = action as usize / process.values * process.values;
+            let logits = &signal[first..first + process.values];
+            total += logits[action as usize - first] - logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
+            if process.order == Order::Uniform {
+                total -= ((process.steps() - t) as f64).ln();
+            }
+        }
+        let (column, amount) = process.change(action as usize);
+        input[column] += amount;
+    }
+    total
+}
+
+/// At least 99.9% of steps agree, and where a trajectory first differs its uniform is within rounding of the threshold
+/// between the two values.
+pub fn assert_steps_agree(setting: &Setting, draw: &Draw, found: &Trajectories, expected: &Trajectories) {
+    let agreeing = found.actions().iter().zip(expected.actions()).filter(|(f, e)| f == e).count();
+    assert!(agreeing as f64 >= 0.999 * expected.actions().len() as f64, "only {agreeing} steps agree");
+    for i in 0..expected.count() {
+        let Some(t) = (0..expected.steps()).find(|&t| found.row(i)[t] != expected.row(i)[t]) else { continue };
+        let (a, b) = (found.row(i)[t].min(expected.row(i)[t]), found.row(i)[t].max(expected.row(i)[t]));
+        let values = setting.process.values as u32;
+        assert_eq!((a / values, a + 1), (b / values, b), "another site, or not a neighbouring value");
+        let order = setting.process.log_order(t) - setting.process.log_order(t + 1);
+        let probability = |action| {
+            let mut actions = expected.row(i)[..=t].to_vec();
+            actions[t] = action;
+            (log_forward_by_definition(setting, &setting.parameters(), &actions, t) - order).exp()
+        };
+        let threshold: f64 = (a / values * values..b).map(probability).sum();
+        let u = uniform(draw.words(i as u32, t as u32)[1]);
+        // Logits of order one with some tens of f32 terms.
+        assert!((u - threshold).abs() < 1e-5, "u = {u} is far from the threshold {threshold}");
+    }
+}
