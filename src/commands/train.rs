@@ -11,12 +11,11 @@ use serde_json::{Value, json};
 use super::presets;
 use super::progress::Progress;
 use crate::config::{Config, ConfigError, EngineKind};
-use crate::engine::select::select;
 use crate::evaluation;
 use crate::metrics::weights;
 use crate::run::directory::{MetricsLog, RunDirectory};
 use crate::summary::{self, Speed};
-use crate::trainer::{Step, Trainer, shape};
+use crate::trainer::{Step, Trainer};
 
 #[derive(clap::Args, Default)]
 pub struct Arguments {
@@ -115,11 +114,7 @@ fn override_engine(config: &mut Config, arguments: &Arguments) {
 
 /// A trainer at iteration 0 and a line about its engine.
 pub fn prepare(config: &Config) -> anyhow::Result<(Trainer, String)> {
-    let settings = &config.settings;
-    let target = config.target.build()?;
-    let (process, layout) = shape(settings, target.as_ref());
-    let (engine, line) = select(&settings.engine, &process, &layout, settings.policy.activation, target.clone())?;
-    Ok((Trainer::new(settings, target, engine)?, line))
+    Ok(Trainer::build(&config.settings, config.target.build()?)?)
 }
 
 /// One process's share of a run.
