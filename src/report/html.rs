@@ -159,7 +159,8 @@ impl Page {
              <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n\
-             <header>\n<h1>{title}</h1>\n{subtitle}</header>\n<main>\n{summary}{sections}</main>\n{footer}</body>\n</html>\n"
+             <header>\n<h1>{title}</h1>\n{subtitle}</header>\n<main>\n{summary}{sections}</main>\n\
+             {footer}</body>\n</html>\n"
         )
     }
 }

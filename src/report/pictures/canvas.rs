@@ -35,8 +35,8 @@ pub(super) const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xea);
 /// What stands for a value that is not a number.
 pub(super) const NOTHING: RGBColor = RGBColor(0xb8, 0xbe, 0xc4);
 
-/// Colours told apart with any kind of colour vision: M. Okabe and K. Ito, "Color Universal Design", 2008, without black
-/// (reference lines have it) and yellow (too light for a line on white).
+/// Colours told apart with any kind of colour vision: M. Okabe and K. Ito, "Color Universal Design", 2008, without
+/// black (reference lines have it) and yellow (too light for a line on white).
 const PALETTE: [RGBColor; COLOURS] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),

@@ -8,9 +8,10 @@ use super::range::{Range, quantile};
 
 /// A line chart of named series.
 ///
-/// Points that are not finite leave a gap. A series of more than 600 points is drawn as the means of neighbouring finite
-/// points, with a shade from the smallest to the largest of them unless it has a band of its own. The vertical axis spans everything, unless that would flatten
-/// what the last three quarters of the series show; then what lies far off is cut off, and a note says so.
+/// Points that are not finite leave a gap. A series of more than 600 points is drawn as the means of neighbouring
+/// finite points, with a shade from the smallest to the largest of them unless it has a band of its own. The vertical
+/// axis spans everything, unless that would flatten what the last three quarters of the series show; then what lies
+/// far off is cut off, and a note says so.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
     title: String,
@@ -134,7 +135,7 @@ impl Chart {
             (false, true) => cut("up to", full.high),
             (true, true) => format!("{} and {}", cut("down to", full.low), cut("up to", full.high)),
         };
-        (range, format!("Cut off: values {beyond}."))
+        (range, format!("Axis cut off: values reach {beyond}."))
     }
 }
 
