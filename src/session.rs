@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::config::{Config, ConfigError};
-use crate::engine::select::select;
 use crate::evaluation;
 use crate::metrics::weights;
 use crate::run::directory::{MetricsLog, RunDirectory};
 use crate::summary::{self, Speed, Summary};
-use crate::trainer::{Step, Trainer, shape};
+use crate::trainer::{Step, Trainer};
 
 /// What a session tells while it runs. Every method may stay empty.
 pub trait Observer {
@@ -59,12 +58,8 @@ pub struct Session {
 impl Session {
     /// A session at iteration 0. Nothing is written: a configuration too large for the adapter leaves nothing behind.
     pub fn new(config: Config) -> anyhow::Result<Self> {
-        let settings = &config.settings;
-        let target = config.target.build()?;
-        let (process, layout) = shape(settings, target.as_ref());
-        let (engine, line) = select(&settings.engine, &process, &layout, settings.policy.activation, target.clone())?;
-        let trainer = Trainer::new(settings, target, engine)?;
-        Ok(Self { config, trainer, engine: line })
+        let (trainer, engine) = Trainer::build(&config.settings, config.target.build()?)?;
+        Ok(Self { config, trainer, engine })
     }
 
     /// The run in this directory as its checkpoint left it, for those who only look at it.

@@ -18,7 +18,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let adapters = gpu::adapters(arguments.gl);
     if arguments.json {
         for a in &adapters {
-            println!("{}", json!({"name": a.name, "backend": a.backend, "kind": a.kind, "driver": a.driver}));
+            println!(
+                "{}",
+                json!({"name": a.name, "backend": a.backend, "kind": a.kind.to_string(), "driver": a.driver})
+            );
         }
         return Ok(());
     }

@@ -23,9 +23,12 @@ pub enum EngineError {
     /// What was asked for does not fit the adapter or the memory: a matter of the configuration.
     #[error("{0}")]
     Limit(String),
-    /// No adapter fits what was asked for; says which there are.
+    /// There is no GPU adapter, or none like the one asked for; the message lists those there are.
     #[error("{0}")]
     NoAdapter(String),
+    /// WGSL that does not compile: a target's, if the crate's own tests pass.
+    #[error("{0}")]
+    Kernel(String),
 }
 
 /// A request for trajectories.

@@ -29,7 +29,7 @@ pub fn select(
     let why = match config.kind {
         EngineKind::Gpu => Some("asked for"),
         EngineKind::Auto if adapter.is_some() => Some("an adapter was named"),
-        EngineKind::Auto if config.precision == Precision::F32 && gpu::has_hardware() => {
+        EngineKind::Auto if config.precision == Precision::F32 && gpu::has_hardware_adapter() => {
             Some("a hardware GPU was found")
         }
         EngineKind::Auto | EngineKind::Cpu => None,

@@ -41,17 +41,25 @@ impl Figure {
 
     fn to_html(&self) -> String {
         // Width and height stand in bytes 16 to 24 of a PNG; given to the browser, the page does not jump as it loads.
-        let side = |at: usize| self.png.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
-        let size = match (side(16), side(20)) {
-            (Some(width), Some(height)) => format!(" width=\"{}\" height=\"{}\"", width / 2, height / 2),
-            _ => String::new(),
+        let side = |at: usize| Some(u32::from_be_bytes(self.png.get(at..at + 4)?.try_into().ok()?) / 2);
+        let (size, room) = match (side(16), side(20)) {
+            // Pictures may shrink to share a row, down to three quarters; on a narrow screen to half, then they scroll.
+            (Some(width), Some(height)) => (
+                format!(" width=\"{width}\" height=\"{height}\" style=\"min-width:{}px\"", width / 2),
+                format!(" style=\"flex-basis:min(100%,{}px);max-width:{}px\"", width * 3 / 4, width + 2),
+            ),
+            _ => (String::new(), String::new()),
         };
         let caption = match self.caption.as_str() {
             "" => String::new(),
             caption => format!("<figcaption>{}</figcaption>", escape(caption)),
         };
-        let (alt, data) = (escape(&self.alt), BASE64.encode(&self.png));
-        format!("<figure><img{size} alt=\"{alt}\" src=\"data:image/png;base64,{data}\">{caption}</figure>\n")
+        let image = format!(
+            "<img{size} alt=\"{}\" src=\"data:image/png;base64,{}\">",
+            escape(&self.alt),
+            BASE64.encode(&self.png)
+        );
+        format!("<figure{room}><div class=\"picture\">{image}</div>{caption}</figure>\n")
     }
 }
 
@@ -82,10 +90,11 @@ impl Section {
 
     pub fn table(mut self, caption: &str, table: &Table) -> Self {
         let caption = match caption {
-            "" => "<table>".into(),
-            caption => format!("<table>\n<caption>{}</caption>", escape(caption)),
+            "" => String::new(),
+            caption => format!("<figcaption>{}</figcaption>\n", escape(caption)),
         };
-        self.body += &format!("<div class=\"scroll\">\n{}</div>\n", table.to_html().replacen("<table>", &caption, 1));
+        let table = table.to_html();
+        self.body += &format!("<figure class=\"table\">\n{caption}<div class=\"scroll\">\n{table}</div>\n</figure>\n");
         self
     }
 
@@ -150,7 +159,8 @@ impl Page {
              <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n\
-             <header>\n<h1>{title}</h1>\n{subtitle}</header>\n<main>\n{summary}{sections}</main>\n{footer}</body>\n</html>\n"
+             <header>\n<h1>{title}</h1>\n{subtitle}</header>\n<main>\n{summary}{sections}</main>\n\
+             {footer}</body>\n</html>\n"
         )
     }
 }

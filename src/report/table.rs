@@ -209,10 +209,10 @@ mod tests {
     #[test]
     fn the_terminal_shows_aligned_columns() {
         let expected = "\
-objective         ELBO ± sd
--------------  -------------
-reverse_kl     12.50 ± 0.01*
-a|b, \"c\" <d>           9.00
+objective        ELBO ± sd
+------------  -------------
+reverse_kl    12.50 ± 0.01*
+a|b, \"c\" <d>          9.00
 ";
         assert_eq!(table().to_terminal(), expected);
     }

@@ -11,6 +11,7 @@ pub use state::RestoreError;
 use std::sync::Arc;
 
 use crate::config::{ConfigError, Settings};
+use crate::engine::select::select;
 use crate::engine::{Batch, Engine, EngineError, Rollout};
 use crate::objective::{Objective, Source};
 use crate::optimizer::{Optimizer, norm};
@@ -80,6 +81,14 @@ pub fn shape(settings: &Settings, target: &dyn Target) -> (SiteFilling, Layout) 
 }
 
 impl Trainer {
+    /// A trainer on the engine that `settings.engine` asks for, and a line that says which it is and why.
+    pub fn build(settings: &Settings, target: Arc<dyn Target>) -> Result<(Self, String), TrainError> {
+        settings.check()?;
+        let (process, layout) = shape(settings, target.as_ref());
+        let (engine, which) = select(&settings.engine, &process, &layout, settings.policy.activation, target.clone())?;
+        Ok((Self::new(settings, target, engine)?, which))
+    }
+
     /// A trainer at iteration 0 with freshly drawn weights, on an engine made for the same settings and target.
     ///
     /// # Errors

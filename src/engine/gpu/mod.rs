@@ -1,35 +1,361 @@
-use super::*;
-use crate::policy::*;
-use crate::process::*;
-use crate::target::*;
+//! The GPU engine: WGSL kernels on any adapter that wgpu knows.
+//!
+//! A rollout is `order` (which site when), `rollout` (the policy along all steps, in one dispatch), `finish` and
+//! `reward`; a gradient is `head`, `dense` and `first`, from the last layer back. Every stage is a file of
+//! [`stages`] beside its shaders in `shaders/`. The host sees a batch's log-probabilities, and a gradient, nothing
+//! else. Activations stay on the device as far as the memory budget goes; blocks beyond are replayed for their gradient,
+//! by the same kernel with the same order of operations, so the budget does not show in the result.
+
+mod buffers;
+mod context;
+mod kernel;
+mod network;
+mod recorder;
+mod source;
+mod stages;
+mod tiling;
+
+pub use context::{AdapterDescription, AdapterKind, adapters, has_hardware_adapter};
+pub use tiling::Tiling;
+
 use std::sync::Arc;
-#[derive(Default)]
+
+use self::buffers::Buffers;
+use self::context::Context;
+use self::network::Network;
+use self::recorder::{Recorder, Work};
+use self::source::Sources;
+use self::stages::{REPLAY_STEPS, Stages, slices};
+use super::{BLOCK, Batch, Engine, EngineError, Rollout};
+use crate::policy::{Activation, Layout};
+use crate::process::{Objects, SiteFilling, Trajectories};
+use crate::target::Target;
+
+/// Settings of a [`GpuEngine`].
+#[derive(Clone, Debug)]
 pub struct GpuOptions {
+    /// Words that the adapter's name, backend or driver must contain ("gl" or "opengl" for OpenGL); the best adapter
+    /// if none are given.
     pub adapter: Option<String>,
+    /// Bytes of activations kept between a rollout and its gradient. One block of 64 trajectories is always kept.
     pub memory_budget: u64,
-    pub tile: u32,
+    /// Sizes of register tiles; what suits the adapter if none are given.
+    pub tiling: Option<Tiling>,
 }
-pub struct GpuEngine;
-pub struct A {
-    pub name: String,
-    pub backend: String,
-    pub kind: String,
-    pub driver: String,
-}
-pub fn adapters(_: bool) -> Vec<A> {
-    vec![]
-}
-pub fn has_hardware() -> bool {
-    false
-}
-impl GpuEngine {
-    pub fn new(
-        _: SiteFilling,
-        _: Layout,
-        _: Activation,
-        _: Arc<dyn Target>,
-        _: GpuOptions,
-    ) -> Result<crate::engine::cpu::CpuEngine<f32>, EngineError> {
-        Err(EngineError::NoAdapter("x".into()))
+
+impl Default for GpuOptions {
+    fn default() -> Self {
+        Self { adapter: None, memory_budget: 1 << 30, tiling: None }
     }
+}
+
+/// The engine on a GPU, in f32.
+pub struct GpuEngine {
+    context: Context,
+    network: Network,
+    stages: Stages,
+    buffers: Buffers,
+    memory_budget: u64,
+    held: Held,
+}
+
+/// The batch held.
+#[derive(Clone, Copy, Default)]
+struct Held {
+    count: usize,
+    /// The draw of the batch and its first scored step.
+    work: Work,
+    /// Blocks, from the first on, whose activations are on the device.
+    resident: usize,
+}
+
+/// Bytes of weight gradients of slices that are held at once, where there are several.
+const PARTIALS: u64 = 1 << 26;
+
+/// Blocks of a part that is not kept.
+const MOST_BLOCKS: usize = 1024;
+
+impl GpuEngine {
+    /// # Errors
+    /// `NoAdapter` if no adapter matches, `Limit` if the network does not fit the adapter or the process, `Kernel` if
+    /// the target's WGSL does not compile, `Device` if the driver fails.
+    pub fn new(
+        process: SiteFilling,
+        layout: Layout,
+        activation: Activation,
+        target: Arc<dyn Target>,
+        options: GpuOptions,
+    ) -> Result<Self, EngineError> {
+        check_shape(&process, &layout)?;
+        let context = Context::open(options.adapter.as_deref())?;
+        let widest = layout.widths[1..layout.widths.len() - 1].iter().copied().max().unwrap_or(1);
+        let tiling = options.tiling.unwrap_or_else(|| Tiling::suggested(context.adapter.kind, widest));
+        check_adapter(&context, &process, &tiling)?;
+        let network = Network::new(process, layout, tiling).map_err(|quads| {
+            EngineError::Limit(format!("the network needs buffers of {} bytes: make its layers narrower", 16 * quads))
+        })?;
+        let sources = Sources::new(&network, activation);
+        let stages = Stages::new(&context, &sources, target)?;
+
+        let mut buffers = Buffers::default();
+        Recorder::prepare(&context, &mut buffers)?;
+        buffers.uniform(&context, "network", size_of_val(network.layers.as_slice()) as u64)?;
+        buffers.write(&context, "network", &network.layers);
+        let advice = "make the policy's layers narrower, or the object smaller";
+        buffers.reserve(&context, "weights", quads(network.weights), advice)?;
+        buffers.reserve(&context, "gradient", quads(network.gradient), advice)?;
+        buffers.reserve(
+            &context,
+            "reward_parameters",
+            4 * stages.reward.parameters().len() as u64,
+            "fewer parameters",
+        )?;
+        buffers.write(&context, "reward_parameters", stages.reward.parameters());
+        let memory_budget = options.memory_budget;
+        Ok(Self { context, network, stages, buffers, memory_budget, held: Held::default() })
+    }
+
+    /// Steps of blocks that the device has room for.
+    fn slots(&self) -> u64 {
+        let limits = &self.context.limits;
+        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let (activations, probabilities) = self.slot_bytes();
+        let allowed = (self.memory_budget / (2 * activations + probabilities)).max(self.network.process.steps() as u64);
+        allowed.min(most / activations).min(most / probabilities)
+    }
+
+    /// Bytes of one step of a block: of activations (as of slopes), and of probabilities.
+    fn slot_bytes(&self) -> (u64, u64) {
+        (quads(self.network.step), (4 * BLOCK * self.network.process.values) as u64)
+    }
+
+    /// Makes room for `blocks` blocks with `room` steps each, in `chains` chains of steps a block.
+    fn reserve_part(&mut self, blocks: usize, room: usize, chains: usize) -> Result<(), EngineError> {
+        let advice = "make the policy's hidden layers narrower, or the object smaller";
+        let (activations, probabilities) = self.slot_bytes();
+        let slots = (blocks * room) as u64;
+        let states = (blocks * chains * BLOCK) as u64 * quads(self.network.layers[0].outputs);
+        let (context, buffers) = (&self.context, &mut self.buffers);
+        buffers.reserve(context, "activations", slots * activations, advice)?;
+        buffers.reserve(context, "slopes", slots * activations, advice)?;
+        buffers.reserve(context, "probabilities", slots * probabilities, advice)?;
+        buffers.reserve(context, "state", states, advice)
+    }
+
+    /// Blocks whose activations of all steps fit: at least one, or there is no gradient.
+    fn kept_blocks(&self) -> usize {
+        (self.slots() / self.network.process.steps() as u64).max(1) as usize
+    }
+
+    /// Makes room for what is known of every trajectory.
+    fn reserve_batch(&mut self, blocks: usize) -> Result<(), EngineError> {
+        let trajectories = (blocks * BLOCK) as u64;
+        let advice = "make the batch smaller";
+        let (context, buffers) = (&self.context, &mut self.buffers);
+        for name in ["actions", "scores", "fills"] {
+            buffers.reserve(context, name, 4 * trajectories * self.network.process.steps() as u64, advice)?;
+        }
+        for name in ["log_forward", "log_rewards", "coefficients"] {
+            buffers.reserve(context, name, 4 * trajectories, advice)?;
+        }
+        Ok(())
+    }
+
+    /// Uploads given actions; trajectories that fill up the last block set every site to its first value.
+    fn upload(&self, trajectories: &Trajectories, count: usize) {
+        let process = &self.network.process;
+        let steps = process.steps();
+        let mut actions = trajectories.actions()[..count * steps].to_vec();
+        let spare = (0..steps).map(|site| (site * process.values) as u32);
+        let rest = count.next_multiple_of(BLOCK) - count;
+        actions.extend(spare.cycle().take(rest * steps));
+        self.buffers.write(&self.context, "actions", &actions);
+    }
+}
+
+impl Engine for GpuEngine {
+    fn name(&self) -> String {
+        format!("gpu: {} ({})", self.context.adapter.name, self.context.adapter.backend)
+    }
+
+    fn adapter(&self) -> String {
+        self.context.adapter.name.clone()
+    }
+
+    fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError> {
+        let expected = self.network.layout.parameters();
+        if parameters.len() != expected {
+            return Err(EngineError::Limit(format!(
+                "{} parameters given, the policy has {expected}",
+                parameters.len()
+            )));
+        }
+        self.buffers.write(&self.context, "weights", &self.network.pack(parameters));
+        self.held.resident = 0;
+        self.context.check()
+    }
+
+    fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
+        let (steps, count) = (self.network.process.steps(), request.count);
+        let blocks = count.div_ceil(BLOCK);
+        let scored_from = request.given.map_or(0, |given| given.scored_from);
+        let sampled_from = request.given.map_or(0, |given| given.sampled_from);
+        self.held = Held::default();
+        if count == 0 {
+            return Ok(Batch::default());
+        }
+        let kept = if request.keep { blocks.min(self.kept_blocks()) } else { 0 };
+        // What is not kept runs first, in parts as large as may be: then the kept blocks' activations stay.
+        let loose = (self.slots() as usize).clamp(1, MOST_BLOCKS).min(blocks - kept);
+        self.reserve_batch(blocks)?;
+        self.reserve_part(kept, steps, 1)?;
+        self.reserve_part(loose, 1, 1)?;
+
+        let draw = request.draw;
+        let work = Work {
+            key: draw.key(),
+            iteration: draw.iteration,
+            first_trajectory: draw.first_trajectory,
+            stream: draw.stream as u32,
+            scored_from: scored_from as u32,
+            sampled_from: sampled_from as u32,
+            ..Work::default()
+        };
+        let whole = Work { blocks: blocks as u32, ..work };
+        if let Some(given) = request.given {
+            self.upload(given.trajectories, count);
+        }
+        let Self { context, network, stages, buffers, .. } = self;
+        let mut recorder = Recorder::new(context, buffers);
+        if request.given.is_none() {
+            stages.order.record(&mut recorder, &whole);
+        }
+        for first in (kept..blocks).step_by(loose.max(1)) {
+            let part = Work { block: first as u32, blocks: loose.min(blocks - first) as u32, room: 1, ..work };
+            stages.steps.record(&mut recorder, network, &part, true);
+        }
+        if kept > 0 {
+            let part = Work { blocks: kept as u32, room: steps as u32, ..work };
+            stages.steps.record(&mut recorder, network, &part, true);
+        }
+        stages.finish.record(&mut recorder, &whole);
+        stages.reward.record(&mut recorder, &whole);
+        recorder.submit();
+        self.context.check()?;
+        self.held = Held { count, work: Work { sampled_from: steps as u32, ..work }, resident: kept };
+
+        let [log_values, log_rewards] =
+            self.buffers.read::<f32, 2>(&self.context, ["log_forward", "log_rewards"], count)?;
+        let mut log_reward: Vec<f64> = log_rewards.into_iter().map(f64::from).collect();
+        if let Some(target) = self.stages.reward.host() {
+            target.log_reward(&self.objects()?, &mut log_reward);
+        }
+        let log_order = self.network.process.log_order(scored_from);
+        Ok(Batch {
+            log_forward: log_values.into_iter().map(|sum| f64::from(sum) + log_order).collect(),
+            log_backward: vec![self.network.process.log_backward(scored_from); count],
+            log_reward,
+        })
+    }
+
+    fn trajectories(&mut self) -> Result<Trajectories, EngineError> {
+        let steps = self.network.process.steps();
+        if self.held.count == 0 {
+            return Ok(Trajectories::new(steps, Vec::new()));
+        }
+        let [actions] = self.buffers.read(&self.context, ["actions"], self.held.count * steps)?;
+        Ok(Trajectories::new(steps, actions))
+    }
+
+    fn objects(&mut self) -> Result<Objects, EngineError> {
+        let trajectories = self.trajectories()?;
+        Ok(self.network.process.finish(&trajectories))
+    }
+
+    fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        let Held { count, work, resident } = self.held;
+        if coefficients.len() != count {
+            return Err(EngineError::Limit(format!("{} coefficients for {count} trajectories", coefficients.len())));
+        }
+        if count == 0 {
+            return Ok(vec![0.0; self.network.layout.parameters()]);
+        }
+        let (steps, blocks) = (self.network.process.steps(), count.div_ceil(BLOCK));
+        let most = blocks.min(self.kept_blocks());
+        let slice_bytes = quads(self.network.dense_size).max(16);
+        let at_once = slices(&self.network, most).min((PARTIALS / slice_bytes).max(1) as usize);
+        if resident < blocks {
+            self.reserve_part(most, steps, steps.div_ceil(REPLAY_STEPS))?;
+        }
+        self.buffers.reserve(&self.context, "partials", at_once as u64 * slice_bytes, "make hidden layers narrower")?;
+        let mut padded = vec![0.0; blocks * BLOCK];
+        padded.iter_mut().zip(coefficients).for_each(|(to, from)| *to = *from as f32);
+        self.buffers.write(&self.context, "coefficients", &padded);
+
+        // Deltas overwrite slopes, so activations serve one gradient only.
+        self.held.resident = 0;
+        let Self { context, network, stages, buffers, .. } = self;
+        let mut recorder = Recorder::new(context, buffers);
+        recorder.clear("gradient");
+        for first in (0..blocks).step_by(most) {
+            let room = steps as u32;
+            let part = Work { block: first as u32, blocks: most.min(blocks - first) as u32, room, ..work };
+            if first > 0 || resident < part.blocks as usize {
+                stages.steps.record(&mut recorder, network, &part, false);
+            }
+            stages.head.record(&mut recorder, network, &part);
+            stages.dense.record(&mut recorder, network, &part, at_once);
+            stages.first.record(&mut recorder, network, &part);
+        }
+        recorder.submit();
+        self.context.check()?;
+        let [gradient] = self.buffers.read(&self.context, ["gradient"], 4 * self.network.gradient as usize)?;
+        Ok(self.network.unpack(&gradient))
+    }
+}
+
+/// Bytes of so many quads.
+fn quads(count: u32) -> u64 {
+    16 * u64::from(count)
+}
+
+fn check_shape(process: &SiteFilling, layout: &Layout) -> Result<(), EngineError> {
+    let widths = &layout.widths;
+    let fits = widths.first() == Some(&process.columns()) && widths.last() == Some(&process.actions());
+    if !fits || widths.len() < 3 || widths.contains(&0) {
+        return Err(EngineError::Limit(format!(
+            "a policy of widths {widths:?} does not fit {} inputs and {} actions with at least one hidden layer",
+            process.columns(),
+            process.actions()
+        )));
+    }
+    if !(2..=256).contains(&process.values) {
+        return Err(EngineError::Limit(format!("sites have 2 to 256 values, not {}", process.values)));
+    }
+    Ok(())
+}
+
+fn check_adapter(context: &Context, process: &SiteFilling, tiling: &Tiling) -> Result<(), EngineError> {
+    let (limits, name) = (&context.limits, &context.adapter.name);
+    let most = limits.max_compute_workgroups_per_dimension as usize;
+    let rows = (process.columns() + 1).max(process.actions());
+    let too_many = |what: &str, has: usize, limit: &str, most: usize, advice: &str| {
+        let message = format!("{what} is {has}, and {limit} of {name} is {most}: {advice}");
+        if has > most { Err(EngineError::Limit(message)) } else { Ok(()) }
+    };
+    if let Some(fault) = tiling.fault() {
+        return Err(EngineError::Limit(fault));
+    }
+    too_many("sites * values", rows, "max_compute_workgroups_per_dimension", most, "take fewer sites or values")?;
+    let most = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize;
+    let group = tiling.group.max(BLOCK);
+    too_many("a workgroup", group, "max_compute_invocations_per_workgroup", most, "take a smaller tiling")?;
+    // Uniforms, and the buffers that the rollout kernel binds.
+    let bound = limits.max_storage_buffers_per_shader_stage as usize;
+    if bound < 7 {
+        let message =
+            format!("kernels bind 7 storage buffers, and {name} takes {bound} (max_storage_buffers_per_shader_stage)");
+        return Err(EngineError::Limit(message));
+    }
+    Ok(())
 }

@@ -35,20 +35,23 @@ pub(super) const GRID: RGBColor = RGBColor(0xe3, 0xe7, 0xea);
 /// What stands for a value that is not a number.
 pub(super) const NOTHING: RGBColor = RGBColor(0xb8, 0xbe, 0xc4);
 
-/// The colour of series number `index`, told apart with any kind of colour vision.
-///
-/// M. Okabe and K. Ito, "Color Universal Design", 2008, without black (for reference lines) and yellow (too light for
-/// a line on white).
+/// Colours told apart with any kind of colour vision: M. Okabe and K. Ito, "Color Universal Design", 2008, without
+/// black (reference lines have it) and yellow (too light for a line on white).
+const PALETTE: [RGBColor; COLOURS] = [
+    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0xd5, 0x5e, 0x00),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xcc, 0x79, 0xa7),
+    RGBColor(0xe6, 0x9f, 0x00),
+    RGBColor(0x56, 0xb4, 0xe9),
+];
+
+/// How many series have a colour of their own.
+pub(super) const COLOURS: usize = 6;
+
+/// The colour of series number `index`; they repeat.
 pub(super) fn colour(index: usize) -> RGBColor {
-    const PALETTE: [RGBColor; 6] = [
-        RGBColor(0x00, 0x72, 0xb2),
-        RGBColor(0xd5, 0x5e, 0x00),
-        RGBColor(0x00, 0x9e, 0x73),
-        RGBColor(0xcc, 0x79, 0xa7),
-        RGBColor(0xe6, 0x9f, 0x00),
-        RGBColor(0x56, 0xb4, 0xe9),
-    ];
-    PALETTE[index % PALETTE.len()]
+    PALETTE[index % COLOURS]
 }
 
 /// The PNG file of a picture of `width` by `height` page pixels.
@@ -123,6 +126,12 @@ impl Type {
         (FAMILY, self.size * UNIT, self.weight).into_font().color(&self.colour)
     }
 
+    /// How far below its middle a text has to be put so that the middle of its capitals is there, in canvas pixels:
+    /// the library centres a box whose upper part is empty.
+    pub(super) fn drop(self) -> i32 {
+        self.size * UNIT / 5
+    }
+
     pub(super) fn width(self, area: &Area, words: &str) -> Result<i32, PictureError> {
         let (width, _) = area.estimate_text_size(words, &self.style()).map_err(PictureError::new)?;
         Ok(width as i32)
@@ -149,7 +158,7 @@ impl Type {
     ) -> Result<(), PictureError> {
         let words = self.fitted(area, words, width)?;
         let style = self.style().pos(Pos::new(align, VPos::Center));
-        area.draw_text(&words, &style, at).map_err(PictureError::new)
+        area.draw_text(&words, &style, (at.0, at.1 + self.drop())).map_err(PictureError::new)
     }
 
     /// Writes the words upwards, their middle at `at`.
@@ -162,7 +171,7 @@ impl Type {
     ) -> Result<(), PictureError> {
         let words = self.fitted(area, words, height)?;
         let style = self.style().pos(Pos::new(HPos::Center, VPos::Center)).transform(FontTransform::Rotate270);
-        area.draw_text(&words, &style, at).map_err(PictureError::new)
+        area.draw_text(&words, &style, (at.0 + self.drop(), at.1)).map_err(PictureError::new)
     }
 }
 
@@ -173,11 +182,8 @@ pub(super) fn fill(
     to: (i32, i32),
     colour: &impl plotters::style::Color,
 ) -> Result<(), PictureError> {
-    if to.0 <= from.0 || to.1 <= from.1 {
-        return Ok(());
-    }
-    let corners = [from, (to.0 - 1, to.1 - 1)];
-    area.draw(&Rectangle::new(corners, colour.filled())).map_err(PictureError::new)
+    // The backend leaves out the last column and row itself, and draws nothing if that leaves nothing.
+    area.draw(&Rectangle::new([from, to], colour.filled())).map_err(PictureError::new)
 }
 
 /// A straight stroke with round ends; `width` in canvas pixels.

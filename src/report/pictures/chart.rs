@@ -2,15 +2,16 @@
 
 use plotters::prelude::*;
 
-use super::canvas::{Area, INK, PictureError, UNIT, colour, fill, paint, stroke};
+use super::canvas::{Area, COLOURS, INK, PictureError, UNIT, colour, fill, paint, stroke};
 use super::frame::{Frame, Key, Plot};
 use super::range::{Range, quantile};
 
 /// A line chart of named series.
 ///
-/// Points that are not finite leave a gap. A series of more than 600 points is drawn as means of neighbouring points
-/// with a shade from their smallest to their largest. The vertical axis spans everything, unless that would flatten
-/// what the last three quarters of the series show; then what lies far off is cut off, and a note says so.
+/// Points that are not finite leave a gap. A series of more than 600 points is drawn as the means of neighbouring
+/// finite points, with a shade from the smallest to the largest of them unless it has a band of its own. The vertical
+/// axis spans everything, unless that would flatten what the last three quarters of the series show; then what lies
+/// far off is cut off, and a note says so.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
     title: String,
@@ -28,7 +29,7 @@ struct Series {
     band: Vec<(f64, f64, f64)>,
 }
 
-const WIDTH: i32 = 640;
+const WIDTH: i32 = 620;
 const HEIGHT: i32 = 400;
 /// Series of more points than this are averaged down to half as many.
 const MOST_POINTS: usize = 600;
@@ -67,7 +68,7 @@ impl Chart {
         self
     }
 
-    /// The chart as a PNG file, 640 by 400 page pixels.
+    /// The chart as a PNG file, 620 by 400 page pixels.
     pub fn png(&self) -> Result<Vec<u8>, PictureError> {
         let thinned: Vec<Series> = self.series.iter().map(Series::thinned).collect();
         let xs = self.series.iter().flat_map(|series| series.points.iter().filter(|p| finite(p)).map(|p| p.0));
@@ -76,7 +77,7 @@ impl Chart {
             let separator = if note.is_empty() { "" } else { " " };
             note = format!("{note}{separator}Lines are means of neighbouring points, shades their range.");
         }
-        let lines = self.series.iter().enumerate().map(|(i, series)| (series.name.as_str(), Key::Line(colour(i))));
+        let lines = self.series.iter().enumerate().map(|(i, series)| (series.name.as_str(), key(i)));
         let references = self.references.iter().map(|(name, _)| (name.as_str(), Key::Dashes(INK)));
         let frame = Frame {
             title: &self.title,
@@ -85,7 +86,7 @@ impl Chart {
             x: Range::of(xs),
             y,
             legend: lines.chain(references).collect(),
-            note,
+            note: (!note.is_empty()).then_some(note),
             beside: 0,
         };
         paint(WIDTH, HEIGHT, |area| {
@@ -97,7 +98,7 @@ impl Chart {
                 draw_dashes(area, &plot, *value)?;
             }
             for (index, series) in thinned.iter().enumerate() {
-                draw_line(area, &plot, &series.points, colour(index))?;
+                draw_line(area, &plot, &series.points, key(index))?;
             }
             if self.series.iter().all(|series| !series.points.iter().any(finite)) {
                 plot.say_empty(area)
@@ -134,7 +135,7 @@ impl Chart {
             (false, true) => cut("up to", full.high),
             (true, true) => format!("{} and {}", cut("down to", full.low), cut("up to", full.high)),
         };
-        (range, format!("Cut off: values {beyond}."))
+        (range, format!("Axis cut off: values reach {beyond}."))
     }
 }
 
@@ -164,19 +165,54 @@ fn finite(point: &(f64, f64)) -> bool {
     point.0.is_finite() && point.1.is_finite()
 }
 
-fn draw_line(area: &Area, plot: &Plot, points: &[(f64, f64)], colour: RGBColor) -> Result<(), PictureError> {
+/// Series beyond the colours of the palette use them again, dashed.
+fn key(series: usize) -> Key {
+    if series < COLOURS { Key::Line(colour(series)) } else { Key::Dashes(colour(series)) }
+}
+
+fn draw_line(area: &Area, plot: &Plot, points: &[(f64, f64)], key: Key) -> Result<(), PictureError> {
     let width = 2.0 * f64::from(UNIT);
+    let mut travelled = 0.0;
     for (index, &point) in points.iter().enumerate().filter(|(_, point)| finite(point)) {
         let next = points.get(index + 1).filter(|next| finite(next));
         let lonely = next.is_none() && (index == 0 || !finite(&points[index - 1]));
         if lonely && plot.y.clamp(point.1) == point.1 {
-            stroke(area, plot.at(point), plot.at(point), 3.0 * width, colour)?;
+            stroke(area, plot.at(point), plot.at(point), 3.0 * width, key.colour())?;
         }
-        if let Some((from, to)) = next.and_then(|&next| clip(point, next, plot.y)) {
-            stroke(area, plot.at(from), plot.at(to), width, colour)?;
+        let Some((from, to)) = next.and_then(|&next| clip(point, next, plot.y)) else { continue };
+        let (from, to) = (plot.at(from), plot.at(to));
+        match key {
+            Key::Line(colour) => stroke(area, from, to, width, colour)?,
+            Key::Dashes(colour) => travelled = dash(area, from, to, travelled, width, colour)?,
         }
     }
     Ok(())
+}
+
+/// Strokes a segment of a dashed line that is `travelled` canvas pixels long so far; returns its length after it.
+fn dash(
+    area: &Area,
+    from: (f64, f64),
+    to: (f64, f64),
+    travelled: f64,
+    width: f64,
+    colour: RGBColor,
+) -> Result<f64, PictureError> {
+    let period = 4.5 * width;
+    let length = (to.0 - from.0).hypot(to.1 - from.1);
+    let along = |distance: f64| {
+        let share = ((distance - travelled) / length).clamp(0.0, 1.0);
+        (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1))
+    };
+    let first = (travelled / period).floor() as usize;
+    for number in first..=((travelled + length) / period) as usize {
+        let start = number as f64 * period;
+        let end = start + 0.5 * period;
+        if length > 0.0 && end > travelled {
+            stroke(area, along(start), along(end), width, colour)?;
+        }
+    }
+    Ok(travelled + length)
 }
 
 /// The part of a segment whose y lies in the range.

@@ -11,7 +11,14 @@ use super::range::Range;
 pub(super) enum Key {
     Line(RGBColor),
     Dashes(RGBColor),
-    Fill(RGBColor),
+}
+
+impl Key {
+    pub(super) fn colour(self) -> RGBColor {
+        match self {
+            Key::Line(colour) | Key::Dashes(colour) => colour,
+        }
+    }
 }
 
 /// The surroundings of a chart.
@@ -22,7 +29,8 @@ pub(super) struct Frame<'a> {
     pub(super) x: Range,
     pub(super) y: Range,
     pub(super) legend: Vec<(&'a str, Key)>,
-    pub(super) note: String,
+    /// What stands below the axes; an empty note keeps its room, so that plots side by side are of one size.
+    pub(super) note: Option<String>,
     /// Room to leave to the right of the plot, in canvas pixels.
     pub(super) beside: i32,
 }
@@ -65,9 +73,9 @@ impl Frame<'_> {
         }
         top = self.draw_legend(area, (margin, width - margin), top)?;
         let mut bottom = height - 6 * UNIT;
-        if !self.note.is_empty() {
+        if let Some(note) = &self.note {
             bottom -= 18 * UNIT;
-            TICK.write(area, &self.note, (margin, bottom + 6 * UNIT), HPos::Left, width - 2 * margin)?;
+            TICK.write(area, note, (margin, bottom + 6 * UNIT), HPos::Left, width - 2 * margin)?;
         }
 
         let mut label_width = 0;
@@ -95,15 +103,20 @@ impl Frame<'_> {
             columns: (columns.start - x, columns.end - x),
             rows: (rows.start - y, rows.end - y),
         };
-        // A tick for every 90 by 45 page pixels is as dense as labels remain easy to read.
-        let count = |pixels: i32, each: i32| (pixels / (each * UNIT)).max(2) as usize;
+        // Labels beside each other keep a distance of their width, and ticks one of 45 page pixels at least.
+        let mut tick_width = 0;
+        for end in [self.x.low, self.x.high] {
+            tick_width = tick_width.max(2 * TICK.width(area, &self.x.label(end))?);
+        }
+        let count = |pixels: i32, each: i32| (pixels / each.max(45 * UNIT)).max(2) as usize;
         chart
             .configure_mesh()
-            .x_labels(count(plot.columns.1 - plot.columns.0, 90))
-            .y_labels(count(plot.rows.1 - plot.rows.0, 45))
+            .x_labels(count(plot.columns.1 - plot.columns.0, tick_width))
+            .y_labels(count(plot.rows.1 - plot.rows.0, 0))
             .x_label_formatter(&x_ticks)
             .y_label_formatter(&y_ticks)
             .label_style(TICK.style())
+            .y_label_offset(TICK.drop())
             .bold_line_style(GRID.stroke_width(UNIT as u32))
             .light_line_style(TRANSPARENT)
             .axis_style(SOFT.stroke_width(UNIT as u32))
@@ -144,7 +157,6 @@ impl Frame<'_> {
                         fill(area, (x + at, y - UNIT), (x + at + 5 * UNIT, y + UNIT), &colour)?;
                     }
                 }
-                Key::Fill(colour) => fill(area, (x, y - 6 * UNIT), (x + SAMPLE, y + 6 * UNIT), &colour)?,
             }
             style.write(area, name, (x + SAMPLE + 6 * UNIT, y), HPos::Left, right - x - SAMPLE - 6 * UNIT)?;
             x += width + 18 * UNIT;

@@ -29,7 +29,7 @@ impl Histogram {
         self
     }
 
-    /// The histogram as a PNG file, 640 by 360 page pixels.
+    /// The histogram as a PNG file, 620 by 360 page pixels.
     pub fn png(&self) -> Result<Vec<u8>, PictureError> {
         let bins = Bins::of(self.sets.iter().flat_map(|(_, values)| values.iter().copied()));
         let shares: Vec<Vec<f64>> = self.sets.iter().map(|(_, values)| bins.shares(values)).collect();
@@ -42,14 +42,10 @@ impl Histogram {
             x: Range::new(bins.start, bins.edge(bins.count)).padded(0.02),
             y: Range { low: 0.0, high: if highest > 0.0 { highest * 1.06 } else { 1.0 } },
             legend: self.sets.iter().enumerate().map(|(i, (name, _))| (name.as_str(), Key::Line(colour(i)))).collect(),
-            note: if left_out > 0 {
-                format!("Left out: {left_out} values that are not finite.")
-            } else {
-                String::new()
-            },
+            note: (left_out > 0).then(|| format!("Left out: {left_out} values that are not finite.")),
             beside: 0,
         };
-        paint(640, 360, |area| {
+        paint(620, 360, |area| {
             let plot = frame.draw(area)?;
             for (set, shares) in shares.iter().enumerate() {
                 draw_bars(area, &plot, &bins, shares, set)?;

@@ -33,17 +33,21 @@ impl Panel {
 }
 
 /// Width and height of a panel in page pixels.
-const PANEL: (i32, i32) = (320, 330);
+const PANEL: (i32, i32) = (310, 336);
+/// What a panel is wider by if there is a heat map in the picture, whose scale needs the room.
+const SCALE: i32 = 58;
 /// Panels in a row; more go below.
 const MOST_COLUMNS: usize = 3;
 
-/// The panels as one PNG file, up to three in a row, 320 by 330 page pixels each.
+/// The panels as one PNG file, up to three in a row, 310 by 336 page pixels each, or 368 by 336 if one is a heat map.
 pub fn panels(panels: &[Panel]) -> Result<Vec<u8>, PictureError> {
     let columns = panels.len().clamp(1, MOST_COLUMNS);
     let rows = panels.len().div_ceil(columns).max(1);
-    paint(PANEL.0 * columns as i32, PANEL.1 * rows as i32, |area| {
+    let scaled = panels.iter().any(|panel| matches!(panel.content, Content::HeatMap { .. }));
+    let beside = if scaled { SCALE } else { 0 };
+    paint((PANEL.0 + beside) * columns as i32, PANEL.1 * rows as i32, |area| {
         let cells = area.split_evenly((rows, columns));
-        panels.iter().zip(&cells).try_for_each(|(panel, cell)| panel.draw(cell))?;
+        panels.iter().zip(&cells).try_for_each(|(panel, cell)| panel.draw(cell, beside * UNIT))?;
         if panels.is_empty() { say_empty(area) } else { Ok(()) }
     })
 }
@@ -54,7 +58,8 @@ fn say_empty(area: &Area) -> Result<(), PictureError> {
 }
 
 impl Panel {
-    fn draw(&self, area: &Area) -> Result<(), PictureError> {
+    /// Draws the panel into its cell; plots leave the room `beside` them to a scale.
+    fn draw(&self, area: &Area, beside: i32) -> Result<(), PictureError> {
         match &self.content {
             Content::Tiles { width, images } => draw_tiles(area, &self.title, *width, images),
             Content::HeatMap { columns, values, x, y, limits } => {
@@ -62,19 +67,19 @@ impl Panel {
                     Some((low, high)) => Range::of([*low, *high].into_iter()),
                     None => Range::of(values.iter().copied()),
                 };
-                let plot = self.frame(*x, *y, String::new(), 58 * UNIT).draw(area)?;
+                let plot = self.frame(*x, *y, String::new(), beside).draw(area)?;
                 draw_heat(area, &plot, *columns, values, limits)?;
                 draw_scale(area, &plot, limits)
             }
             Content::Points { points, x, y } => {
-                let (x_range, y_range) = (Range::of([x.0, x.1].into_iter()), Range::of([y.0, y.1].into_iter()));
-                let inside = |p: &&(f64, f64)| x_range.clamp(p.0) == p.0 && y_range.clamp(p.1) == p.1;
+                let frame = self.frame(*x, *y, String::new(), beside);
+                let inside = |p: &&(f64, f64)| frame.x.clamp(p.0) == p.0 && frame.y.clamp(p.1) == p.1;
                 let outside = points.len() - points.iter().filter(inside).count();
-                let note =
-                    if outside > 0 { format!("{outside} of {} lie outside", points.len()) } else { String::new() };
-                let plot = self.frame(*x, *y, note, 0).draw(area)?;
-                for &point in points.iter().filter(inside) {
-                    let (x, y) = plot.at(point);
+                let note = format!("{outside} of {} points lie outside", points.len());
+                let note = if outside > 0 { note } else { String::new() };
+                let plot = self.frame(*x, *y, note, beside).draw(area)?;
+                for point in points.iter().filter(inside) {
+                    let (x, y) = plot.at(*point);
                     let style = colour(0).mix(0.4).filled();
                     area.draw(&Circle::new((x as i32, y as i32), 5, style)).map_err(PictureError::new)?;
                 }
@@ -92,7 +97,7 @@ impl Panel {
             x: range(x),
             y: range(y),
             legend: Vec::new(),
-            note,
+            note: Some(note),
             beside,
         }
     }
@@ -146,9 +151,8 @@ fn draw_scale(area: &Area, plot: &Plot, limits: Range) -> Result<(), PictureErro
         let fraction = f64::from(bottom - row) / f64::from(bottom - top);
         fill(area, (left, row), (left + 10 * UNIT, row + 1), &heat(fraction))?;
     }
-    for step in 0..=4 {
-        let row = bottom - (bottom - top) * step / 4;
-        let value = limits.low + limits.width() * f64::from(step) / 4.0;
+    for value in limits.ticks(5) {
+        let row = bottom - (f64::from(bottom - top) * limits.fraction(value)).round() as i32;
         fill(area, (left + 10 * UNIT, row - UNIT / 2), (left + 13 * UNIT, row + UNIT / 2), &SOFT)?;
         TICK.write(area, &limits.label(value), (left + 15 * UNIT, row), HPos::Left, 44 * UNIT)?;
     }

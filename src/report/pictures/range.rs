@@ -9,16 +9,18 @@ pub(super) struct Range {
 
 /// Larger numbers are drawn as this one, so that no difference of two overflows.
 const LARGEST: f64 = 1e100;
+/// Differences below this one are none.
+const SMALLEST: f64 = 1e-100;
 
 impl Range {
     /// From `low` to `high`, made finite and widened if there is nothing between them.
     pub(super) fn new(low: f64, high: f64) -> Self {
         let (low, high) = (low.clamp(-LARGEST, LARGEST), high.clamp(-LARGEST, LARGEST));
-        let least = 1e-9 * low.abs().max(high.abs());
-        if high - low > least {
+        let largest = low.abs().max(high.abs());
+        if high - low > (1e-9 * largest).max(SMALLEST) {
             Self { low, high }
         } else {
-            let half = if low == 0.0 { 0.5 } else { low.abs() * 0.05 };
+            let half = if largest <= SMALLEST { 0.5 } else { largest * 0.05 };
             Self { low: low - half, high: high + half }
         }
     }
@@ -48,6 +50,17 @@ impl Range {
 
     pub(super) fn clamp(self, value: f64) -> f64 {
         value.clamp(self.low, self.high)
+    }
+
+    /// Multiples of 1, 2 or 5 times a power of ten inside the range: about `count` of them, at most twice as many.
+    pub(super) fn ticks(self, count: usize) -> Vec<f64> {
+        let least = self.width() / (count + 1) as f64;
+        let power = 10.0_f64.powf(least.log10().floor());
+        let step = [1.0, 2.0, 5.0].map(|digit| digit * power).into_iter().find(|step| *step >= least);
+        let step = step.unwrap_or(10.0 * power);
+        let first = (self.low / step).ceil();
+        let ticks = (0..=2 * count).map(|number| (first + number as f64) * step);
+        ticks.take_while(|tick| *tick <= self.high).collect()
     }
 
     /// The number as it stands beside a tick: as many digits as neighbouring ticks need to differ.
@@ -136,6 +149,18 @@ mod tests {
         assert_eq!(label(12.01, 12.03, 12.015), "12.015");
         assert_eq!(label(0.0, 3e9, 1.5e9), "1.5e9");
         assert_eq!(label(0.0, 2e-8, -5e-9), "−5e−9");
+    }
+
+    #[test]
+    fn ticks_are_round_and_inside() {
+        assert_eq!(Range::new(-20.3, 3.1).ticks(5), [-20.0, -15.0, -10.0, -5.0, 0.0]);
+        assert_eq!(Range::new(0.0, 1.0).ticks(5), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
+        for (low, high) in [(0.0, 0.0), (1e15, 1e15 + 1.0), (f64::MIN, f64::MAX), (-1e-120, 1e-110), (0.1, 0.11)] {
+            let range = Range::new(low, high);
+            let ticks = range.ticks(5);
+            assert!((2..=11).contains(&ticks.len()), "{range:?}: {ticks:?}");
+            assert!(ticks.iter().all(|tick| range.clamp(*tick) == *tick), "{range:?}: {ticks:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,35 @@
+// The nonlinearity and its slope, the twin of src/policy/activation.rs. Every one of them is 0 at 0.
+//
+// Constants written by the host: ACTIVATION, and RELU, LEAKY_RELU, SWISH, ELU, TANH, which it is one of; LEAK.
+
+struct Activated {
+    value: vec4<f32>,
+    slope: vec4<f32>,
+}
+
+fn activate(x: vec4<f32>) -> Activated {
+    let above = x > vec4(0.0);
+    switch ACTIVATION {
+        case RELU: {
+            return Activated(max(x, vec4(0.0)), select(vec4(0.0), vec4(1.0), above));
+        }
+        case LEAKY_RELU: {
+            return Activated(select(LEAK * x, x, above), select(vec4(LEAK), vec4(1.0), above));
+        }
+        case SWISH: {
+            let sigmoid = 1.0 / (1.0 + exponential(-x));
+            let value = x * sigmoid;
+            return Activated(value, fma(value, 1.0 - sigmoid, sigmoid));
+        }
+        case ELU: {
+            let power = exponential(min(x, vec4(0.0)));
+            return Activated(select(power - 1.0, x, above), select(power, vec4(1.0), above));
+        }
+        default: {
+            // TANH. With e = exp(-2|x|) nothing overflows.
+            let e = exponential(-2.0 * abs(x));
+            let value = sign(x) * (1.0 - e) / (1.0 + e);
+            return Activated(value, 1.0 - value * value);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+// What every kernel of the engine shares: the uniforms, and the places of things in buffers.
+//
+// Trajectories come in blocks of BLOCK. A part of the batch, some whole blocks, is worked on at once. Widths are padded
+// so that a row is a whole number of tiles, and are counted in vec4s ("quads") everywhere.
+//
+//   activations, slopes   [block of the part][step][layer][trajectory of the block][unit]
+//   probabilities         [block of the part][step][trajectory of the block][value]
+//   actions, scores       [trajectory of the batch][step]
+//   fills                 [trajectory of the batch][site]: step * 256 + value of the action that filled the site
+//
+// A part that is not kept has room for one step a block, which each step overwrites.
+//
+// Constants written by the host: BLOCK, SITES, VALUES, COLUMNS, COLUMNS_A_SITE, UNIFORM_ORDER, ACTIVATION, LAYERS,
+// STEP (quads of one step of a block), HEAD, HEAD_BIAS, CHANGES (places in `weights`), DENSE, DENSE_SIZE,
+// HEAD_GRADIENT, HEAD_BIAS_GRADIENT (places in `gradient`), CHUNK, ROLLOUT_GROUP, ROLLOUT_ROWS, TILE_ROWS, TILE_UNITS.
+
+struct Work {
+    // Philox: the key, and three of the four words of the counter.
+    key: vec2<u32>,
+    iteration: u32,
+    first_trajectory: u32,
+    stream: u32,
+    // First block of the part, counted in the batch.
+    block: u32,
+    // Steps that a block has room for in activations, slopes and probabilities.
+    room: u32,
+    scored_from: u32,
+    sampled_from: u32,
+    // The steps this dispatch works on, and how many of them a workgroup takes.
+    first_step: u32,
+    last_step: u32,
+    group_steps: u32,
+    // The layer this dispatch works on.
+    layer: u32,
+    // The slices of the weight gradient this dispatch works on.
+    first_slice: u32,
+    slices: u32,
+    // Blocks of the part.
+    blocks: u32,
+}
+
+// A hidden layer; sizes and places in quads.
+struct Layer {
+    // Width of the layer before it (0 for the first layer, which is never multiplied out).
+    inputs: u32,
+    outputs: u32,
+    // Transposed weight [input][output] in `weights`; for the first layer one row an input column.
+    forward: u32,
+    // Weight [output][input] in `weights`.
+    backward: u32,
+    // Bias in `weights`; for the first layer the pre-activation of the empty object.
+    bias: u32,
+    // Output, within a step of `activations` and of `slopes`.
+    place: u32,
+    // Weight [output][input] in `gradient`, or [column][output] for the first layer, and bias.
+    gradient: u32,
+    gradient_bias: u32,
+}
+
+@group(0) @binding(0) var<uniform> work: Work;
+@group(0) @binding(1) var<uniform> network: array<Layer, LAYERS>;
+
+// Where a step of a block of the part lies, in steps.
+fn slot(block: u32, step: u32) -> u32 {
+    return block * work.room + step % work.room;
+}

@@ -1,0 +1,187 @@
+// Trajectories step by step: the policy's log-probability of each action, and the action itself where it is drawn.
+//
+//   z_0   = z_empty + sum over the actions so far of amount * column        one column more a step
+//   h_0   = f(z_0),   h_l = f(W_l h_(l-1) + b_l)                            all hidden layers
+//   logit = <head row of (site, value), h_last> + bias                      the VALUES logits of the step's site only
+//   p     = softmax(logit),   score = log p[value]
+//   value = the first with p[0] + .. + p[value] > u,   u the second word of (trajectory, step)
+//
+// Reads weights, and writes actions, scores, and for the gradient activations h, slopes f'(z) and probabilities p.
+// `state` holds z_0.
+//
+// One workgroup takes ROLLOUT_ROWS trajectories through all of its steps, with no other synchronisation than barriers
+// between layers. Actions known beforehand need no such chain: then the steps are dealt out over workgroups (y), each
+// of which starts by adding up the columns before its first step. Hidden layers are register tiles, see lib/tile.wgsl.
+
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> actions: array<u32>;
+@group(0) @binding(4) var<storage, read_write> scores: array<f32>;
+@group(0) @binding(5) var<storage, read_write> state: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> activations: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> slopes: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> probabilities: array<f32>;
+
+// A hidden layer at one step: activations [row][k] times transposed weight [k][unit].
+struct Product {
+    depth: u32,
+    width: u32,
+    left: u32,
+    right: u32,
+    bias: u32,
+    output: u32,
+}
+
+fn left_quad(product: Product, row: u32, k: u32) -> mat4x4<f32> {
+    let place = product.left + 4u * row * product.depth + k;
+    return mat4x4(
+        activations[place],
+        activations[place + product.depth],
+        activations[place + 2u * product.depth],
+        activations[place + 3u * product.depth],
+    );
+}
+
+fn right_quad(product: Product, unit: u32, k: u32) -> mat4x4<f32> {
+    let place = product.right + 4u * k * product.width + unit;
+    return mat4x4(
+        weights[place],
+        weights[place + product.width],
+        weights[place + 2u * product.width],
+        weights[place + 3u * product.width],
+    );
+}
+
+fn finish_quad(product: Product, row: u32, unit: u32, sum: mat4x4<f32>) {
+    let bias = weights[product.bias + unit];
+    let place = product.output + 4u * row * product.width + unit;
+    put(place, sum[0] + bias);
+    put(place + product.width, sum[1] + bias);
+    put(place + 2u * product.width, sum[2] + bias);
+    put(place + 3u * product.width, sum[3] + bias);
+}
+
+fn put(place: u32, z: vec4<f32>) {
+    let activated = activate(z);
+    activations[place] = activated.value;
+    slopes[place] = activated.slope;
+}
+
+// Brings z_0 of one quad of units from the state before step `done` to that before step `now`.
+fn advance(z: vec4<f32>, row: u32, unit: u32, done: u32, now: u32) -> vec4<f32> {
+    var sum = z;
+    for (var step = done; step < now; step++) {
+        let action = actions[row + step];
+        let value = action % VALUES;
+        let column = select(action, action / VALUES, COLUMNS_A_SITE == 1u);
+        let amount = weights[CHANGES + value / 4u][value % 4u];
+        sum = fma(vec4(amount), weights[network[0].forward + column * network[0].outputs + unit], sum);
+    }
+    return sum;
+}
+
+// The logit of one action.
+fn logit(row: u32, action: u32) -> f32 {
+    let width = network[LAYERS - 1u].outputs;
+    let head = HEAD + action * width;
+    var sum = vec4<f32>();
+    for (var k = 0u; k < width; k++) {
+        sum = fma(activations[row + k], weights[head + k], sum);
+    }
+    return (sum.x + sum.y) + (sum.z + sum.w) + weights[HEAD_BIAS + action / 4u][action % 4u];
+}
+
+// Logits at probabilities[place ..] become probabilities; the value taken or drawn goes into `actions`.
+fn choose(place: u32, trajectory: u32, step: u32) {
+    var most = probabilities[place];
+    for (var value = 1u; value < VALUES; value++) {
+        most = max(most, probabilities[place + value]);
+    }
+    var total = 0.0;
+    for (var value = 0u; value < VALUES; value++) {
+        total += exponential(vec4(probabilities[place + value] - most)).x;
+    }
+    let site = actions[trajectory * SITES + step] / VALUES;
+    var taken = actions[trajectory * SITES + step] % VALUES;
+    if step >= work.sampled_from {
+        let counter = vec4(work.iteration, work.first_trajectory + trajectory, step, work.stream);
+        let threshold = uniform_of(philox(counter, work.key).y) * total;
+        taken = VALUES - 1u;
+        var cumulative = 0.0;
+        for (var value = 0u; value < VALUES; value++) {
+            cumulative += exponential(vec4(probabilities[place + value] - most)).x;
+            if cumulative > threshold {
+                taken = value;
+                break;
+            }
+        }
+        actions[trajectory * SITES + step] = site * VALUES + taken;
+    }
+    scores[trajectory * SITES + step] = probabilities[place + taken] - most - logarithm(total);
+    for (var value = 0u; value < VALUES; value++) {
+        probabilities[place + value] = exponential(vec4(probabilities[place + value] - most)).x / total;
+    }
+}
+
+@compute @workgroup_size(ROLLOUT_GROUP)
+fn rollout(
+    @builtin(local_invocation_index) lane: u32,
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let block = group.x * ROLLOUT_ROWS / BLOCK;
+    let first_row = group.x * ROLLOUT_ROWS % BLOCK;
+    let first_trajectory = (work.block + block) * BLOCK + first_row;
+    let begin = work.first_step + group.y * work.group_steps;
+    let end = min(begin + work.group_steps, work.last_step);
+    let width = network[0].outputs;
+    let states = ((block * groups.y + group.y) * BLOCK + first_row) * width;
+    let last = network[LAYERS - 1u];
+
+    for (var step = begin; step < end; step++) {
+        let here = slot(block, step);
+        let first_place = here * STEP + network[0].place + first_row * width;
+        for (var i = lane; i < ROLLOUT_ROWS * width; i += ROLLOUT_GROUP) {
+            let row = (first_trajectory + i / width) * SITES;
+            let unit = i % width;
+            var z: vec4<f32>;
+            if step == begin {
+                z = advance(weights[network[0].bias + unit], row, unit, 0u, step);
+            } else {
+                z = advance(state[states + i], row, unit, step - 1u, step);
+            }
+            state[states + i] = z;
+            put(first_place + i, z);
+        }
+        storageBarrier();
+
+        for (var l = 1u; l < LAYERS; l++) {
+            let layer = network[l];
+            let product = Product(
+                layer.inputs,
+                layer.outputs,
+                here * STEP + network[l - 1u].place + first_row * layer.inputs,
+                layer.forward,
+                layer.bias,
+                here * STEP + layer.place + first_row * layer.outputs,
+            );
+            let across = layer.outputs / TILE_UNITS;
+            for (var i = lane; i < ROLLOUT_ROWS / (4u * TILE_ROWS) * across; i += ROLLOUT_GROUP) {
+                tile(product, i / across * TILE_ROWS, i % across * TILE_UNITS);
+            }
+            storageBarrier();
+        }
+
+        let heads = here * STEP + last.place + first_row * last.outputs;
+        let places = (here * BLOCK + first_row) * VALUES;
+        for (var i = lane; i < ROLLOUT_ROWS * VALUES; i += ROLLOUT_GROUP) {
+            let row = i / VALUES;
+            let action = actions[(first_trajectory + row) * SITES + step] / VALUES * VALUES + i % VALUES;
+            probabilities[places + i] = logit(heads + row * last.outputs, action);
+        }
+        storageBarrier();
+        for (var row = lane; row < ROLLOUT_ROWS; row += ROLLOUT_GROUP) {
+            choose(places + row * VALUES, first_trajectory + row, step);
+        }
+        storageBarrier();
+    }
+}

@@ -1,0 +1,117 @@
+//! The device's buffers by the names that shaders give them, and the way back to the host.
+
+use std::collections::BTreeMap;
+
+use bytemuck::Pod;
+
+use super::context::Context;
+use crate::engine::EngineError;
+
+/// Buffers that grow when more is needed.
+#[derive(Default)]
+pub(super) struct Buffers {
+    named: BTreeMap<&'static str, wgpu::Buffer>,
+    staging: Option<wgpu::Buffer>,
+    generation: u64,
+}
+
+impl Buffers {
+    /// Goes up whenever a buffer is replaced.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// # Panics
+    /// If the engine never reserved a buffer of that name, a mistake in a shader.
+    pub fn get(&self, name: &str) -> &wgpu::Buffer {
+        self.named.get(name).unwrap_or_else(|| panic!("no buffer is named `{name}`"))
+    }
+
+    /// Makes the storage buffer `name` at least `bytes` long. Its contents are lost if it has to grow.
+    ///
+    /// # Errors
+    /// `Limit` if the adapter allows no such buffer; `what` says what to make smaller.
+    pub fn reserve(
+        &mut self,
+        context: &Context,
+        name: &'static str,
+        bytes: u64,
+        what: &str,
+    ) -> Result<(), EngineError> {
+        let bytes = bytes.max(16).next_multiple_of(16);
+        if self.named.get(name).is_some_and(|buffer| buffer.size() >= bytes) {
+            return Ok(());
+        }
+        let limits = &context.limits;
+        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        if bytes > most {
+            return Err(EngineError::Limit(format!(
+                "`{name}` needs {bytes} bytes, and a storage buffer of {} has at most {most} \
+                 (max_storage_buffer_binding_size, max_buffer_size): {what}",
+                context.adapter.name
+            )));
+        }
+        self.named.remove(name);
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        self.create(context, name, bytes, usage)
+    }
+
+    /// Makes a uniform buffer.
+    pub fn uniform(&mut self, context: &Context, name: &'static str, bytes: u64) -> Result<(), EngineError> {
+        self.create(context, name, bytes, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)
+    }
+
+    fn create(
+        &mut self,
+        context: &Context,
+        name: &'static str,
+        size: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Result<(), EngineError> {
+        let descriptor = wgpu::BufferDescriptor { label: Some(name), size, usage, mapped_at_creation: false };
+        self.named.insert(name, context.device.create_buffer(&descriptor));
+        self.generation += 1;
+        context.check()
+    }
+
+    /// Writes the start of a buffer.
+    pub fn write<T: Pod>(&self, context: &Context, name: &str, data: &[T]) {
+        context.queue.write_buffer(self.get(name), 0, bytemuck::cast_slice(data));
+    }
+
+    /// Waits for the device, and reads the first `count` numbers of each of `names`.
+    pub fn read<T: Pod, const N: usize>(
+        &mut self,
+        context: &Context,
+        names: [&str; N],
+        count: usize,
+    ) -> Result<[Vec<T>; N], EngineError> {
+        let bytes = (count * size_of::<T>()) as u64;
+        let total = bytes * N as u64;
+        if self.staging.as_ref().is_none_or(|staging| staging.size() < total) {
+            self.staging = Some(context.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("staging"),
+                size: total,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            }));
+            context.check()?;
+        }
+        let Some(staging) = &self.staging else { unreachable!("staging was just made") };
+        let mut encoder = context.device.create_command_encoder(&Default::default());
+        for (name, offset) in names.into_iter().zip((0..total).step_by(bytes as usize)) {
+            encoder.copy_buffer_to_buffer(self.get(name), 0, staging, offset, bytes);
+        }
+        context.queue.submit([encoder.finish()]);
+        let slice = staging.slice(..total);
+        slice.map_async(wgpu::MapMode::Read, |_| ());
+        context.wait()?;
+        let view = slice
+            .get_mapped_range()
+            .map_err(|error| EngineError::Device(format!("{}: cannot read back: {error}", context.adapter)))?;
+        let read = std::array::from_fn(|i| bytemuck::pod_collect_to_vec(&view[i * bytes as usize..][..bytes as usize]));
+        drop(view);
+        staging.unmap();
+        Ok(read)
+    }
+}

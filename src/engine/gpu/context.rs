@@ -1,0 +1,192 @@
+//! The adapter and its device: what there is, which one is taken, and how its failures are reported.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wgpu::{Adapter, Backend, Backends, DeviceType};
+
+use crate::engine::EngineError;
+
+/// What an adapter runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AdapterKind {
+    Discrete,
+    Integrated,
+    Virtual,
+    Other,
+    /// A CPU that pretends to be a GPU.
+    Software,
+}
+
+impl AdapterKind {
+    fn of(kind: DeviceType) -> Self {
+        match kind {
+            DeviceType::DiscreteGpu => Self::Discrete,
+            DeviceType::IntegratedGpu => Self::Integrated,
+            DeviceType::VirtualGpu => Self::Virtual,
+            DeviceType::Other => Self::Other,
+            DeviceType::Cpu => Self::Software,
+        }
+    }
+
+    pub fn is_hardware(self) -> bool {
+        self != Self::Software
+    }
+}
+
+impl fmt::Display for AdapterKind {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Discrete => "discrete GPU",
+            Self::Integrated => "integrated GPU",
+            Self::Virtual => "virtual GPU",
+            Self::Other => "other",
+            Self::Software => "software",
+        })
+    }
+}
+
+/// An adapter as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterDescription {
+    pub name: String,
+    /// "Vulkan", "Metal", "DX12" or "OpenGL".
+    pub backend: &'static str,
+    pub kind: AdapterKind,
+    pub driver: String,
+}
+
+impl AdapterDescription {
+    fn of(adapter: &Adapter) -> Self {
+        let info = adapter.get_info();
+        let backend = match info.backend {
+            Backend::Vulkan => "Vulkan",
+            Backend::Metal => "Metal",
+            Backend::Dx12 => "DX12",
+            Backend::Gl => "OpenGL",
+            _ => "other",
+        };
+        let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
+        Self { name: info.name, backend, kind: AdapterKind::of(info.device_type), driver }
+    }
+
+    /// Whether every word of `text` occurs in the name, backend or driver, whatever the case.
+    fn matches(&self, text: &str) -> bool {
+        let own = self.to_string().to_lowercase();
+        text.to_lowercase().split_whitespace().all(|word| own.contains(word))
+    }
+}
+
+impl fmt::Display for AdapterDescription {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} ({}, {}; {})", self.name, self.backend, self.kind, self.driver)
+    }
+}
+
+/// The adapters of this machine, best first: Vulkan, Metal and DX12 ones, or with `include_gl` those of OpenGL too (its
+/// start-up can write to standard error).
+pub fn adapters(include_gl: bool) -> Vec<AdapterDescription> {
+    let mut backends = PRIMARY;
+    backends.set(Backends::GL, include_gl);
+    enumerate(backends).1.iter().map(AdapterDescription::of).collect()
+}
+
+/// Whether there is an adapter that is more than a CPU.
+pub fn has_hardware_adapter() -> bool {
+    adapters(false).iter().any(|adapter| adapter.kind.is_hardware())
+}
+
+const PRIMARY: Backends = Backends::VULKAN.union(Backends::METAL).union(Backends::DX12);
+
+fn enumerate(backends: Backends) -> (wgpu::Instance, Vec<Adapter>) {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+    adapters.sort_by_key(|adapter| AdapterKind::of(adapter.get_info().device_type));
+    (instance, adapters)
+}
+
+/// A device, its queue, and the first thing that went wrong on it.
+pub(super) struct Context {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub adapter: AdapterDescription,
+    pub limits: wgpu::Limits,
+    fault: Arc<Mutex<Option<String>>>,
+}
+
+impl Context {
+    /// Opens the best adapter, or the best of those that match `wanted` ("gl" or "opengl" asks for OpenGL).
+    ///
+    /// # Errors
+    /// `NoAdapter` if there is none, `Device` if the driver refuses.
+    pub fn open(wanted: Option<&str>) -> Result<Self, EngineError> {
+        let text = wanted.unwrap_or_default();
+        let gl = text.to_lowercase().split_whitespace().any(|word| word == "gl" || word == "opengl");
+        let (_instance, adapters) = enumerate(if gl { Backends::GL } else { PRIMARY });
+        let found = adapters.iter().find(|adapter| AdapterDescription::of(adapter).matches(text));
+        let adapter = found.ok_or_else(|| no_adapter(text, &adapters))?;
+        let description = AdapterDescription::of(adapter);
+
+        // Larger buffers and workgroups where the adapter has them, the defaults of WebGPU for all else.
+        let own = adapter.limits();
+        let limits = wgpu::Limits {
+            max_storage_buffer_binding_size: own.max_storage_buffer_binding_size,
+            max_buffer_size: own.max_buffer_size,
+            max_compute_invocations_per_workgroup: own.max_compute_invocations_per_workgroup,
+            max_compute_workgroup_size_x: own.max_compute_workgroup_size_x,
+            ..wgpu::Limits::default().or_worse_values_from(&own)
+        };
+        let request = wgpu::DeviceDescriptor {
+            label: Some("wgflow"),
+            required_limits: limits.clone(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&request))
+            .map_err(|error| EngineError::Device(format!("{description} cannot be opened: {error}")))?;
+
+        let fault = Arc::new(Mutex::new(None));
+        let note = |fault: &Arc<Mutex<Option<String>>>| {
+            let fault = fault.clone();
+            move |what: String| {
+                fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(what);
+            }
+        };
+        let report = note(&fault);
+        device.on_uncaptured_error(Arc::new(move |error| report(error.to_string())));
+        let report = note(&fault);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                report(format!("the device was lost: {message}"));
+            }
+        });
+        Ok(Self { device, queue, adapter: description, limits, fault })
+    }
+
+    /// The first failure of the device since it was opened, if any. It stays: a device that failed is not used again.
+    pub fn check(&self) -> Result<(), EngineError> {
+        match &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(fault) => Err(EngineError::Device(format!("{}: {fault}", self.adapter))),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until all submitted work is done.
+    pub fn wait(&self) -> Result<(), EngineError> {
+        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check()?;
+        polled.map_err(|error| EngineError::Device(format!("{}: {error}", self.adapter)))?;
+        Ok(())
+    }
+}
+
+fn no_adapter(wanted: &str, adapters: &[Adapter]) -> EngineError {
+    let names: Vec<_> = adapters.iter().map(|adapter| AdapterDescription::of(adapter).to_string()).collect();
+    EngineError::NoAdapter(match (wanted, names.is_empty()) {
+        ("", _) => "no GPU adapter was found (a software one comes with the package mesa-vulkan-drivers)".into(),
+        (_, true) => format!("no GPU adapter matches \"{wanted}\": none was found at all"),
+        (_, false) => format!("no GPU adapter matches \"{wanted}\"; there are: {}", names.join(", ")),
+    })
+}

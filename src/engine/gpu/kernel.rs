@@ -1,0 +1,108 @@
+//! One compute pipeline, bound to buffers by the names its WGSL gives them.
+
+use naga::AddressSpace;
+
+use super::buffers::Buffers;
+use super::context::Context;
+use super::recorder::Work;
+use crate::engine::EngineError;
+
+/// A compute pipeline and what it binds.
+pub(super) struct Kernel {
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+    /// Binding number and buffer name of each of the module's resources.
+    resources: Vec<(u32, String)>,
+    /// The bind group, and the generation of buffers it is for.
+    bound: Option<(u64, wgpu::BindGroup)>,
+}
+
+impl Kernel {
+    /// Compiles the entry point `name` of `source`.
+    ///
+    /// # Errors
+    /// `Kernel` with the compiler's message if the source is at fault.
+    pub fn new(context: &Context, name: &str, source: &str) -> Result<Self, EngineError> {
+        let fault = |message: String| EngineError::Kernel(format!("the kernel `{name}` does not compile: {message}"));
+        let module = naga::front::wgsl::parse_str(source).map_err(|error| fault(error.emit_to_string(source)))?;
+
+        let mut entries = Vec::new();
+        let mut resources = Vec::new();
+        for (_, variable) in module.global_variables.iter() {
+            let Some(place) = variable.binding.filter(|place| place.group == 0) else { continue };
+            let variable_name = variable.name.clone().unwrap_or_default();
+            let dynamic = variable_name == Work::BUFFER;
+            let kind = match variable.space {
+                AddressSpace::Uniform => wgpu::BufferBindingType::Uniform,
+                AddressSpace::Storage { access } => {
+                    wgpu::BufferBindingType::Storage { read_only: !access.contains(naga::StorageAccess::STORE) }
+                }
+                _ => return Err(fault(format!("`{variable_name}` is not a buffer"))),
+            };
+            entries.push(wgpu::BindGroupLayoutEntry {
+                binding: place.binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer { ty: kind, has_dynamic_offset: dynamic, min_binding_size: None },
+                count: None,
+            });
+            resources.push((place.binding, variable_name));
+        }
+
+        let device = &context.device;
+        let scopes = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation].map(|f| device.push_error_scope(f));
+        let shader = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(name),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        let layout =
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(name),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(name),
+            layout: Some(&pipeline_layout),
+            module: &shader,
+            entry_point: Some(name),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        // Scopes are a stack: the last one pushed is popped first.
+        let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
+        match errors.last() {
+            Some(error) => Err(fault(error.to_string())),
+            None => Ok(Self { pipeline, layout, resources, bound: None }),
+        }
+    }
+
+    /// Adds one dispatch to `pass`; `offset` is the place of its [`Work`] in the uniform buffer.
+    pub fn dispatch(
+        &mut self,
+        context: &Context,
+        buffers: &Buffers,
+        pass: &mut wgpu::ComputePass,
+        offset: u32,
+        groups: [u32; 3],
+    ) {
+        let generation = buffers.generation();
+        if self.bound.as_ref().is_none_or(|(bound, _)| *bound != generation) {
+            let entries: Vec<_> = self
+                .resources
+                .iter()
+                .map(|(binding, name)| {
+                    let buffer = buffers.get(name);
+                    let size = (name == Work::BUFFER).then_some(Work::SIZE);
+                    let binding_of = wgpu::BufferBinding { buffer, offset: 0, size };
+                    wgpu::BindGroupEntry { binding: *binding, resource: wgpu::BindingResource::Buffer(binding_of) }
+                })
+                .collect();
+            let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &self.layout, entries: &entries };
+            self.bound = Some((generation, context.device.create_bind_group(&descriptor)));
+        }
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, self.bound.as_ref().map(|(_, group)| group), &[offset]);
+        pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+    }
+}

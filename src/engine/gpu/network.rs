@@ -1,0 +1,223 @@
+//! The policy network as the kernels see it: padded widths, places of tensors in buffers, packing and unpacking.
+//!
+//! Widths are padded with zero weights to whole tiles; as every activation is 0 at 0, padded units stay 0 and get no
+//! gradient. All sizes and places count quads (vec4<f32>, 4 numbers).
+
+use bytemuck::{Pod, Zeroable};
+
+use super::tiling::Tiling;
+use crate::engine::BLOCK;
+use crate::policy::Layout;
+use crate::process::{Encoding, SiteFilling};
+
+/// The twin of `Layer` in shaders/lib/work.wgsl.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+pub(super) struct Layer {
+    pub inputs: u32,
+    pub outputs: u32,
+    pub forward: u32,
+    pub backward: u32,
+    pub bias: u32,
+    pub place: u32,
+    pub gradient: u32,
+    pub gradient_bias: u32,
+}
+
+impl Layer {
+    /// Multiply-adds of the layer for one step of a block.
+    pub fn products(&self) -> f64 {
+        16.0 * BLOCK as f64 * f64::from(self.inputs) * f64::from(self.outputs)
+    }
+}
+
+/// Where everything lies, in quads.
+pub(super) struct Network {
+    pub process: SiteFilling,
+    pub layout: Layout,
+    pub tiling: Tiling,
+    /// Hidden layers.
+    pub layers: Vec<Layer>,
+    /// Hidden activations of one step of a block.
+    pub step: u32,
+    /// Length of the packed weights, and places in them.
+    pub weights: u32,
+    pub head: u32,
+    pub head_bias: u32,
+    pub changes: u32,
+    /// Length of the packed gradient, and places in it.
+    pub gradient: u32,
+    pub dense: u32,
+    pub dense_size: u32,
+    pub head_gradient: u32,
+    pub head_bias_gradient: u32,
+}
+
+impl Network {
+    /// Lays out a network for kernels of the given tiling. It must have a hidden layer.
+    ///
+    /// # Errors
+    /// The number of quads, where it does not fit 32 bits.
+    pub fn new(process: SiteFilling, layout: Layout, tiling: Tiling) -> Result<Self, u64> {
+        let hidden = &layout.widths[1..layout.widths.len() - 1];
+        let widths: Vec<u64> =
+            hidden.iter().map(|width| (width.next_multiple_of(tiling.multiple()) / 4) as u64).collect();
+        let (columns, actions) = (process.columns() as u64, process.actions() as u64);
+        let block = BLOCK as u64;
+
+        let mut weights = Places::default();
+        let mut gradient = Places::default();
+        let mut step = Places::default();
+        let mut layers = Vec::new();
+        let mut dense = 0;
+        for (index, &outputs) in widths.iter().enumerate() {
+            let inputs = if index == 0 { 0 } else { widths[index - 1] };
+            let rows = if index == 0 { columns } else { 4 * inputs };
+            let weight = if index == 0 { columns * outputs } else { 4 * outputs * inputs };
+            layers.push(Layer {
+                inputs: inputs as u32,
+                outputs: outputs as u32,
+                forward: weights.take(rows * outputs),
+                bias: weights.take(outputs),
+                backward: weights.take(4 * outputs * inputs),
+                place: step.take(block * outputs),
+                gradient: gradient.take(weight),
+                gradient_bias: gradient.take(outputs),
+            });
+            if index == 0 {
+                dense = gradient.0;
+            }
+        }
+        let dense_size = gradient.0 - dense;
+        let last = widths[widths.len() - 1];
+        let network = Self {
+            head: weights.take(actions * last),
+            head_bias: weights.take(actions.div_ceil(4)),
+            changes: weights.take(process.values.div_ceil(4) as u64),
+            head_gradient: gradient.take(actions * last),
+            head_bias_gradient: gradient.take(actions),
+            weights: weights.0 as u32,
+            gradient: gradient.0 as u32,
+            dense: dense as u32,
+            dense_size: dense_size as u32,
+            step: step.0 as u32,
+            layers,
+            process,
+            layout,
+            tiling,
+        };
+        let most = weights.0.max(gradient.0).max(step.0);
+        if most > u64::from(u32::MAX) { Err(most) } else { Ok(network) }
+    }
+
+    /// Multiply-adds of the hidden layers for one step of a block.
+    pub fn products(&self) -> f64 {
+        self.layers.iter().map(Layer::products).sum()
+    }
+
+    /// Parameters in the order of [`Layout`] to the kernels' weights.
+    pub fn pack(&self, parameters: &[f64]) -> Vec<f32> {
+        let mut packed = vec![0.0; 4 * self.weights as usize];
+        let tensors = self.layout.layers();
+        let unset = self.process.unset();
+        for (index, (layer, tensor)) in self.layers.iter().zip(&tensors).enumerate() {
+            let width = 4 * layer.outputs as usize;
+            let bias = 4 * layer.bias as usize;
+            for (output, row) in parameters[tensor.weight.clone()].chunks(tensor.inputs).enumerate() {
+                let mut empty = parameters[tensor.bias.start + output];
+                if index == 0 {
+                    empty += unset * row.iter().sum::<f64>();
+                }
+                packed[bias + output] = empty as f32;
+                for (input, &weight) in row.iter().enumerate() {
+                    packed[4 * layer.forward as usize + input * width + output] = weight as f32;
+                    if index > 0 {
+                        let backward = 4 * (layer.backward + output as u32 * layer.inputs) as usize;
+                        packed[backward + input] = weight as f32;
+                    }
+                }
+            }
+        }
+        let (head, last) = self.head_tensor(&tensors);
+        for (action, row) in parameters[head.weight.clone()].chunks(head.inputs).enumerate() {
+            for (input, &weight) in row.iter().enumerate() {
+                packed[4 * self.head as usize + action * last + input] = weight as f32;
+            }
+            packed[4 * self.head_bias as usize + action] = parameters[head.bias.start + action] as f32;
+        }
+        for value in 0..self.process.values {
+            packed[4 * self.changes as usize + value] = self.process.change(value).1 as f32;
+        }
+        packed
+    }
+
+    /// The kernels' gradient to that of the parameters in the order of [`Layout`].
+    pub fn unpack(&self, gradient: &[f32]) -> Vec<f64> {
+        let mut parameters = vec![0.0; self.layout.parameters()];
+        let tensors = self.layout.layers();
+        let unset = self.process.unset();
+        for (index, (layer, tensor)) in self.layers.iter().zip(&tensors).enumerate() {
+            let bias = &gradient[4 * layer.gradient_bias as usize..][..tensor.outputs];
+            let weight = &gradient[4 * layer.gradient as usize..];
+            let (inputs, outputs) = (4 * layer.inputs as usize, 4 * layer.outputs as usize);
+            for (output, &bias) in bias.iter().enumerate() {
+                parameters[tensor.bias.start + output] = f64::from(bias);
+                for input in 0..tensor.inputs {
+                    parameters[tensor.weight.start + output * tensor.inputs + input] = if index == 0 {
+                        f64::from(weight[input * outputs + output]) + unset * f64::from(bias)
+                    } else {
+                        f64::from(weight[output * inputs + input])
+                    };
+                }
+            }
+        }
+        let (head, last) = self.head_tensor(&tensors);
+        for action in 0..head.outputs {
+            let row = &gradient[4 * self.head_gradient as usize + action * last..][..head.inputs];
+            for (input, &value) in row.iter().enumerate() {
+                parameters[head.weight.start + action * head.inputs + input] = f64::from(value);
+            }
+            let bias = gradient[4 * (self.head_bias_gradient as usize + action)];
+            parameters[head.bias.start + action] = f64::from(bias);
+        }
+        parameters
+    }
+
+    /// The head's place among the parameters, and its padded width.
+    fn head_tensor<'a>(&self, tensors: &'a [crate::policy::Layer]) -> (&'a crate::policy::Layer, usize) {
+        (&tensors[self.layers.len()], 4 * self.layers[self.layers.len() - 1].outputs as usize)
+    }
+
+    /// The constants that kernels know this network and process by.
+    pub fn constants(&self) -> Vec<(&'static str, u32)> {
+        let process = &self.process;
+        let columns_a_site = if process.encoding == Encoding::OneHot { process.values } else { 1 };
+        vec![
+            ("SITES", process.sites as u32),
+            ("VALUES", process.values as u32),
+            ("COLUMNS", process.columns() as u32),
+            ("COLUMNS_A_SITE", columns_a_site as u32),
+            ("LAYERS", self.layers.len() as u32),
+            ("STEP", self.step),
+            ("HEAD", self.head),
+            ("HEAD_BIAS", self.head_bias),
+            ("CHANGES", self.changes),
+            ("DENSE", self.dense),
+            ("DENSE_SIZE", self.dense_size),
+            ("HEAD_GRADIENT", self.head_gradient),
+            ("HEAD_BIAS_GRADIENT", self.head_bias_gradient),
+        ]
+    }
+}
+
+/// Hands out consecutive places.
+#[derive(Default)]
+struct Places(u64);
+
+impl Places {
+    /// The place of the next `size` quads. (Places that do not fit 32 bits are refused by the caller as a whole.)
+    fn take(&mut self, size: u64) -> u32 {
+        self.0 += size;
+        (self.0 - size) as u32
+    }
+}

@@ -1,0 +1,99 @@
+//! WGSL text: the shader files, the constants they expect, and their register tiles written out.
+
+use std::fmt::Write;
+
+use crate::engine::BLOCK;
+use crate::policy::{Activation, LEAK};
+use crate::process::Order;
+use crate::random::{MULTIPLIERS, ROUNDS, WEYL};
+
+use super::context::Context;
+use super::kernel::Kernel;
+use super::network::Network;
+use super::tiling::Tiling;
+use crate::engine::EngineError;
+
+macro_rules! shader {
+    ($file:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file))
+    };
+}
+pub(super) use shader;
+
+const WORK: &str = shader!("lib/work.wgsl");
+pub(super) const PHILOX: &str = shader!("lib/philox.wgsl");
+pub(super) const ELEMENTARY: &str = shader!("lib/elementary.wgsl");
+pub(super) const ACTIVATION: &str = shader!("lib/activation.wgsl");
+pub(super) const TILE: &str = shader!("lib/tile.wgsl");
+
+/// Steps of a block that one slice of the weight gradient sums over. Part of the result's bits, so not a setting.
+pub(super) const CHUNK: usize = 32;
+
+/// What turns shader files into sources: the constants of one engine.
+pub(super) struct Sources {
+    header: String,
+    tiling: Tiling,
+}
+
+impl Sources {
+    pub fn new(network: &Network, activation: Activation) -> Self {
+        let (process, tiling) = (&network.process, network.tiling);
+        let mut constants = network.constants();
+        constants.extend([
+            ("BLOCK", BLOCK as u32),
+            ("CHUNK", CHUNK as u32),
+            ("ROLLOUT_GROUP", tiling.group as u32),
+            ("ROLLOUT_ROWS", tiling.trajectories as u32),
+            ("TILE_ROWS", tiling.rows as u32),
+            ("TILE_UNITS", tiling.units as u32),
+            ("PHILOX_ROUNDS", ROUNDS),
+            ("RELU", Activation::Relu as u32),
+            ("LEAKY_RELU", Activation::LeakyRelu as u32),
+            ("SWISH", Activation::Swish as u32),
+            ("ELU", Activation::Elu as u32),
+            ("TANH", Activation::Tanh as u32),
+            ("ACTIVATION", activation as u32),
+        ]);
+        let mut header = String::new();
+        for (name, value) in constants {
+            writeln!(header, "const {name} = {value}u;").expect("a String takes all text");
+        }
+        writeln!(header, "const UNIFORM_ORDER = {};", process.order == Order::Uniform)
+            .expect("a String takes all text");
+        writeln!(header, "const LEAK = {LEAK:?}f;").expect("a String takes all text");
+        for (name, [x, y]) in [("PHILOX_MULTIPLIERS", MULTIPLIERS), ("PHILOX_WEYL", WEYL)] {
+            writeln!(header, "const {name} = vec2<u32>({x}u, {y}u);").expect("a String takes all text");
+        }
+        Self { header, tiling }
+    }
+
+    /// The kernel `name` of the assembled `parts`.
+    pub fn kernel(&self, context: &Context, name: &str, parts: &[&str]) -> Result<Kernel, EngineError> {
+        Kernel::new(context, name, &self.assemble(parts))
+    }
+
+    /// One source of the constants, the common declarations and `parts`.
+    pub fn assemble(&self, parts: &[&str]) -> String {
+        let mut source = self.header.clone();
+        for part in [&[WORK], parts].concat() {
+            for line in part.lines() {
+                self.write_out(line, &mut source);
+            }
+        }
+        source
+    }
+
+    /// A line once for every row quad it mentions as `$R` and every unit quad it mentions as `$U`.
+    fn write_out(&self, line: &str, source: &mut String) {
+        let times = |mark, count| if line.contains(mark) { count } else { 1 };
+        for row in 0..times("$R", self.tiling.rows) {
+            for unit in 0..times("$U", self.tiling.units) {
+                // A name with both marks needs something between the numbers.
+                let pair = format!("{row}_{unit}");
+                let line = line.replace("$R$U", &pair).replace("$R", &row.to_string()).replace("$U", &unit.to_string());
+                source.push_str(&line);
+                source.push('\n');
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The GPU engine against the native one in f64. Needs an adapter; a software one is enough.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Setting, Wave, assert_steps_agree, coefficients, relative_difference};
+use wgflow::engine::gpu::{GpuEngine, GpuOptions, Tiling};
+use wgflow::engine::{Batch, Engine, EngineError, Given, Rollout};
+use wgflow::policy::Activation;
+use wgflow::process::{Encoding, Objects, Order, Trajectories};
+use wgflow::random::{Draw, Stream};
+use wgflow::target::{RewardKernel, Target};
+
+const DRAW: Draw = Draw { seed: 0x1234_5678_9abc_def0, iteration: 3, stream: Stream::Training, first_trajectory: 5 };
+
+fn open(setting: &Setting, options: GpuOptions) -> Result<GpuEngine, EngineError> {
+    let (process, layout) = (setting.process.clone(), setting.layout.clone());
+    let mut engine = GpuEngine::new(process, layout, setting.activation, setting.target.clone(), options)?;
+    engine.set_parameters(&setting.parameters())?;
+    Ok(engine)
+}
+
+fn gpu_with(setting: &Setting, options: GpuOptions) -> GpuEngine {
+    open(setting, options).unwrap_or_else(|error| match error {
+        EngineError::NoAdapter(_) => panic!("{error}: to run the GPU tests, install the package mesa-vulkan-drivers"),
+        _ => panic!("{error}"),
+    })
+}
+
+fn gpu(setting: &Setting) -> GpuEngine {
+    gpu_with(setting, GpuOptions::default())
+}
+
+/// Every activation, both encodings, both orders, one to five hidden layers, widths that fill tiles and that do not.
+fn settings() -> Vec<Setting> {
+    vec![
+        Setting::wave(9, 2, Order::Uniform, &[8], Activation::Relu),
+        Setting::wave(7, 2, Order::Uniform, &[24, 40], Activation::LeakyRelu),
+        Setting::wave(6, 3, Order::Uniform, &[64, 64, 64], Activation::Swish),
+        Setting::wave(5, 3, Order::Fixed, &[24, 40], Activation::Elu),
+        Setting::wave(12, 2, Order::Fixed, &[8, 8, 8, 8, 8], Activation::Tanh),
+        Setting::wave(40, 2, Order::Uniform, &[17, 33, 5], Activation::Swish),
+        Setting::wave(4, 7, Order::Uniform, &[130, 20], Activation::Tanh),
+    ]
+}
+
+fn replay_of(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
+    let given = Given { trajectories, scored_from, sampled_from: trajectories.steps() };
+    Rollout { draw: DRAW, count: trajectories.count(), given: Some(given), keep: true }
+}
+
+fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), expected.len());
+    for (f, e) in found.iter().zip(expected) {
+        assert!((f - e).abs() <= tolerance, "{what}: {f} is not {e}");
+    }
+}
+
+/// Sums of log-probabilities of up to 40 steps, each from logits of some tens of f32 terms of order one: 1e-6 a step.
+const LOG_TOLERANCE: f64 = 4e-5;
+/// Sums of f32 terms of either sign over batches of up to 300 trajectories, relative to the largest entry.
+const GRADIENT_TOLERANCE: f64 = 2e-5;
+
+#[test]
+fn log_probabilities_and_gradients_follow_f64() {
+    for setting in settings() {
+        let (mut oracle, mut engine) = (setting.native::<f64>(), gpu(&setting));
+        for count in [1, 63, 64, 100, 300] {
+            let label = format!("{:?} {:?}, {count}", setting.layout.widths, setting.activation);
+            oracle.rollout(&Rollout::sample(DRAW, count)).unwrap();
+            let trajectories = oracle.trajectories().unwrap();
+            for scored_from in [0, 3] {
+                let replay = replay_of(&trajectories, scored_from);
+                let expected = oracle.rollout(&replay).unwrap();
+                let found = engine.rollout(&replay).unwrap();
+                assert_close(&found.log_forward, &expected.log_forward, LOG_TOLERANCE, &label);
+                assert_eq!(found.log_backward, expected.log_backward);
+                assert_eq!(found.log_reward, expected.log_reward);
+                assert_eq!(engine.trajectories().unwrap(), trajectories);
+                assert_eq!(engine.objects().unwrap(), oracle.objects().unwrap());
+                let coefficients = coefficients(count);
+                let expected = oracle.gradient(&coefficients).unwrap();
+                let found = engine.gradient(&coefficients).unwrap();
+                for (name, _, place) in setting.layout.tensors("policy") {
+                    let difference = relative_difference(&found[place.clone()], &expected[place]);
+                    assert!(difference < GRADIENT_TOLERANCE, "{label}, from {scored_from}: {name} off by {difference}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn trajectories_are_those_of_f64_but_for_rounding_at_a_threshold() {
+    for setting in settings() {
+        let (mut oracle, mut engine) = (setting.native::<f64>(), gpu(&setting));
+        oracle.rollout(&Rollout::sample(DRAW, 500)).unwrap();
+        engine.rollout(&Rollout::sample(DRAW, 500)).unwrap();
+        let (expected, found) = (oracle.trajectories().unwrap(), engine.trajectories().unwrap());
+        assert_steps_agree(&setting, &DRAW, &found, &expected);
+    }
+}
+
+#[test]
+fn a_given_prefix_is_kept_and_the_rest_is_sampled() {
+    let setting = Setting::wave(9, 2, Order::Uniform, &[24, 16], Activation::Tanh);
+    let (mut oracle, mut engine) = (setting.native::<f64>(), gpu(&setting));
+    oracle.rollout(&Rollout::sample(DRAW, 80)).unwrap();
+    let before = oracle.trajectories().unwrap();
+    let given = Given { trajectories: &before, scored_from: 4, sampled_from: 6 };
+    let request = Rollout { draw: Draw { iteration: 99, ..DRAW }, count: 80, given: Some(given), keep: true };
+    let expected = oracle.rollout(&request).unwrap();
+    let found = engine.rollout(&request).unwrap();
+    let (proposed, after) = (oracle.trajectories().unwrap(), engine.trajectories().unwrap());
+    assert_eq!(proposed, after, "80 * 3 draws are too few to meet a threshold");
+    assert_ne!(before, after);
+    assert_close(&found.log_forward, &expected.log_forward, LOG_TOLERANCE, "log P_F");
+    let coefficients = coefficients(80);
+    let gradients = (engine.gradient(&coefficients).unwrap(), oracle.gradient(&coefficients).unwrap());
+    assert!(relative_difference(&gradients.0, &gradients.1) < GRADIENT_TOLERANCE);
+}
+
+/// A batch rolled out by sampling, and its gradient.
+fn sampled(engine: &mut GpuEngine, count: usize) -> (Batch, Trajectories, Vec<f64>) {
+    let batch = engine.rollout(&Rollout::sample(DRAW, count).kept()).unwrap();
+    let trajectories = engine.trajectories().unwrap();
+    (batch, trajectories, engine.gradient(&coefficients(count)).unwrap())
+}
+
+#[test]
+fn neither_memory_nor_repetition_nor_replay_changes_a_bit() {
+    let setting = Setting::wave(40, 2, Order::Uniform, &[24, 40], Activation::Swish);
+    let mut engine = gpu(&setting);
+    let expected = sampled(&mut engine, 300);
+    assert_eq!(sampled(&mut engine, 300), expected, "the same call again");
+    assert_eq!(engine.gradient(&coefficients(300)).unwrap(), expected.2, "a second gradient of the same batch");
+
+    engine.rollout(&Rollout::sample(DRAW, 300)).unwrap();
+    assert_eq!(engine.gradient(&coefficients(300)).unwrap(), expected.2, "a gradient of a batch that was not kept");
+
+    let replayed = engine.rollout(&replay_of(&expected.1, 0)).unwrap();
+    assert_eq!(replayed, expected.0);
+    assert_eq!(engine.gradient(&coefficients(300)).unwrap(), expected.2);
+
+    // One block fits, then two of the five: padded widths are 32 and 48.
+    for memory_budget in [0, 2 * 40 * 64 * (2 * 80 + 2) * 4] {
+        let mut engine = gpu_with(&setting, GpuOptions { memory_budget, ..GpuOptions::default() });
+        assert_eq!(sampled(&mut engine, 300), expected, "with {memory_budget} bytes");
+    }
+}
+
+#[test]
+fn batches_can_be_put_together_from_smaller_ones() {
+    let setting = Setting::wave(9, 2, Order::Uniform, &[24], Activation::Elu);
+    let mut engine = gpu(&setting);
+    let whole = engine.rollout(&Rollout::sample(DRAW, 100)).unwrap();
+    for first in [0, 30, 64] {
+        let draw = Draw { first_trajectory: DRAW.first_trajectory + first as u32, ..DRAW };
+        let part = engine.rollout(&Rollout::sample(draw, 36)).unwrap();
+        assert_eq!(part.log_forward, whole.log_forward[first..first + 36]);
+        assert_eq!(part.log_reward, whole.log_reward[first..first + 36]);
+    }
+}
+
+#[test]
+fn every_tiling_gives_the_same_result() {
+    let setting = Setting::wave(6, 2, Order::Uniform, &[24, 40], Activation::Swish);
+    let expected = sampled(&mut gpu(&setting), 100);
+    for (rows, units, trajectories, group) in [(1, 1, 4, 8), (1, 2, 16, 128), (2, 2, 32, 16), (2, 4, 64, 64)] {
+        let tiling = Some(Tiling { rows, units, trajectories, group });
+        let found = sampled(&mut gpu_with(&setting, GpuOptions { tiling, ..GpuOptions::default() }), 100);
+        assert_eq!(found.1, expected.1);
+        // Compilers may fuse other pairs of operations in another tiling.
+        assert_close(&found.0.log_forward, &expected.0.log_forward, 1e-6, "log P_F");
+        assert!(relative_difference(&found.2, &expected.2) < 1e-6);
+    }
+    let tiling = Some(Tiling { rows: 3, units: 1, trajectories: 12, group: 8 });
+    assert!(matches!(open(&setting, GpuOptions { tiling, ..GpuOptions::default() }), Err(EngineError::Limit(_))));
+}
+
+/// log R = scale * number of neighbours that agree, in WGSL and in Rust; or WGSL that is wrong.
+struct Agreement {
+    sites: usize,
+    source: &'static str,
+}
+
+const AGREEMENT: &str = "
+    fn log_reward(trajectory: u32) -> f32 {
+        var agreeing = 0.0;
+        for (var site = 1u; site < SITES; site++) {
+            agreeing += select(0.0, 1.0, value(trajectory, site - 1u) == value(trajectory, site));
+        }
+        return parameter(1u) * agreeing;
+    }";
+
+impl Target for Agreement {
+    fn sites(&self) -> usize {
+        self.sites
+    }
+
+    fn values(&self) -> usize {
+        3
+    }
+
+    fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
+        for (object, out) in objects.rows().zip(log_reward) {
+            *out = 0.5 * object.windows(2).filter(|pair| pair[0] == pair[1]).count() as f64;
+        }
+    }
+
+    fn kernel(&self) -> Option<RewardKernel> {
+        Some(RewardKernel { source: self.source.into(), parameters: vec![9.0, 0.5] })
+    }
+}
+
+#[test]
+fn a_target_with_a_kernel_gives_what_its_rust_gives() {
+    let target = Arc::new(Agreement { sites: 7, source: AGREEMENT });
+    let setting = Setting::new(target, Order::Uniform, &[16], Activation::Relu);
+    let (mut oracle, mut engine) = (setting.native::<f64>(), gpu(&setting));
+    engine.rollout(&Rollout::sample(DRAW, 100)).unwrap();
+    let trajectories = engine.trajectories().unwrap();
+    let found = engine.rollout(&Rollout::replay(DRAW, &trajectories)).unwrap();
+    let expected = oracle.rollout(&Rollout::replay(DRAW, &trajectories)).unwrap();
+    // Halves of small numbers are exact in f32.
+    assert_eq!(found.log_reward, expected.log_reward);
+    assert!(found.log_reward.iter().any(|&value| value != found.log_reward[0]));
+}
+
+#[test]
+fn a_wrong_kernel_is_an_error_that_says_where() {
+    let missing = ("fn reward_of(trajectory: u32) -> f32 { return 0.0; }", "log_reward");
+    let untyped = ("fn log_reward(trajectory: u32) -> f32 { return value(trajectory, 0u); }", "log_reward");
+    let nonsense = ("fn log_reward(trajectory: u32) -> f32 { return spin; }", "spin");
+    let garbage = ("<<< not WGSL >>>", "not");
+    for (source, expected) in [missing, untyped, nonsense, garbage] {
+        let target = Arc::new(Agreement { sites: 4, source });
+        let setting = Setting::new(target, Order::Uniform, &[16], Activation::Relu);
+        let Err(EngineError::Kernel(message)) = open(&setting, GpuOptions::default()) else {
+            panic!("{source} was accepted, or refused as something else")
+        };
+        assert!(message.contains("`reward`") && message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn weights_that_are_not_finite_neither_hang_nor_panic() {
+    let setting = Setting::wave(6, 3, Order::Uniform, &[8, 8], Activation::Swish);
+    let mut engine = gpu(&setting);
+    for weight in [f64::NAN, f64::INFINITY, 1e30, 1e-40] {
+        engine.set_parameters(&vec![weight; setting.layout.parameters()]).unwrap();
+        let batch = engine.rollout(&Rollout::sample(DRAW, 10).kept()).unwrap();
+        assert_eq!(batch.log_forward.len(), 10);
+        assert!(engine.objects().unwrap().values().iter().all(|&value| value < 3));
+        engine.gradient(&[1.0; 10]).unwrap();
+    }
+    engine.set_parameters(&setting.parameters()).unwrap();
+    let batch = engine.rollout(&Rollout::sample(DRAW, 10)).unwrap();
+    assert!(batch.log_forward.iter().all(|value| value.is_finite()), "earlier values stay behind");
+}
+
+#[test]
+fn an_unknown_adapter_and_impossible_shapes_are_clear_errors() {
+    let setting = Setting::wave(6, 2, Order::Uniform, &[8], Activation::Relu);
+    let unknown = GpuOptions { adapter: Some("Voodoo 2".into()), ..GpuOptions::default() };
+    let Err(EngineError::NoAdapter(message)) = open(&setting, unknown) else { panic!("there is no such adapter") };
+    assert!(message.contains("Voodoo 2") && message.contains('('), "{message}");
+
+    let mut shallow = setting.clone();
+    shallow.layout.widths = vec![6, 12];
+    assert!(matches!(open(&shallow, GpuOptions::default()), Err(EngineError::Limit(_))));
+
+    // 2^20 * 2^20 weights are more than any adapter binds.
+    let wide = Setting::wave(6, 2, Order::Uniform, &[8], Activation::Relu);
+    let layout = wgflow::policy::Layout::new(6, &[1 << 20, 1 << 20], 12);
+    let engine =
+        GpuEngine::new(wide.process.clone(), layout, wide.activation, wide.target.clone(), GpuOptions::default());
+    let Err(EngineError::Limit(message)) = engine else { panic!("4 TiB of weights were accepted") };
+    assert!(message.contains("narrower"), "{message}");
+
+    let target: Arc<dyn Target> = Arc::new(Wave { sites: 70_000, values: 2 });
+    let long = Setting::new(target, Order::Uniform, &[8], Activation::Relu);
+    let Err(EngineError::Limit(message)) = open(&long, GpuOptions::default()) else { panic!("70,000 rows of groups") };
+    assert!(message.contains("max_compute_workgroups_per_dimension"), "{message}");
+
+    let mut engine = gpu(&setting);
+    assert!(matches!(engine.set_parameters(&[0.0; 3]), Err(EngineError::Limit(_))));
+    engine.rollout(&Rollout::sample(DRAW, 4).kept()).unwrap();
+    assert!(matches!(engine.gradient(&[1.0; 5]), Err(EngineError::Limit(_))));
+    assert!(matches!(setting.process.encoding, Encoding::Scalar { .. }));
+}
