@@ -1,1 +1,7 @@
-fn main() {}
+//! The command line of wgflow: parses arguments, nothing else.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wgflow::commands::main()
+}

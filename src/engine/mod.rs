@@ -5,6 +5,7 @@
 
 pub mod cpu;
 pub mod gpu;
+pub mod select;
 
 use crate::process::{Objects, Trajectories};
 use crate::random::Draw;

@@ -1,5 +1,7 @@
 //! Batches of finished objects and of trajectories.
 
+use std::ops::Range;
+
 /// Finished objects: the value of each site, row-major [count, sites].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Objects {
@@ -13,6 +15,19 @@ impl Objects {
     pub fn new(sites: usize, values: Vec<u8>) -> Self {
         assert!(sites > 0 && values.len().is_multiple_of(sites), "{} values do not make rows of {sites}", values.len());
         Self { sites, values }
+    }
+
+    /// The objects with these numbers among all those of `sites` sites with `values` values: the value of site s is
+    /// digit s of the number in base `values`, the first site being the lowest digit.
+    pub fn numbered(sites: usize, values: usize, numbers: Range<usize>) -> Self {
+        let mut digits = Vec::with_capacity(numbers.len() * sites);
+        for mut number in numbers {
+            for _ in 0..sites {
+                digits.push((number % values) as u8);
+                number /= values;
+            }
+        }
+        Self::new(sites, digits)
     }
 
     pub fn sites(&self) -> usize {

@@ -3,6 +3,10 @@
 //! A target says log R of a batch of objects; that is enough to train on either engine. If it can, it also says its
 //! exact log Z, draws samples of itself, and brings a WGSL function so that the GPU engine needs no read-back.
 
+pub mod energy_model;
+pub mod enumeration;
+pub mod ising;
+
 use crate::process::{Encoding, Objects};
 use crate::random::Draw;
 
@@ -37,16 +41,30 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// How a report draws objects, if it can.
+    fn picture(&self) -> Option<Picture> {
+        None
+    }
+
     /// Names and values of scalar summaries of an object that reports compare between GFlowNet and target samples.
     fn observables(&self) -> Vec<Observable> {
         Vec::new()
     }
 }
 
+/// How objects are drawn.
+pub enum Picture {
+    /// As images `width` sites wide, row-major.
+    Grid { width: usize },
+}
+
+/// A number for an object, from the values of its sites.
+pub type Summarise = Box<dyn Fn(&[u8]) -> f64 + Send + Sync>;
+
 /// A scalar summary of an object.
 pub struct Observable {
     pub name: &'static str,
-    pub of: Box<dyn Fn(&[u8]) -> f64 + Send + Sync>,
+    pub of: Summarise,
 }
 
 /// log R in WGSL: the body of the function `fn log_reward(trajectory: u32) -> f32`.

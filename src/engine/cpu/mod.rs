@@ -7,9 +7,11 @@
 
 mod gradient;
 mod model;
+mod network;
 mod real;
 mod rollout;
 
+pub use network::Network;
 pub use real::Real;
 
 use std::sync::Arc;

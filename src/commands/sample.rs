@@ -1,0 +1,31 @@
+//! `wgflow sample`: objects drawn from a run's policy, in a file.
+
+use std::path::PathBuf;
+
+use super::RunArgument;
+use crate::config::ConfigError;
+use crate::evaluation;
+use crate::run::samples::{self, Format};
+use crate::session::Session;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    run: RunArgument,
+    /// Number of objects
+    #[arg(short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    count: u32,
+    /// File to write, its ending .npy (uint8 [n, sites]) or .csv
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let format = Format::of(&arguments.out).map_err(|error| ConfigError::new(error.to_string()))?;
+    let mut session = Session::open(&arguments.run.run)?;
+    let (_, objects) = evaluation::forward(session.trainer(), arguments.count as usize)?;
+    samples::write(&arguments.out, format, &objects)?;
+    let (sites, out) = (objects.sites(), arguments.out.display());
+    println!("wrote {} objects of {sites} sites to {out}", arguments.count);
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! Everything but the target: policy, objective, training, optimizer, evaluation, engine.
+
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+use super::error::require;
+use crate::policy::{Activation, Initialisation};
+use crate::process::Order;
+use crate::{objective, optimizer};
+
+/// How the sampler is trained. Every key has a default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Seed of all random numbers of the run, 0 to 2^63 - 1.
+    pub seed: u64,
+    pub policy: PolicyConfig,
+    pub objective: objective::Settings,
+    pub training: TrainingConfig,
+    pub optimizer: optimizer::Settings,
+    pub evaluation: EvaluationConfig,
+    pub engine: EngineConfig,
+}
+
+/// `[policy]`: the forward policy's network and the order of the sites.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// Hidden widths: 1 to 8 layers, each 8 to 1024 wide.
+    pub hidden: Vec<usize>,
+    /// "relu", "leaky_relu", "swish", "elu" or "tanh".
+    pub activation: Activation,
+    /// "uniform" (any unset site, chosen uniformly) or "fixed" (site t at step t).
+    pub order: Order,
+    /// "small_normal" (0.01 N(0,1), the paper's Ising task) or "fan_in" (uniform +-1/sqrt(inputs), PyTorch's default).
+    pub initialisation: Initialisation,
+}
+
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        Self {
+            hidden: vec![256, 256, 256],
+            activation: Activation::Swish,
+            order: Order::Uniform,
+            initialisation: Initialisation::SmallNormal,
+        }
+    }
+}
+
+/// `[training]`: how long, how many trajectories, what is written down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Iterations of the whole run, 1 to 2^31 - 1.
+    pub iterations: u32,
+    /// Trajectories an iteration, 1 to 2^20; both halves of a convex combination have this many.
+    pub batch: usize,
+    /// Iterations between two lines of the metrics log, at least 1.
+    pub log_every: u32,
+    /// Seconds between two checkpoints, 0 to 86400; they do not influence the results.
+    pub checkpoint_seconds: f64,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self { iterations: 5000, batch: 256, log_every: 10, checkpoint_seconds: 10.0 }
+    }
+}
+
+/// `[evaluation]`: the summary at the end of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluationConfig {
+    /// Fresh forward samples, and as many target samples where the target has a sampler: 4096 to 2^24.
+    pub samples: usize,
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self { samples: 8192 }
+    }
+}
+
+/// Which engine carries out rollouts and gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineKind {
+    /// A hardware GPU if there is one, else the native engine.
+    #[default]
+    Auto,
+    /// A GPU, or a software adapter if that is all there is.
+    Gpu,
+    /// The native engine.
+    Cpu,
+}
+
+/// Precision of the native engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    #[default]
+    F32,
+    /// The oracle, several times slower.
+    F64,
+}
+
+/// `[engine]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// "auto", "gpu" or "cpu".
+    pub kind: EngineKind,
+    /// "f32" or "f64", for the native engine; a GPU always computes in f32.
+    pub precision: Precision,
+    /// Part of an adapter's name (as `wgflow adapters` lists them); empty for any.
+    pub adapter: String,
+    /// MiB of activations kept between a rollout and its gradient, at least 1; what does not fit is replayed.
+    pub memory_mib: u64,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { kind: EngineKind::Auto, precision: Precision::F32, adapter: String::new(), memory_mib: 4096 }
+    }
+}
+
+impl Settings {
+    /// Checks every range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let (policy, training) = (&self.policy, &self.training);
+        require(self.seed <= i64::MAX as u64, "seed", self.seed, "0 to 2^63 - 1 (the range of a TOML integer)")?;
+        let layers = policy.hidden.len();
+        require((1..=8).contains(&layers), "policy.hidden", &policy.hidden, "a list of 1 to 8 widths")?;
+        let fits = policy.hidden.iter().all(|width| (8..=1024).contains(width));
+        require(fits, "policy.hidden", &policy.hidden, "a list of widths of 8 to 1024 each")?;
+        let iterations = training.iterations;
+        require((1..=i32::MAX as u32).contains(&iterations), "training.iterations", iterations, "1 to 2147483647")?;
+        require((1..=1 << 20).contains(&training.batch), "training.batch", training.batch, "1 to 1048576")?;
+        require(training.log_every >= 1, "training.log_every", training.log_every, "at least 1")?;
+        let seconds = training.checkpoint_seconds;
+        require((0.0..=86400.0).contains(&seconds), "training.checkpoint_seconds", seconds, "0 to 86400")?;
+        let samples = self.evaluation.samples;
+        require((4096..=1 << 24).contains(&samples), "evaluation.samples", samples, "4096 to 16777216")?;
+        let memory = self.engine.memory_mib;
+        require((1..=1 << 24).contains(&memory), "engine.memory_mib", memory, "1 to 16777216")?;
+        self.objective.objective(training.batch).map_err(ConfigError::new)?;
+        self.optimizer.validate().map_err(ConfigError::new)
+    }
+}

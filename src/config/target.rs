@@ -1,0 +1,61 @@
+//! `[target]`: what is sampled from, by its key `kind`.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use super::ConfigError;
+use super::error::deserialise;
+use crate::target::Target;
+use crate::target::ising::Ising;
+
+/// A built-in target.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TargetConfig {
+    Ising(IsingConfig),
+}
+
+/// `target.kind = "ising"`: the Ising model on a torus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IsingConfig {
+    /// Sites along an edge, at least 3.
+    pub side: usize,
+    /// K: log R is K times the sum of x_i x_j over bonds.
+    pub coupling: f64,
+}
+
+impl TargetConfig {
+    /// Names that `target.kind` can have.
+    pub const KINDS: &str = "\"ising\"";
+
+    /// Reads the table `[target]`.
+    pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
+        let config = match table.remove("kind") {
+            Some(Value::String(kind)) if kind == "ising" => Self::Ising(deserialise(table, "target")?),
+            Some(other) => {
+                let message = format!("target.kind = {other}: must be {}", Self::KINDS);
+                return Err(ConfigError::new(message));
+            }
+            None => return Err(ConfigError::new(format!("target.kind is missing: must be {}", Self::KINDS))),
+        };
+        config.build()?;
+        Ok(config)
+    }
+
+    pub fn to_table(&self) -> Table {
+        Table::try_from(self).expect("a target's table has plain values")
+    }
+
+    /// The target itself, or what is out of range.
+    pub fn build(&self) -> Result<Arc<dyn Target>, ConfigError> {
+        match self {
+            Self::Ising(IsingConfig { side, coupling }) => match Ising::new(*side, *coupling) {
+                Ok(target) => Ok(Arc::new(target)),
+                Err(message) => Err(ConfigError::new(format!("target.{message}"))),
+            },
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Which engine a run gets, and why.
+
+use std::sync::Arc;
+
+use super::cpu::CpuEngine;
+use super::gpu::{self, GpuEngine, GpuOptions};
+use super::{Engine, EngineError};
+use crate::config::{EngineConfig, EngineKind, Precision};
+use crate::policy::{Activation, Layout};
+use crate::process::SiteFilling;
+use crate::target::Target;
+
+/// An engine for this process, policy and target, and a line that says which it is and why.
+///
+/// `auto` takes a hardware GPU if there is one, else the native engine: a software adapter computes the same on the same
+/// processor, only slower. The environment variable `WGFLOW_ADAPTER` stands in for an empty `engine.adapter`.
+pub fn select(
+    config: &EngineConfig,
+    process: &SiteFilling,
+    layout: &Layout,
+    activation: Activation,
+    target: Arc<dyn Target>,
+) -> Result<(Box<dyn Engine>, String), EngineError> {
+    let from_environment = std::env::var("WGFLOW_ADAPTER").ok();
+    let adapter = Some(config.adapter.clone()).filter(|text| !text.is_empty()).or(from_environment);
+    let adapter = adapter.filter(|text| !text.is_empty());
+    let memory_budget = config.memory_mib << 20;
+    let (process, layout) = (process.clone(), layout.clone());
+    let why = match config.kind {
+        EngineKind::Gpu => Some("asked for"),
+        EngineKind::Auto if adapter.is_some() => Some("an adapter was named"),
+        EngineKind::Auto if config.precision == Precision::F32 && gpu::has_hardware_adapter() => {
+            Some("a hardware GPU was found")
+        }
+        EngineKind::Auto | EngineKind::Cpu => None,
+    };
+    if let Some(why) = why {
+        let options = GpuOptions { adapter, memory_budget, ..GpuOptions::default() };
+        let engine = GpuEngine::new(process, layout, activation, target, options)?;
+        let line = format!("{} ({why})", engine.name());
+        return Ok((Box::new(engine), line));
+    }
+    let engine: Box<dyn Engine> = match config.precision {
+        Precision::F32 => Box::new(CpuEngine::<f32>::new(process, layout, activation, target, memory_budget)),
+        Precision::F64 => Box::new(CpuEngine::<f64>::new(process, layout, activation, target, memory_budget)),
+    };
+    let why = match (config.kind, config.precision) {
+        (EngineKind::Cpu, _) => "asked for",
+        (_, Precision::F64) => "no GPU computes in f64",
+        _ => "no hardware GPU was found",
+    };
+    let line = format!("{} ({why})", engine.name());
+    Ok((engine, line))
+}

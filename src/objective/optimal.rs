@@ -1,0 +1,186 @@
+//! Control variates of least variance, from moments of the single trajectories' gradients.
+//!
+//! For an estimate sum_i c_i h_i, h_i = grad log P_F(tau_i), [P] numbers each, the constant k that makes the summed
+//! variance of sum_i (c_i + k) h_i least is
+//!     k = - sum_i c_i |h_i|^2 / sum_i |h_i|^2,
+//! and for one parameter d by itself the same ratio with h_{i,d}^2 in place of |h_i|^2; 0/0 means 0. (Weights that all
+//! trajectories share are part of c, so nothing here knows the size of the batch or the weight of a term.)
+//! `Form::Batch` takes the sums over the whole batch, as the code of arXiv:2210.07992 does; k then depends a little on
+//! every trajectory it is applied to, a bias of -(1/B) E[(f + k) |h|^2 h] / E[|h|^2] to first order.
+//! `Form::LeaveOneOut` takes for trajectory i the sums without i: no bias, and k_i is one number a trajectory.
+
+/// Which sums k is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The whole batch.
+    Batch,
+    /// For trajectory i, the batch without i.
+    LeaveOneOut,
+}
+
+/// Whether the parameters share k.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// One k for all parameters. Needs |h_i|^2 of each trajectory; gives coefficients, by [`complete`].
+    Scalar,
+    /// A k for each parameter. Needs [`Moments`], and for leave-one-out a second sweep over the trajectories; gives a
+    /// gradient, by [`Moments::gradient`] or as a sum of [`Moments::leave_one_out_term`].
+    PerParameter,
+}
+
+/// What is still to be done to an estimate sum_i c_i h_i.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Optimal {
+    pub extent: Extent,
+    pub form: Form,
+}
+
+/// Adds the scalar k, or k_i, to the coefficients. `square_norms[i]` is |h_i|^2.
+///
+/// # Panics
+/// If there is not one square norm a coefficient.
+pub fn complete(coefficients: &mut [f64], square_norms: &[f64], form: Form) {
+    assert_eq!(coefficients.len(), square_norms.len(), "one square norm a trajectory");
+    let weighted: Vec<f64> = coefficients.iter().zip(square_norms).map(|(c, square)| c * square).collect();
+    match form {
+        Form::Batch => {
+            let k = -ratio(weighted.iter().sum(), square_norms.iter().sum());
+            coefficients.iter_mut().for_each(|coefficient| *coefficient += k);
+        }
+        Form::LeaveOneOut => {
+            let sums = sums_without_each(&weighted).into_iter().zip(sums_without_each(square_norms));
+            coefficients.iter_mut().zip(sums).for_each(|(c, (weighted, squares))| *c -= ratio(weighted, squares));
+        }
+    }
+}
+
+/// Sums over a batch's trajectories, for each parameter: [P] numbers each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moments {
+    /// sum_i h_i.
+    pub sum: Vec<f64>,
+    /// sum_i c_i h_i, the estimate without a control variate.
+    pub weighted_sum: Vec<f64>,
+    /// sum_i h_i^2.
+    pub squares: Vec<f64>,
+    /// sum_i c_i h_i^2.
+    pub weighted_squares: Vec<f64>,
+}
+
+impl Moments {
+    /// The estimate with the per-parameter control variate in batch form: sum c h - (sum c h^2 / sum h^2) sum h.
+    pub fn gradient(&self) -> Vec<f64> {
+        let optima =
+            self.weighted_squares.iter().zip(&self.squares).map(|(weighted, squares)| ratio(*weighted, *squares));
+        let sums = self.sum.iter().zip(&self.weighted_sum);
+        sums.zip(optima).map(|((sum, weighted_sum), optimum)| weighted_sum - optimum * sum).collect()
+    }
+
+    /// What trajectory i adds to parameter d of the leave-one-out estimate. With c = c_i and h = h_{i,d}:
+    ///     h (c - (sum_j c_j h_{j,d}^2 - c h^2) / (sum_j h_{j,d}^2 - h^2)).
+    ///
+    /// The estimate is the sum of this over i: a second sweep that forms each h_i again, after a first one that made
+    /// `squares` and `weighted_squares`. Where the others' squares are less than the rounding of their sum with h^2,
+    /// they count as 0, and 0/0 means 0.
+    pub fn leave_one_out_term(&self, parameter: usize, coefficient: f64, score: f64) -> f64 {
+        let square = score * score;
+        let others = self.squares[parameter] - square;
+        if others <= 4.0 * f64::EPSILON * self.squares[parameter] {
+            return coefficient * score;
+        }
+        score * (coefficient - (self.weighted_squares[parameter] - coefficient * square) / others)
+    }
+}
+
+fn ratio(numerator: f64, denominator: f64) -> f64 {
+    if denominator == 0.0 { 0.0 } else { numerator / denominator }
+}
+
+/// For each i, the sum of all values but the i-th, without the cancellation that a subtraction from the total has.
+fn sums_without_each(values: &[f64]) -> Vec<f64> {
+    let mut sums = vec![0.0; values.len()];
+    let mut add_running_sum = |i: usize, sum: f64| {
+        sums[i] += sum;
+        sum + values[i]
+    };
+    (0..values.len()).fold(0.0, |before, i| add_running_sum(i, before));
+    (0..values.len()).rev().fold(0.0, |after, i| add_running_sum(i, after));
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three trajectories, two parameters; the second parameter is moved by the first trajectory only.
+    const SCORES: [[f64; 2]; 3] = [[1.0, 2.0], [-2.0, 0.0], [3.0, 0.0]];
+    const COEFFICIENTS: [f64; 3] = [4.0, 5.0, -7.0];
+
+    fn moments() -> Moments {
+        let sum = |term: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
+            (0..2).map(|d| SCORES.iter().zip(COEFFICIENTS).map(|(h, c)| term(c, h[d])).sum()).collect()
+        };
+        Moments {
+            sum: sum(&|_, h| h),
+            weighted_sum: sum(&|c, h| c * h),
+            squares: sum(&|_, h| h * h),
+            weighted_squares: sum(&|c, h| c * h * h),
+        }
+    }
+
+    #[test]
+    fn scalar_forms_match_the_definition() {
+        let norms = SCORES.map(|h| h[0] * h[0] + h[1] * h[1]);
+        assert_eq!(norms, [5.0, 4.0, 9.0]);
+        let mut batch = COEFFICIENTS;
+        complete(&mut batch, &norms, Form::Batch);
+        let k = -(20.0 + 20.0 - 63.0) / 18.0;
+        assert_eq!(batch, COEFFICIENTS.map(|c| c + k));
+        let mut left_out = COEFFICIENTS;
+        complete(&mut left_out, &norms, Form::LeaveOneOut);
+        assert_eq!(left_out, [4.0 + 43.0 / 13.0, 5.0 + 43.0 / 14.0, -7.0 - 40.0 / 9.0]);
+    }
+
+    #[test]
+    fn the_batch_constant_has_the_least_sum_of_squares() {
+        let norms = [0.3, 2.0, 0.7, 1.1];
+        let mut coefficients = [3.0, -1.0, 0.5, 2.0];
+        complete(&mut coefficients, &norms, Form::Batch);
+        let spread = |k: f64| -> f64 { coefficients.iter().zip(norms).map(|(c, n)| (c + k) * (c + k) * n).sum() };
+        assert!(spread(0.0) < spread(1e-4) && spread(0.0) < spread(-1e-4));
+    }
+
+    #[test]
+    fn nothing_over_nothing_is_nothing() {
+        for form in [Form::Batch, Form::LeaveOneOut] {
+            let mut coefficients = [3.0, -1.0];
+            complete(&mut coefficients, &[0.0, 0.0], form);
+            assert_eq!(coefficients, [3.0, -1.0]);
+        }
+        // Only the first trajectory moves anything: the others are centred by it, it by nothing.
+        let mut coefficients = [3.0, -1.0, 2.0];
+        complete(&mut coefficients, &[7.0, 0.0, 0.0], Form::LeaveOneOut);
+        assert_eq!(coefficients, [3.0, -4.0, -1.0]);
+    }
+
+    #[test]
+    fn per_parameter_forms_match_the_definition() {
+        let moments = moments();
+        // Parameter 0: squares 1, 4, 9, weighted 4, 20, -63. Parameter 1: only the first trajectory counts.
+        let gradient = moments.gradient();
+        assert!((gradient[0] - (-27.0 + 39.0 / 14.0 * 2.0)).abs() < 1e-14);
+        assert_eq!(gradient[1], 0.0);
+        let term = |i: usize, d: usize| moments.leave_one_out_term(d, COEFFICIENTS[i], SCORES[i][d]);
+        assert_eq!(term(0, 0), 4.0 + 43.0 / 13.0);
+        assert_eq!(term(1, 0), -2.0 * (5.0 + 59.0 / 10.0));
+        assert_eq!(term(0, 1), 8.0);
+        assert_eq!(term(1, 1), 0.0);
+    }
+
+    #[test]
+    fn sums_without_each_do_not_cancel() {
+        assert_eq!(sums_without_each(&[1e20, 1.0, 2.0]), [3.0, 1e20, 1e20]);
+        assert_eq!(sums_without_each(&[5.0]), [0.0]);
+        assert!(sums_without_each(&[]).is_empty());
+    }
+}

@@ -1,0 +1,115 @@
+//! Sums over importance weights, given as their logarithms, that neither overflow nor lose the small ones.
+//!
+//! A NaN among the inputs makes every result NaN.
+
+/// log of the mean weight: the importance-sampling estimate of log Z where trajectories are from P_F.
+pub fn log_mean(log_weights: &[f64]) -> f64 {
+    log_sum(log_weights.iter().copied()) - (log_weights.len() as f64).ln()
+}
+
+/// For each i, log of the mean weight of all trajectories but i. In O(B); NaN for a batch of one.
+///
+/// One weight is taken out of the sum by subtraction, which is safe while another at least as large stays in: then
+/// at least half of the sum is left. For the largest itself the rest is summed anew, with its own maximum taken out.
+pub fn leave_one_out_log_means(log_weights: &[f64]) -> Vec<f64> {
+    let top = position_of_largest(log_weights);
+    let scaled: Vec<f64> = log_weights.iter().map(|log_weight| (log_weight - log_weights[top]).exp()).collect();
+    let sum: f64 = scaled.iter().sum();
+    let log_others = (log_weights.len() as f64 - 1.0).ln();
+    let log_sum_without = |i: usize| {
+        if i == top {
+            let (before, after) = (&log_weights[..top], &log_weights[top + 1..]);
+            log_sum(before.iter().chain(after).copied())
+        } else {
+            log_weights[top] + (sum - scaled[i]).ln()
+        }
+    };
+    (0..log_weights.len()).map(|i| log_sum_without(i) - log_others).collect()
+}
+
+/// v_i - 1/B with v = softmax(exponent * log_weights), to full relative precision as the exponent goes to 0.
+pub fn centred_softmax(log_weights: &[f64], exponent: f64) -> Vec<f64> {
+    let top = largest(log_weights.iter().map(|log_weight| exponent * log_weight));
+    let mut terms: Vec<f64> = log_weights.iter().map(|log_weight| (exponent * log_weight - top).exp_m1()).collect();
+    let mean = mean(&terms);
+    let sum = (1.0 + mean) * log_weights.len() as f64;
+    terms.iter_mut().for_each(|term| *term = (*term - mean) / sum);
+    terms
+}
+
+/// The arithmetic mean.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn log_sum(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let top = largest(values.clone());
+    if top.is_finite() { top + values.map(|value| (value - top).exp()).sum::<f64>().ln() } else { top }
+}
+
+/// Minus infinity for none. Unlike [`f64::max`] it hands a NaN on.
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(f64::NEG_INFINITY, |top, value| if value > top || value.is_nan() { value } else { top })
+}
+
+fn position_of_largest(values: &[f64]) -> usize {
+    (1..values.len()).fold(0, |top, i| if values[i] > values[top] { i } else { top })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(found: f64, expected: f64, tolerance: f64) {
+        assert!((found - expected).abs() <= tolerance * expected.abs().max(1.0), "{found} is not {expected}");
+    }
+
+    #[test]
+    fn leave_one_out_means_are_those_of_the_definition() {
+        let log_weights = [0.3, -2.0, 1.7, 1.7, -0.4];
+        for (i, found) in leave_one_out_log_means(&log_weights).into_iter().enumerate() {
+            let others = log_weights.iter().enumerate().filter(|(j, _)| *j != i);
+            let naive = (others.map(|(_, log_weight)| log_weight.exp()).sum::<f64>() / 4.0).ln();
+            close(found, naive, 1e-15);
+        }
+    }
+
+    #[test]
+    fn leave_one_out_means_survive_a_weight_that_dominates() {
+        // exp(900) overflows; beside it the others are nothing, but without it they are all there is.
+        let found = leave_one_out_log_means(&[-3.0, 900.0, -900.0, -3.0]);
+        for (found, expected) in found.into_iter().zip([900.0, -3.0 + 2f64.ln(), 900.0, 900.0]) {
+            close(found, expected - 3f64.ln(), 1e-15);
+        }
+        // Equal weights: none of them may be taken for the only one.
+        for found in leave_one_out_log_means(&[-750.0; 4]) {
+            close(found, -750.0, 1e-15);
+        }
+        assert!(leave_one_out_log_means(&[1.0])[0].is_nan());
+        assert!(leave_one_out_log_means(&[]).is_empty());
+    }
+
+    #[test]
+    fn log_mean_takes_zero_weights_and_large_ones() {
+        close(log_mean(&[1000.0, f64::NEG_INFINITY]), 1000.0 - 2f64.ln(), 1e-15);
+        assert_eq!(log_mean(&[f64::NEG_INFINITY; 3]), f64::NEG_INFINITY);
+        assert!(log_mean(&[f64::NAN, f64::NEG_INFINITY]).is_nan());
+        assert!(log_mean(&[f64::NEG_INFINITY, f64::NAN, 1.0]).is_nan());
+    }
+
+    #[test]
+    fn centred_softmax_is_softmax_less_its_mean() {
+        let log_weights: [f64; 4] = [0.3, -2.0, 1.7, 800.0];
+        for exponent in [1.0, -0.5, 0.01] {
+            let naive: Vec<f64> = log_weights.iter().map(|w| (exponent * (w - 400.0)).exp()).collect();
+            let sum: f64 = naive.iter().sum();
+            for (found, naive) in centred_softmax(&log_weights, exponent).into_iter().zip(naive) {
+                close(found, naive / sum - 0.25, 1e-13);
+            }
+        }
+        // First order in the exponent: exponent * (lw_i - mean) / B.
+        for (found, log_weight) in centred_softmax(&log_weights, 1e-14).into_iter().zip(log_weights) {
+            close(found * 1e14, (log_weight - 200.0) / 4.0, 1e-10);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Pictures as PNG files: line charts, histograms, and panels with heat maps, point clouds or tiles side by side.
+//!
+//! Any data makes a picture: what is not finite is left out, and where nothing is left the picture says so.
+
+mod canvas;
+mod chart;
+mod frame;
+mod histogram;
+mod panels;
+mod range;
+
+pub use canvas::PictureError;
+pub use chart::Chart;
+pub use histogram::Histogram;
+pub use panels::{Content, Panel, panels};

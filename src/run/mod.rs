@@ -1,0 +1,6 @@
+//! What a run leaves behind: the files of its directory, and how they are written.
+
+pub mod checkpoint;
+pub mod directory;
+pub mod files;
+pub mod samples;

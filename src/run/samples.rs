@@ -1,0 +1,122 @@
+//! Objects as a file other programs read: NumPy's `.npy`, or `.csv`.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+
+use npyz::WriterBuilder;
+
+use super::files::{self, FileError};
+use crate::process::Objects;
+
+/// What a file of objects looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// NumPy's array format, dtype uint8, shape [n, sites].
+    Npy,
+    /// A heading `site_0,site_1,...`, then a line an object.
+    Csv,
+}
+
+impl Format {
+    /// The format that the ending of a path asks for, in either case.
+    pub fn of(path: &Path) -> Result<Self, UnknownEnding> {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        match ending.as_deref() {
+            Some("npy") => Ok(Format::Npy),
+            Some("csv") => Ok(Format::Csv),
+            _ => Err(UnknownEnding(path.display().to_string())),
+        }
+    }
+}
+
+/// A path whose ending says nothing about the format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot tell the format of {0}: samples are written to names ending in .npy or .csv")]
+pub struct UnknownEnding(String);
+
+/// Writes objects, the values 0, 1, ... of each site, and takes the place of `path` only once complete.
+pub fn write(path: &Path, format: Format, objects: &Objects) -> Result<(), FileError> {
+    files::write_with(path, |file| match format {
+        Format::Npy => write_npy(file, objects),
+        Format::Csv => write_csv(file, objects),
+    })
+}
+
+fn write_npy(file: &mut dyn Write, objects: &Objects) -> io::Result<()> {
+    let shape = [objects.count() as u64, objects.sites() as u64];
+    let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
+    writer.extend(objects.values())?;
+    writer.finish()
+}
+
+fn write_csv(file: &mut dyn Write, objects: &Objects) -> io::Result<()> {
+    write_line(file, (0..objects.sites()).map(|site| format!("site_{site}")))?;
+    objects.rows().try_for_each(|row| write_line(file, row))
+}
+
+fn write_line(file: &mut dyn Write, cells: impl IntoIterator<Item = impl fmt::Display>) -> io::Result<()> {
+    for (index, cell) in cells.into_iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        write!(file, "{comma}{cell}")?;
+    }
+    writeln!(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn objects() -> Objects {
+        Objects::new(3, vec![0, 1, 255, 7, 0, 1])
+    }
+
+    fn written(name: &str, objects: &Objects) -> Vec<u8> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        write(&path, Format::of(&path).unwrap(), objects).unwrap();
+        fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn npy_reads_back() {
+        let bytes = written("x.npy", &objects());
+        assert_eq!(&bytes[..6], b"\x93NUMPY");
+        let file = npyz::NpyFile::new(&bytes[..]).unwrap();
+        assert_eq!(file.shape(), [2, 3]);
+        assert_eq!(file.order(), npyz::Order::C);
+        assert_eq!(file.dtype().descr(), "'|u1'");
+        assert_eq!(file.into_vec::<u8>().unwrap(), objects().values());
+        assert_eq!(&bytes[bytes.len() - 6..], objects().values());
+    }
+
+    #[test]
+    fn npy_of_no_objects_keeps_the_number_of_sites() {
+        let bytes = written("x.NPY", &Objects::new(5, Vec::new()));
+        let file = npyz::NpyFile::new(&bytes[..]).unwrap();
+        assert_eq!(file.shape(), [0, 5]);
+        assert_eq!(file.into_vec::<u8>().unwrap(), Vec::<u8>::new());
+    }
+
+    #[test]
+    fn csv_has_a_heading_and_a_line_an_object() {
+        assert_eq!(written("x.csv", &objects()), b"site_0,site_1,site_2\n0,1,255\n7,0,1\n");
+        assert_eq!(written("x.csv", &Objects::new(1, Vec::new())), b"site_0\n");
+    }
+
+    #[test]
+    fn other_endings_are_refused_with_those_allowed() {
+        for name in ["x.txt", "x", ".npy", "npy", "x.csv.gz"] {
+            let message = Format::of(Path::new(name)).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains(".npy or .csv"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let path = Path::new("/nonexistent/x.npy");
+        let message = write(path, Format::Npy, &objects()).unwrap_err().to_string();
+        assert!(message.starts_with("cannot write /nonexistent/x.npy: "), "{message}");
+    }
+}

@@ -1,0 +1,141 @@
+//! What a finished run leaves behind for people and programs: `summary.json`, pictures, `report.html`.
+
+mod page;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::evaluation::{Evaluated, Evaluation};
+use crate::report::PictureError;
+use crate::run::directory::{RunDirectory, RunError};
+use crate::trainer::Trainer;
+
+/// The contents of `summary.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+    /// ELBO of the first batch, before any step of training.
+    pub elbo_before_training: Option<f64>,
+    /// The learned log Z, where the objective learns one.
+    pub zeta: Option<f64>,
+    pub iterations: u32,
+    /// Steps skipped for want of a finite gradient.
+    pub skipped: u32,
+    /// Over the iterations of the process that ended the run.
+    pub iterations_per_second: f64,
+    pub trajectories_per_second: f64,
+    pub seconds: f64,
+    pub parameters: usize,
+    pub engine: String,
+    pub adapter: String,
+    pub seed: u64,
+    pub version: &'static str,
+}
+
+/// How long the last process trained.
+#[derive(Clone, Copy, Debug)]
+pub struct Speed {
+    pub seconds: f64,
+    pub iterations: u32,
+}
+
+/// Why a summary could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SummaryError {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+}
+
+/// Writes summary, pictures and report of a finished run. `metrics` are the lines of its log.
+pub fn write(
+    run: &RunDirectory,
+    config: &Config,
+    trainer: &mut Trainer,
+    evaluated: &Evaluated,
+    metrics: &[Value],
+    speed: Speed,
+) -> Result<Summary, SummaryError> {
+    let rate = f64::from(speed.iterations) / speed.seconds.max(1e-9);
+    let summary = Summary {
+        evaluation: evaluated.evaluation.clone(),
+        elbo_before_training: metrics
+            .first()
+            .filter(|line| line["iteration"] == 0)
+            .and_then(|line| line["elbo"].as_f64()),
+        zeta: trainer.zeta(),
+        iterations: trainer.iteration(),
+        skipped: trainer.skipped(),
+        iterations_per_second: rate,
+        trajectories_per_second: rate * trainer.settings().training.batch as f64,
+        seconds: speed.seconds,
+        parameters: trainer.parameters().len(),
+        engine: trainer.engine().name(),
+        adapter: trainer.engine().adapter(),
+        seed: trainer.settings().seed,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let text = serde_json::to_string_pretty(&summary).expect("a summary holds numbers and texts");
+    run.write("summary.json", format!("{text}\n").as_bytes())?;
+    let pictures = page::pictures(&summary, trainer.target(), evaluated, metrics)?;
+    for picture in &pictures {
+        run.write(&format!("{}.png", picture.name), &picture.figure.png)?;
+    }
+    run.write("report.html", page::render(&summary, config, &pictures).as_bytes())?;
+    Ok(summary)
+}
+
+impl Summary {
+    /// The summary as lines for a terminal.
+    pub fn for_people(&self) -> String {
+        let mut text = evaluation_lines(&self.evaluation);
+        if let Some(before) = self.elbo_before_training {
+            text += &format!("\n  before training      ELBO {before:.4}");
+        }
+        text += &format!(
+            "\n  speed                {:.1} iterations/s, {:.0} trajectories/s",
+            self.iterations_per_second, self.trajectories_per_second
+        );
+        if self.skipped > 0 {
+            text += &format!("\n  skipped steps        {} (no finite gradient)", self.skipped);
+        }
+        text
+    }
+}
+
+/// An evaluation as lines for a terminal.
+pub fn evaluation_lines(evaluation: &Evaluation) -> String {
+    let gap = |value: f64| evaluation.log_z_exact.map_or(String::new(), |exact| format!("   ({:+.4})", value - exact));
+    let exact = match (&evaluation.log_z_exact, &evaluation.log_z_exact_missing) {
+        (Some(exact), _) => format!("{exact:.4}"),
+        (None, missing) => format!("unknown: {}", missing.as_deref().unwrap_or("no reason given")),
+    };
+    let mut lines = vec![
+        format!("  exact log Z          {exact}"),
+        format!(
+            "  log Z estimate       {:.4} +- {:.4}{}",
+            evaluation.log_z_estimate,
+            evaluation.log_z_standard_error,
+            gap(evaluation.log_z_estimate)
+        ),
+        format!(
+            "  ELBO                 {:.4} +- {:.4}{}",
+            evaluation.elbo,
+            evaluation.elbo_standard_error,
+            gap(evaluation.elbo)
+        ),
+    ];
+    if let (Some(eubo), Some(error)) = (evaluation.eubo, evaluation.eubo_standard_error) {
+        lines.push(format!("  EUBO                 {eubo:.4} +- {error:.4}{}", gap(eubo)));
+    }
+    let percent = 100.0 * evaluation.ess_fraction;
+    lines.push(format!("  effective samples    {:.0} of {} ({percent:.1}%)", evaluation.ess, evaluation.samples));
+    for comparison in &evaluation.observables {
+        let target = comparison.target.map_or(String::new(), |mean| format!(", target {mean:.4}"));
+        lines.push(format!("  {:20} GFlowNet {:.4}{target}", comparison.name, comparison.gflownet));
+    }
+    lines.join("\n")
+}

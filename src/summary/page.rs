@@ -1,0 +1,133 @@
+//! The report page of a run, and its pictures.
+
+use serde_json::Value;
+
+use super::Summary;
+use crate::config::Config;
+use crate::evaluation::Evaluated;
+use crate::process::Objects;
+use crate::report::{Chart, Content, Figure, Histogram, Page, Panel, PictureError, Section, panels};
+use crate::target::{Picture, Target};
+
+/// Objects drawn beside each other.
+const TILES: usize = 16;
+
+/// A picture and the name of its PNG file.
+pub struct Named {
+    pub name: String,
+    pub figure: Figure,
+}
+
+/// Learning curve, samples, and a histogram of every observable.
+pub fn pictures(
+    summary: &Summary,
+    target: &dyn Target,
+    evaluated: &Evaluated,
+    metrics: &[Value],
+) -> Result<Vec<Named>, PictureError> {
+    let mut pictures = vec![learning_curve(summary, metrics)?];
+    if let Some(picture) = target.picture() {
+        pictures.push(samples(&picture, evaluated)?);
+    }
+    for observable in target.observables() {
+        let values = |objects: &Objects| objects.rows().map(|row| (observable.of)(row)).collect::<Vec<f64>>();
+        let mut histogram =
+            Histogram::new(observable.name, observable.name).samples("GFlowNet", values(&evaluated.gflownet));
+        let mut caption = format!("{} of {} GFlowNet samples", observable.name, evaluated.gflownet.count());
+        if let Some(objects) = &evaluated.target {
+            histogram = histogram.samples("target", values(objects));
+            caption += &format!(" and of {} target samples", objects.count());
+        }
+        let alt = format!("Histogram of the {}", observable.name);
+        let words = observable.name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let name = words.collect::<Vec<_>>().join("_");
+        pictures.push(Named { name, figure: Figure::new(histogram.png()?, caption, alt) });
+    }
+    Ok(pictures)
+}
+
+fn learning_curve(summary: &Summary, metrics: &[Value]) -> Result<Named, PictureError> {
+    let series = |key: &str| {
+        let point = |line: &Value| Some((line["iteration"].as_f64()?, line[key].as_f64()?));
+        metrics.iter().filter_map(point).collect::<Vec<_>>()
+    };
+    let mut chart = Chart::new("Learning curve", "iteration", "nats")
+        .line("log Z estimate of a batch", series("log_z"))
+        .line("ELBO of a batch", series("elbo"));
+    if let Some(exact) = summary.evaluation.log_z_exact {
+        chart = chart.reference("exact log Z", exact);
+    }
+    let caption = "Each batch's mean log-weight (ELBO) stays below log Z and rises towards it.";
+    let alt = "ELBO and importance-sampling log Z over the iterations, against the exact log Z";
+    Ok(Named { name: "learning_curve".into(), figure: Figure::new(chart.png()?, caption, alt) })
+}
+
+fn samples(picture: &Picture, evaluated: &Evaluated) -> Result<Named, PictureError> {
+    let Picture::Grid { width } = picture;
+    let panel = |title: &str, objects: &Objects| {
+        let image = |row: &[u8]| row.iter().map(|&value| f64::from(value)).collect();
+        // Chains give neighbouring samples, so tiles are taken from all over the set.
+        let step = (objects.count() / TILES).max(1);
+        let images = objects.rows().step_by(step).take(TILES).map(image).collect();
+        Panel::new(title, Content::Tiles { width: *width, images })
+    };
+    let mut row = vec![panel("GFlowNet", &evaluated.gflownet)];
+    row.extend(evaluated.target.as_ref().map(|objects| panel("target", objects)));
+    let caption = "Samples of the trained policy, and of the target where it has a sampler.";
+    let figure = Figure::new(panels(&row)?, caption, "Sixteen samples of the policy beside sixteen of the target");
+    Ok(Named { name: "samples".into(), figure })
+}
+
+/// The self-contained HTML page.
+pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String {
+    let evaluation = &summary.evaluation;
+    let (objective, iterations) = (&config.settings.objective, summary.iterations);
+    let kind = toml::Value::try_from(objective.kind).ok();
+    let kind = kind.as_ref().and_then(toml::Value::as_str).unwrap_or_default();
+    let gap = |value: f64| {
+        evaluation.log_z_exact.map_or(String::new(), |exact| format!("{:+.4} from the exact value", value - exact))
+    };
+    let error = |error: f64| format!("standard error {error:.4}");
+    let exact = evaluation.log_z_exact.map_or("unknown".into(), |exact| format!("{exact:.4}"));
+    let why = evaluation.log_z_exact_missing.as_deref().unwrap_or("by a formula, not by sampling");
+    let mut page = Page::new("wgflow: training report")
+        .subtitle(&format!("objective {kind}, {iterations} iterations, seed {}", summary.seed))
+        .entry("exact log Z", &exact, why)
+        .entry(
+            "log Z estimate",
+            &format!("{:.4}", evaluation.log_z_estimate),
+            &join(&[error(evaluation.log_z_standard_error), gap(evaluation.log_z_estimate)]),
+        )
+        .entry(
+            "ELBO",
+            &format!("{:.4}", evaluation.elbo),
+            &join(&[error(evaluation.elbo_standard_error), gap(evaluation.elbo)]),
+        );
+    if let (Some(eubo), Some(deviation)) = (evaluation.eubo, evaluation.eubo_standard_error) {
+        page = page.entry("EUBO", &format!("{eubo:.4}"), &join(&[error(deviation), gap(eubo)]));
+    }
+    page = page
+        .entry(
+            "effective samples",
+            &format!("{:.1}%", 100.0 * evaluation.ess_fraction),
+            &format!("{:.0} of {}", evaluation.ess, evaluation.samples),
+        )
+        .entry(
+            "speed",
+            &format!("{:.0} trajectories/s", summary.trajectories_per_second),
+            &format!("{:.1} iterations/s on {}", summary.iterations_per_second, summary.engine),
+        );
+    for comparison in &evaluation.observables {
+        let note = comparison.target.map_or(String::new(), |mean| format!("target samples: {mean:.4}"));
+        page = page.entry(&comparison.name, &format!("{:.4}", comparison.gflownet), &note);
+    }
+    let figures: Vec<Figure> = pictures.iter().map(|picture| picture.figure.clone()).collect();
+    page.section(Section::new("Pictures").figures(&figures))
+        .section(Section::new("Configuration").listing("config.toml", &config.to_toml()))
+        .footer(&format!("wgflow {}", summary.version))
+        .render()
+}
+
+fn join(notes: &[String]) -> String {
+    notes.iter().filter(|note| !note.is_empty()).cloned().collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,154 @@
+//! The Ising model on a square lattice with periodic borders.
+//!
+//! log R(x) = K sum_<ij> x_i x_j over the 2 N^2 bonds of the N x N torus, each bond once, spins x_i = -1 or +1 as the
+//! values 0 and 1 of site row * N + column. The first task of the paper (arXiv:2210.07992, section 5), with an exact
+//! log Z and samplers to compare with.
+
+mod exact;
+mod tempering;
+mod wolff;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::OnceLock;
+
+use rayon::prelude::*;
+
+use super::{Observable, Picture, RewardKernel, Sampler, Target};
+use crate::process::{Encoding, Objects};
+
+/// Sides a torus may have: below 3 two sites share two bonds, above 256 nothing here has been tried.
+pub const SIDES: std::ops::RangeInclusive<usize> = 3..=256;
+
+/// Largest |coupling|: the lattice is frozen long before, and a GPU's f32 still holds log R without overflow.
+pub const LARGEST_COUPLING: f64 = 100.0;
+
+/// The Ising model on the `side` x `side` torus at coupling K.
+#[derive(Clone, Debug)]
+pub struct Ising {
+    side: usize,
+    coupling: f64,
+    log_z: OnceLock<Result<f64, String>>,
+}
+
+impl Ising {
+    /// The model, or which of its two numbers is out of range ([`SIDES`], [`LARGEST_COUPLING`]).
+    pub fn new(side: usize, coupling: f64) -> Result<Self, String> {
+        if !SIDES.contains(&side) {
+            return Err(format!("side is {side}; an Ising torus has a side of {} to {}", SIDES.start(), SIDES.end()));
+        }
+        if coupling.is_nan() || coupling.abs() > LARGEST_COUPLING {
+            return Err(format!(
+                "coupling is {coupling}; it must lie between -{LARGEST_COUPLING} and {LARGEST_COUPLING}"
+            ));
+        }
+        Ok(Self { side, coupling, log_z: OnceLock::new() })
+    }
+
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    pub fn coupling(&self) -> f64 {
+        self.coupling
+    }
+}
+
+impl Target for Ising {
+    fn sites(&self) -> usize {
+        self.side * self.side
+    }
+
+    fn values(&self) -> usize {
+        2
+    }
+
+    fn encoding(&self) -> Encoding {
+        Encoding::Scalar { unset: 0.0, codes: vec![-1.0, 1.0] }
+    }
+
+    fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
+        let rows = objects.values().par_chunks(self.sites()).with_min_len(64);
+        rows.zip(log_reward).for_each(|(object, log_reward)| {
+            *log_reward = self.coupling * bond_sum(self.side, object) as f64;
+        });
+    }
+
+    /// Exact for every side that is even and every coupling that is not negative; on frustrated tori (odd side,
+    /// negative coupling) for sides up to 15, and for larger ones while the coupling is weak. The first call may take
+    /// a quarter of a second (side 15, strong negative coupling); later ones remember.
+    fn log_z(&self) -> Result<f64, String> {
+        self.log_z.get_or_init(|| exact::log_z(self.side, self.coupling)).clone()
+    }
+
+    /// Wolff's cluster sampler, and parallel tempering on frustrated tori. The first samples are equilibrated.
+    fn sampler(&self, seed: u64, chains: usize) -> Option<Box<dyn Sampler>> {
+        if self.coupling < 0.0 && self.side % 2 == 1 {
+            Some(Box::new(tempering::Tempering::new(self.side, self.coupling, seed, chains)))
+        } else {
+            Some(Box::new(wolff::Wolff::new(self.side, self.coupling, seed, chains)))
+        }
+    }
+
+    fn kernel(&self) -> Option<RewardKernel> {
+        let source = include_str!("reward.wgsl").into();
+        Some(RewardKernel { source, parameters: vec![self.side as f32, self.coupling as f32] })
+    }
+
+    fn picture(&self) -> Option<Picture> {
+        Some(Picture::Grid { width: self.side })
+    }
+
+    /// The energy per site is -sum_<ij> x_i x_j / N^2, whatever the coupling: -2 where all spins are equal. The
+    /// magnetisation per site is |sum_i x_i| / N^2.
+    fn observables(&self) -> Vec<Observable> {
+        let side = self.side;
+        let sites = self.sites() as f64;
+        let energy = move |object: &[u8]| -bond_sum(side, object) as f64 / sites;
+        let magnetisation = move |object: &[u8]| {
+            let up: f64 = object.iter().map(|&value| f64::from(value)).sum();
+            (2.0 * up / sites - 1.0).abs()
+        };
+        vec![
+            Observable { name: "energy per site", of: Box::new(energy) },
+            Observable { name: "|magnetisation| per site", of: Box::new(magnetisation) },
+        ]
+    }
+}
+
+/// sum_<ij> x_i x_j over the torus's bonds: their number less twice those with unequal ends.
+fn bond_sum(side: usize, object: &[u8]) -> i64 {
+    let unequal = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| i64::from(a != b)).sum::<i64>();
+    let (first, last) = (&object[..side], &object[object.len() - side..]);
+    let vertical = unequal(object, &object[side..]) + unequal(last, first);
+    let horizontal: i64 =
+        object.chunks_exact(side).map(|row| unequal(row, &row[1..]) + unequal(&row[side - 1..], row)).sum();
+    2 * object.len() as i64 - 2 * (vertical + horizontal)
+}
+
+/// The four neighbours of each site of the torus.
+fn neighbours(side: usize) -> Vec<[u32; 4]> {
+    let site = |row: usize, column: usize| ((row % side) * side + column % side) as u32;
+    let around = |row, column| {
+        [site(row, column + 1), site(row, column + side - 1), site(row + 1, column), site(row + side - 1, column)]
+    };
+    (0..side * side).map(|index| around(index / side, index % side)).collect()
+}
+
+/// A state of highest log R: all spins equal, or (`aligned` false) a chequerboard.
+fn ordered(side: usize, aligned: bool) -> Vec<u8> {
+    (0..side * side).map(|site| u8::from(!aligned && (site / side + site % side) % 2 == 1)).collect()
+}
+
+/// Copies saved spins over `spins`, if they are as many and each is 0 or 1.
+fn take_up(spins: &mut [u8], saved: &[u8]) -> Result<(), String> {
+    if saved.len() != spins.len() {
+        return Err(format!("a sampler state with {} spins where there are {}", saved.len(), spins.len()));
+    }
+    if let Some(value) = saved.iter().find(|&&value| value > 1) {
+        return Err(format!("a sampler state with a spin of value {value}; spins are 0 or 1"));
+    }
+    spins.copy_from_slice(saved);
+    Ok(())
+}
