@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 2 bad usage or configuration, 1 anything else.
 
 mod adapters;
+mod compare;
 mod evaluate;
 mod presets;
 mod progress;
@@ -41,9 +42,11 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Writes samples of a run's policy to a .npy or .csv file
     Sample(sample::Arguments),
+    /// Trains a suite of runs and compares them in a table
+    Compare(compare::Arguments),
     /// Lists the GPU adapters of this machine
     Adapters(adapters::Arguments),
-    /// Lists the built-in experiment files, or shows one
+    /// Lists the built-in experiments and suites, or shows one
     Presets(presets::Arguments),
 }
 
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Adapters(arguments) => adapters::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),
     };
