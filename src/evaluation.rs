@@ -14,7 +14,7 @@ const CHUNK: usize = 1 << 14;
 const CHAINS: usize = 256;
 
 /// What was found. Quantities that the target does not allow are none, and null in JSON.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Evaluation {
     pub samples: usize,
     /// log Z, where it is known exactly.

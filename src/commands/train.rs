@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::bail;
 use serde_json::{Value, json};
 
-use super::presets;
 use super::progress::Progress;
 use crate::config::{Config, EngineKind, Settings};
+use crate::presets;
 use crate::run::directory::RunDirectory;
 use crate::session::{Observer, Outcome, Session};
 
