@@ -15,6 +15,7 @@ pub mod random;
 pub mod report;
 pub mod run;
 pub mod schedule;
+pub mod session;
 pub mod summary;
 pub mod target;
 pub mod trainer;

@@ -1,6 +1,7 @@
 //! `wgflow evaluate`: a run's policy against what is known of the target, with fresh samples.
 
 use super::RunArgument;
+use crate::session::Session;
 use crate::{evaluation, summary};
 
 #[derive(clap::Args)]
@@ -16,9 +17,11 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let (_, mut trainer, engine) = super::train::open(&arguments.run.run)?;
+    let mut session = Session::open(&arguments.run.run)?;
+    let engine = session.engine().to_string();
+    let trainer = session.trainer();
     let samples = arguments.samples.map_or(trainer.settings().evaluation.samples, |count| count as usize);
-    let evaluation = evaluation::evaluate(&mut trainer, samples)?.evaluation;
+    let evaluation = evaluation::evaluate(trainer, samples)?.evaluation;
     let iteration = trainer.iteration();
     if arguments.json {
         let mut object = serde_json::to_value(&evaluation)?;

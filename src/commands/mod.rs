@@ -11,7 +11,10 @@ mod train;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::ConfigError;
@@ -76,6 +79,20 @@ fn is_bad_usage(error: &anyhow::Error) -> bool {
                 Some(TrainError::Config(_) | TrainError::Engine(EngineError::Limit(_) | EngineError::NoAdapter(_)))
             )
     })
+}
+
+/// A flag that Ctrl-C (or SIGTERM) raises; the second signal ends the process at once.
+fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    // A handler of our own must not make the process immortal.
+    let on_signal = move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(1);
+        }
+    };
+    ctrlc::set_handler(on_signal).context("cannot install the handler of Ctrl-C")?;
+    Ok(stop)
 }
 
 /// Generates the shape of the whole command line, for tests and completions.
