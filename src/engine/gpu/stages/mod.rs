@@ -9,8 +9,6 @@ mod order;
 mod reward;
 mod rollout;
 
-use std::sync::Arc;
-
 pub(super) use dense::{Dense, slices};
 pub(super) use finish::Finish;
 pub(super) use first::First;
@@ -36,7 +34,7 @@ pub(super) struct Stages {
 }
 
 impl Stages {
-    pub fn new(context: &Context, sources: &Sources, target: Arc<dyn Target>) -> Result<Self, EngineError> {
+    pub fn new(context: &Context, sources: &Sources, target: &dyn Target) -> Result<Self, EngineError> {
         Ok(Self {
             order: OrderSites::new(context, sources)?,
             steps: Steps::new(context, sources)?,
