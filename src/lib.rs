@@ -18,4 +18,5 @@ pub mod schedule;
 pub mod session;
 pub mod summary;
 pub mod target;
+pub mod throughput;
 pub mod trainer;

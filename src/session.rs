@@ -63,8 +63,8 @@ pub struct Session {
 impl Session {
     /// A session at iteration 0. Nothing is written: a configuration too large for the adapter leaves nothing behind.
     pub fn new(config: Config) -> anyhow::Result<Self> {
-        let (trainer, line) = Trainer::build(&config.settings, config.target.build()?)?;
-        Ok(Self { config, trainer, engine: line })
+        let (trainer, engine) = Trainer::build(&config.settings, config.target.build()?)?;
+        Ok(Self { config, trainer, engine })
     }
 
     /// The run in this directory as its checkpoint left it, for those who only look at it.

@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{Setting, Wave, assert_steps_agree, coefficients, relative_difference};
-use wgflow::engine::gpu::{GpuEngine, GpuOptions, Tiling};
+use wgflow::engine::gpu::{AdapterKind, GpuEngine, GpuOptions, Tiling};
 use wgflow::engine::{Batch, Engine, EngineError, Given, Rollout};
 use wgflow::policy::Activation;
 use wgflow::process::{Encoding, Objects, Order, Trajectories};
@@ -129,7 +129,7 @@ fn sampled(engine: &mut GpuEngine, count: usize) -> (Batch, Trajectories, Vec<f6
 }
 
 #[test]
-fn neither_memory_nor_repetition_nor_replay_changes_a_bit() {
+fn neither_memory_nor_repetition_nor_replay_nor_splitting_changes_a_bit() {
     let setting = Setting::wave(40, 2, Order::Uniform, &[24, 40], Activation::Swish);
     let mut engine = gpu(&setting);
     let expected = sampled(&mut engine, 300);
@@ -148,6 +148,11 @@ fn neither_memory_nor_repetition_nor_replay_changes_a_bit() {
         let mut engine = gpu_with(&setting, GpuOptions { memory_budget, ..GpuOptions::default() });
         assert_eq!(sampled(&mut engine, 300), expected, "with {memory_budget} bytes");
     }
+
+    // Every step, every slice its own dispatch.
+    let short = Tiling { dispatch: 1, ..Tiling::suggested(AdapterKind::Software, 40) };
+    let mut engine = gpu_with(&setting, GpuOptions { tiling: Some(short), ..GpuOptions::default() });
+    assert_eq!(sampled(&mut engine, 300), expected, "in short dispatches");
 }
 
 #[test]
@@ -168,14 +173,14 @@ fn every_tiling_gives_the_same_result() {
     let setting = Setting::wave(6, 2, Order::Uniform, &[24, 40], Activation::Swish);
     let expected = sampled(&mut gpu(&setting), 100);
     for (rows, units, trajectories, group) in [(1, 1, 4, 8), (1, 2, 16, 128), (2, 2, 32, 16), (2, 4, 64, 64)] {
-        let tiling = Some(Tiling { rows, units, trajectories, group });
+        let tiling = Some(Tiling { rows, units, trajectories, group, dispatch: u64::MAX });
         let found = sampled(&mut gpu_with(&setting, GpuOptions { tiling, ..GpuOptions::default() }), 100);
         assert_eq!(found.1, expected.1);
         // Compilers may fuse other pairs of operations in another tiling.
         assert_close(&found.0.log_forward, &expected.0.log_forward, 1e-6, "log P_F");
         assert!(relative_difference(&found.2, &expected.2) < 1e-6);
     }
-    let tiling = Some(Tiling { rows: 3, units: 1, trajectories: 12, group: 8 });
+    let tiling = Some(Tiling { rows: 3, units: 1, trajectories: 12, group: 8, dispatch: u64::MAX });
     assert!(matches!(open(&setting, GpuOptions { tiling, ..GpuOptions::default() }), Err(EngineError::Limit(_))));
 }
 

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 2 bad usage or configuration, 1 anything else.
 
 mod adapters;
+mod bench;
 mod evaluate;
 mod presets;
 mod progress;
@@ -41,6 +42,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Writes samples of a run's policy to a .npy or .csv file
     Sample(sample::Arguments),
+    /// Measures the throughput of an engine
+    Bench(bench::Arguments),
     /// Lists the GPU adapters of this machine
     Adapters(adapters::Arguments),
     /// Lists the built-in experiment files, or shows one
@@ -49,11 +52,13 @@ enum Command {
 
 /// Parses the process's arguments, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
+    keep_vulkan_quiet();
     let arguments = Arguments::parse();
     let result = match arguments.command.unwrap_or_else(|| Command::Train(train::Arguments::default())) {
         Command::Train(arguments) => train::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Adapters(arguments) => adapters::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),
     };
@@ -63,6 +68,15 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::from(if is_bad_usage(&error) { 2 } else { 1 })
         }
+    }
+}
+
+/// Switches off Mesa's layer that reorders Vulkan devices by asking a Wayland server: without one it complains on
+/// standard error, and adapters are chosen here anyway.
+fn keep_vulkan_quiet() {
+    if std::env::var_os("MESA_VK_DEVICE_SELECT").is_none() {
+        // SAFETY: the process has one thread as yet.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }
 

@@ -102,7 +102,8 @@ fn grids(width: usize, evaluated: &Evaluated) -> Result<Named, PictureError> {
 pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String {
     let evaluation = &summary.evaluation;
     let (objective, iterations) = (&config.settings.objective, summary.iterations);
-    let kind = toml::Value::try_from(objective.kind).map_or_else(|_| String::new(), |kind| kind.to_string());
+    let kind = toml::Value::try_from(objective.kind).ok();
+    let kind = kind.as_ref().and_then(toml::Value::as_str).unwrap_or_default();
     let gap = |value: f64| {
         evaluation.log_z_exact.map_or(String::new(), |exact| format!("{:+.4} from the exact value", value - exact))
     };

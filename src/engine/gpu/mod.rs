@@ -13,6 +13,8 @@ mod network;
 mod recorder;
 mod source;
 mod stages;
+#[cfg(test)]
+mod tests;
 mod tiling;
 
 pub use context::{AdapterDescription, AdapterKind, adapters, has_hardware_adapter};
@@ -166,14 +168,20 @@ impl GpuEngine {
     }
 
     /// Uploads given actions; trajectories that fill up the last block set every site to its first value.
-    fn upload(&self, trajectories: &Trajectories, count: usize) {
+    fn upload(&self, trajectories: &Trajectories, count: usize) -> Result<(), EngineError> {
         let process = &self.network.process;
         let steps = process.steps();
+        if trajectories.steps() != steps || trajectories.count() < count {
+            let (rows, length) = (trajectories.count(), trajectories.steps());
+            let message = format!("{rows} given trajectories of {length} steps for {count} of {steps}");
+            return Err(EngineError::Limit(message));
+        }
         let mut actions = trajectories.actions()[..count * steps].to_vec();
         let spare = (0..steps).map(|site| (site * process.values) as u32);
         let rest = count.next_multiple_of(BLOCK) - count;
         actions.extend(spare.cycle().take(rest * steps));
         self.buffers.write(&self.context, "actions", &actions);
+        Ok(())
     }
 }
 
@@ -227,10 +235,10 @@ impl Engine for GpuEngine {
         };
         let whole = Work { blocks: blocks as u32, ..work };
         if let Some(given) = request.given {
-            self.upload(given.trajectories, count);
+            self.upload(given.trajectories, count)?;
         }
         let Self { context, network, stages, buffers, .. } = self;
-        let mut recorder = Recorder::new(context, buffers);
+        let mut recorder = Recorder::new(context, buffers, &network.tiling);
         if request.given.is_none() {
             stages.order.record(&mut recorder, &whole);
         }
@@ -301,7 +309,7 @@ impl Engine for GpuEngine {
         // Deltas overwrite slopes, so activations serve one gradient only.
         self.held.resident = 0;
         let Self { context, network, stages, buffers, .. } = self;
-        let mut recorder = Recorder::new(context, buffers);
+        let mut recorder = Recorder::new(context, buffers, &network.tiling);
         recorder.clear("gradient");
         for first in (0..blocks).step_by(most) {
             let room = steps as u32;
