@@ -1,18 +1,22 @@
 //! The built-in experiment and suite files, which are examples to copy from as well.
 //!
-//! The paper's Ising grid is one template: `ising-SIDE-COUPLING-OBJECTIVE` for every side, coupling and objective.
+//! The paper's Ising grid is one template: `ising-SIDE-COUPLING-OBJECTIVE` for every side, coupling and objective. So are its
+//! densities: `densities-DATA-OBJECTIVE`.
 
 use toml::Table;
 
 use crate::config::{Config, ConfigError};
+use crate::data::DataSet;
 
 /// What runs without arguments.
 pub const DEFAULT: &str = "ising-quick";
 
 /// Experiment files in the binary: name and text.
-pub const EXPERIMENTS: [(&str, &str); 2] = [
+pub const EXPERIMENTS: [(&str, &str); 4] = [
     ("ising-quick", include_str!("../presets/ising-quick.toml")),
     ("ising-paper", include_str!("../presets/ising-paper.toml")),
+    ("densities-quick", include_str!("../presets/densities-quick.toml")),
+    ("densities-paper", include_str!("../presets/densities-paper.toml")),
 ];
 
 /// Suite files in the binary: name and text.
@@ -33,6 +37,18 @@ pub const OBJECTIVES: [(&str, &str, &str); 6] = [
     ("leave-one-out-log-z", "reverse_kl", "leave_one_out_log_z"),
     ("tb", "trajectory_balance", "none"),
     ("log-variance", "log_variance", "none"),
+];
+
+/// Objectives of the paper's densities, with the table `[objective]` that each puts into `densities-paper`.
+pub const DENSITY_OBJECTIVES: [(&str, &str); 8] = [
+    ("kl", "{ kind = \"reverse_kl\", control_variate = \"learned\" }"),
+    ("kl-0.5", "{ kind = \"alpha_kl\", control_variate = \"learned\", alpha = 0.5 }"),
+    ("kl-1", "{ kind = \"forward_kl\" }"),
+    ("kl-schedule", "{ kind = \"alpha_kl\", control_variate = \"learned\", alpha = \"paper\" }"),
+    ("tb", "{ kind = \"trajectory_balance\" }"),
+    ("tb-0.5", "{ kind = \"alpha_tb\", alpha = 0.5 }"),
+    ("tb-1", "{ kind = \"alpha_tb\", alpha = 1.0 }"),
+    ("tb-schedule", "{ kind = \"alpha_tb\", alpha = \"paper\" }"),
 ];
 
 /// The experiment of this name with changes ("key.path=value") applied.
@@ -61,12 +77,14 @@ fn source(name: &str) -> Result<(&'static str, Vec<String>), ConfigError> {
         return Ok((text, Vec::new()));
     }
     let unknown = || ConfigError::new(format!("there is no preset {name:?}; `wgflow presets` lists them"));
-    let changes = grid_changes(name).ok_or_else(unknown)?;
-    Ok((text("ising-paper").ok_or_else(unknown)?, changes))
+    let ising = || ising_changes(name).map(|changes| ("ising-paper", changes));
+    let densities = || density_changes(name).map(|changes| ("densities-paper", changes));
+    let (template, changes) = ising().or_else(densities).ok_or_else(unknown)?;
+    Ok((text(template).ok_or_else(unknown)?, changes))
 }
 
-/// What a name of the paper's grid changes in `ising-paper`.
-fn grid_changes(name: &str) -> Option<Vec<String>> {
+/// What a name of the paper's Ising grid changes in `ising-paper`.
+fn ising_changes(name: &str) -> Option<Vec<String>> {
     let rest = name.strip_prefix("ising-")?;
     let side = SIDES.iter().find(|side| rest.starts_with(&format!("{side}-")))?;
     let rest = &rest[side.len() + 1..];
@@ -79,6 +97,14 @@ fn grid_changes(name: &str) -> Option<Vec<String>> {
         format!("objective.kind={kind}"),
         format!("objective.control_variate={control_variate}"),
     ])
+}
+
+/// What a name of the paper's densities changes in `densities-paper`.
+fn density_changes(name: &str) -> Option<Vec<String>> {
+    let (data, rest) = name.strip_prefix("densities-")?.split_once('-')?;
+    let data = DataSet::ALL.into_iter().find(|set| set.name() == data)?;
+    let (_, objective) = DENSITY_OBJECTIVES.iter().find(|(objective, _)| *objective == rest)?;
+    Some(vec![format!("target.data=\"{}\"", data.name()), format!("objective={objective}")])
 }
 
 #[cfg(test)]
@@ -96,13 +122,16 @@ mod tests {
                 names.extend(OBJECTIVES.iter().map(|(objective, ..)| format!("ising-{side}-{coupling}-{objective}")));
             }
         }
+        for data in DataSet::ALL {
+            names.extend(DENSITY_OBJECTIVES.iter().map(|(name, _)| format!("densities-{}-{name}", data.name())));
+        }
         names
     }
 
     #[test]
     fn every_preset_is_a_valid_experiment() {
         let names = names();
-        assert_eq!(names.len(), 2 + 2 * 10 * 6);
+        assert_eq!(names.len(), 4 + 2 * 10 * 6 + 7 * 8);
         for name in names {
             let config = config(&name, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);
@@ -124,5 +153,17 @@ mod tests {
         for line in ["seed = 5", "side = 15", "coupling = -0.4", "kind = \"trajectory_balance\"", "batch = 256"] {
             assert!(text.contains(line), "{line} is not in {text}");
         }
+    }
+
+    #[test]
+    fn a_density_s_name_sets_what_it_says() {
+        let text = config("densities-8gaussians-tb-schedule", &[]).unwrap().to_toml();
+        for line in
+            ["data = \"8gaussians\"", "kind = \"alpha_tb\"", "alpha = \"paper\"", "bits = 32", "horizon = 100000"]
+        {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+        assert!(!text.contains("control_variate = \"learned\""));
+        assert!(config("densities-rings-tb", &[]).is_err() && config("densities-moons-elbo", &[]).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! `wgflow presets`: the built-in experiment and suite files.
 
-use crate::presets::{self, COUPLINGS, EXPERIMENTS, OBJECTIVES, SIDES, SUITES};
+use crate::data::DataSet;
+use crate::presets::{self, COUPLINGS, DENSITY_OBJECTIVES, EXPERIMENTS, OBJECTIVES, SIDES, SUITES};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -24,6 +25,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!("  SIDE       {}", SIDES.join(", "));
     println!("  COUPLING   {}", COUPLINGS.join(", "));
     println!("  OBJECTIVE  {}", objectives.join(", "));
+    let objectives: Vec<&str> = DENSITY_OBJECTIVES.iter().map(|(name, _)| *name).collect();
+    println!("\nThe paper's densities, each preset named densities-DATA-OBJECTIVE (densities-2spirals-tb-0.5):");
+    println!("  DATA       {}", DataSet::ALL.map(DataSet::name).join(", "));
+    println!("  OBJECTIVE  {}", objectives.join(", "));
     println!("\nSuites, for `wgflow compare --preset NAME`:");
     list(&SUITES);
     println!("\n`wgflow presets NAME` prints the file of one.");
@@ -34,6 +39,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn list(files: &[(&str, &str)]) {
     for (name, text) in files {
         let comment = text.lines().next().unwrap_or_default().trim_start_matches("# ");
-        println!("  {name:14} {comment}");
+        println!("  {name:16} {comment}");
     }
 }
