@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 2 bad usage or configuration, 1 anything else.
 
 mod adapters;
+mod bench;
 mod compare;
 mod evaluate;
 mod presets;
@@ -42,6 +43,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Writes samples of a run's policy to a .npy or .csv file
     Sample(sample::Arguments),
+    /// Measures the throughput of an engine
+    Bench(bench::Arguments),
     /// Trains a suite of runs and compares them in a table
     Compare(compare::Arguments),
     /// Lists the GPU adapters of this machine
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Adapters(arguments) => adapters::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),

@@ -34,6 +34,8 @@ pub struct Suite {
     /// Number of leading columns that make a group: combinations equal in them are compared with each other.
     pub group: usize,
     pub metrics: Vec<Metric>,
+    /// What the charts show over the iterations.
+    pub curve: String,
     pub combinations: Vec<Combination>,
     pub runs: Vec<Run>,
     /// The suite file.
@@ -85,6 +87,7 @@ impl Suite {
         }
         let known = summary::number_keys();
         file.metrics.iter().try_for_each(|metric| metric.check(&known))?;
+        file::check_curve(&file.curve, &known)?;
         let seeds = file::seeds(&file.seeds)?;
         let mut axes = grid::axes(&file.grid)?;
         let group = grid::lead(&mut axes, file.group.as_deref())?;
@@ -120,8 +123,8 @@ impl Suite {
         if names.len() < runs.len() {
             return Err(ConfigError::new("two combinations have the same name; give variants names that differ"));
         }
-        let source = text.to_string();
-        Ok(Self { name: file.name, columns, group, metrics: file.metrics, combinations, runs, source })
+        let File { name, metrics, curve, .. } = file;
+        Ok(Self { name, columns, group, metrics, curve, combinations, runs, source: text.into() })
     }
 
     /// The groups, as ranges of combinations: those equal in a group's columns lie together, for these vary slowest.
