@@ -48,6 +48,14 @@ impl<E: Engine> Engine for ByDefinition<E> {
     fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
         self.0.gradient(coefficients)
     }
+
+    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+        self.0.log_reward(objects)
+    }
+
+    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        self.0.reward_gradient(objects, coefficients)
+    }
 }
 
 fn settings() -> Vec<Setting> {

@@ -17,9 +17,11 @@ fn activate(x: vec4<f32>) -> Activated {
             return Activated(select(LEAK * x, x, above), select(vec4(LEAK), vec4(1.0), above));
         }
         case SWISH: {
-            let sigmoid = 1.0 / (1.0 + exponential(-x));
+            let e = exponential(-x);
+            let sigmoid = 1.0 / (1.0 + e);
             let value = x * sigmoid;
-            return Activated(value, fma(value, 1.0 - sigmoid, sigmoid));
+            // e * sigmoid is 1 - sigmoid, without the cancellation.
+            return Activated(value, fma(value, e * sigmoid, sigmoid));
         }
         case ELU: {
             let power = exponential(min(x, vec4(0.0)));

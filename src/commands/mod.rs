@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 2 bad usage or configuration, 1 anything else.
 
 mod adapters;
+mod bench;
+mod compare;
 mod evaluate;
 mod presets;
 mod progress;
@@ -11,7 +13,10 @@ mod train;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::ConfigError;
@@ -38,19 +43,26 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Writes samples of a run's policy to a .npy or .csv file
     Sample(sample::Arguments),
+    /// Measures the throughput of an engine
+    Bench(bench::Arguments),
+    /// Trains a suite of runs and compares them in a table
+    Compare(compare::Arguments),
     /// Lists the GPU adapters of this machine
     Adapters(adapters::Arguments),
-    /// Lists the built-in experiment files, or shows one
+    /// Lists the built-in experiments and suites, or shows one
     Presets(presets::Arguments),
 }
 
 /// Parses the process's arguments, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
+    keep_vulkan_quiet();
     let arguments = Arguments::parse();
     let result = match arguments.command.unwrap_or_else(|| Command::Train(train::Arguments::default())) {
         Command::Train(arguments) => train::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Adapters(arguments) => adapters::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),
     };
@@ -60,6 +72,15 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::from(if is_bad_usage(&error) { 2 } else { 1 })
         }
+    }
+}
+
+/// Switches off Mesa's layer that reorders Vulkan devices by asking a Wayland server: without one it complains on
+/// standard error, and adapters are chosen here anyway.
+fn keep_vulkan_quiet() {
+    if std::env::var_os("MESA_VK_DEVICE_SELECT").is_none() {
+        // SAFETY: the process has one thread as yet.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }
 
@@ -76,6 +97,20 @@ fn is_bad_usage(error: &anyhow::Error) -> bool {
                 Some(TrainError::Config(_) | TrainError::Engine(EngineError::Limit(_) | EngineError::NoAdapter(_)))
             )
     })
+}
+
+/// A flag that Ctrl-C (or SIGTERM) raises; the second signal ends the process at once.
+fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    // A handler of our own must not make the process immortal.
+    let on_signal = move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(1);
+        }
+    };
+    ctrlc::set_handler(on_signal).context("cannot install the handler of Ctrl-C")?;
+    Ok(stop)
 }
 
 /// Generates the shape of the whole command line, for tests and completions.

@@ -12,12 +12,16 @@ pub struct Progress {
     json: bool,
 }
 
+/// Where a bar is drawn: on standard error if that is a terminal and the output is for people, else nowhere.
+pub fn target(json: bool) -> ProgressDrawTarget {
+    let hidden = json || !std::io::stderr().is_terminal();
+    if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) }
+}
+
 impl Progress {
-    /// `done` iterations of `total` are behind; each has `batch` trajectories. With `json` nothing is drawn or said.
-    pub fn new(done: u32, total: u32, batch: usize, json: bool) -> Self {
-        let hidden = json || !std::io::stderr().is_terminal();
-        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) };
-        let bar = ProgressBar::with_draw_target(Some(u64::from(total)), target).with_position(u64::from(done));
+    /// A bar of `total` iterations, each of `batch` trajectories. With `json` nothing is drawn or said.
+    pub fn new(total: u32, batch: usize, json: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(u64::from(total)), target(json));
         let rate = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             let iterations = state.per_sec();
             // A failure to write to a string buffer cannot happen, and a bar is not worth ending a run for.
@@ -27,9 +31,14 @@ impl Progress {
         let style =
             ProgressStyle::with_template(template).expect("the template is a valid one").with_key("speed", rate);
         bar.set_style(style.progress_chars("=> "));
-        bar.reset_eta();
-        bar.enable_steady_tick(Duration::from_millis(250));
         Self { bar, json }
+    }
+
+    /// Shows the bar; `done` iterations are behind from earlier sessions and do not count for its speed.
+    pub fn start(&self, done: u32) {
+        self.bar.set_position(u64::from(done));
+        self.bar.reset_eta();
+        self.bar.enable_steady_tick(Duration::from_millis(250));
     }
 
     /// A line for people, above the bar.

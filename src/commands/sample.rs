@@ -6,6 +6,7 @@ use super::RunArgument;
 use crate::config::ConfigError;
 use crate::evaluation;
 use crate::run::samples::{self, Format};
+use crate::session::Session;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -21,8 +22,8 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let format = Format::of(&arguments.out).map_err(|error| ConfigError::new(error.to_string()))?;
-    let (_, mut trainer, _) = super::train::open(&arguments.run.run)?;
-    let (_, objects) = evaluation::forward(&mut trainer, arguments.count as usize)?;
+    let mut session = Session::open(&arguments.run.run)?;
+    let (_, objects) = evaluation::forward(session.trainer(), arguments.count as usize)?;
     samples::write(&arguments.out, format, &objects)?;
     let (sites, out) = (objects.sites(), arguments.out.display());
     println!("wrote {} objects of {sites} sites to {out}", arguments.count);

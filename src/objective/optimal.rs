@@ -47,7 +47,7 @@ pub fn leave_one_out(coefficients: &mut [f64], square_norms: &[f64]) {
     coefficients.iter_mut().zip(sums).for_each(|(c, (weighted, squares))| *c -= ratio(weighted, squares));
 }
 
-/// Sums over a batch's trajectories, for each parameter: [P] numbers each.
+/// Sums over a batch's trajectories, for each parameter: `[P]` numbers each.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moments {
     /// sum_i h_i.

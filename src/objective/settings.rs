@@ -8,7 +8,8 @@ use super::{Alpha, ControlVariate, Estimator, Loss, Objective};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What is minimised.
+    /// What is minimised. `reverse_kl` if not given.
+    #[serde(default)]
     pub kind: Kind,
     /// Control variate of `reverse_kl` and of the reverse part of `alpha_kl`.
     #[serde(default)]
@@ -40,10 +41,11 @@ impl Default for Settings {
 }
 
 /// What is minimised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// KL(P_F || pi P_B) on forward samples.
+    #[default]
     ReverseKl,
     /// KL(pi P_B || P_F) on samples of the target or data.
     ForwardKl,
@@ -289,6 +291,7 @@ mod tests {
             assert_eq!(found(Source::Forward), forward, "{text}");
             assert_eq!(found(Source::Backward), backward, "{text}");
             assert_eq!(objective.needs(Source::Backward), backward.is_some(), "{text}");
+            assert_eq!(objective.needs_reward(), text != "kind = 'forward_kl'", "{text}");
             let written = toml::to_string(&settings).unwrap();
             assert_eq!(self::settings(&written), settings, "{written}");
         }
@@ -325,6 +328,8 @@ mod tests {
         assert!(objective.needs(Source::Forward) && objective.needs(Source::Backward) && objective.learns_zeta());
         let fixed = settings("kind = 'alpha_kl'\nalpha = 1").objective(4).unwrap();
         assert!(!fixed.needs(Source::Forward) && fixed.needs(Source::Backward) && !fixed.learns_zeta());
+        assert!(!fixed.needs_reward(), "alpha = 1 is forward KL");
+        assert!(settings("kind = 'alpha_tb'\nalpha = 1").objective(4).unwrap().needs_reward());
         assert_eq!(settings("kind = 'alpha_tb'\nalpha = 'paper'").alpha, Some(Alpha::Named(Schedule::Paper)));
     }
 
@@ -383,11 +388,13 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_values_are_refused() {
-        for text in
-            ["kind = 'elbo'", "kind = 'reverse_kl'\nalhpa = 1", "kind = 'alpha_kl'\nalpha = 'none'", "alpha = 1"]
-        {
+        for text in ["kind = 'elbo'", "kind = 'reverse_kl'\nalhpa = 1", "kind = 'alpha_kl'\nalpha = 'none'"] {
             assert!(toml::from_str::<Settings>(text).is_err(), "{text}");
         }
+        // Without a kind it is reverse KL, which takes no alpha.
+        assert!(
+            settings("alpha = 1").objective(2).is_err() && settings("control_variate = 'learned'").objective(2).is_ok()
+        );
         let message = toml::from_str::<Settings>("kind = 'alpha_kl'\nalpha = 'late'").unwrap_err().to_string();
         assert!(message.contains("a number in [0, 1], \"paper\", or points"), "{message}");
     }

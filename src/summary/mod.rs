@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::evaluation::{Evaluated, Evaluation};
+use crate::metrics::exact::Comparison;
 use crate::report::PictureError;
 use crate::run::directory::{RunDirectory, RunError};
 use crate::trainer::Trainer;
 
 /// The contents of `summary.json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
     #[serde(flatten)]
     pub evaluation: Evaluation,
@@ -32,6 +33,29 @@ pub struct Summary {
     pub adapter: String,
     pub seed: u64,
     pub version: &'static str,
+}
+
+/// The keys of `summary.json` that may hold a number; `a.b` is the key b of the object a.
+pub fn number_keys() -> Vec<String> {
+    fn collect(prefix: &str, value: &Value, keys: &mut Vec<String>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            let key = format!("{prefix}{key}");
+            match value {
+                Value::Object(_) => collect(&format!("{key}."), value, keys),
+                Value::Number(_) | Value::Null => keys.push(key),
+                _ => {}
+            }
+        }
+    }
+    let empty = serde_json::to_value(Summary::default()).expect("a summary holds numbers and texts");
+    let mut keys = Vec::new();
+    collect("", &empty, &mut keys);
+    keys
+}
+
+/// A number of a summary or an evaluation by its key, `a.b` being the key b of the object a.
+pub fn number(object: &Value, key: &str) -> Option<f64> {
+    key.split('.').fold(object, |place, key| &place[key]).as_f64()
 }
 
 /// How long the last process trained.
@@ -78,13 +102,14 @@ pub fn write(
         seed: trainer.settings().seed,
         version: env!("CARGO_PKG_VERSION"),
     };
-    let text = serde_json::to_string_pretty(&summary).expect("a summary holds numbers and texts");
-    run.write("summary.json", format!("{text}\n").as_bytes())?;
     let pictures = page::pictures(&summary, trainer.target(), evaluated, metrics)?;
     for picture in &pictures {
         run.write(&format!("{}.png", picture.name), &picture.figure.png)?;
     }
     run.write("report.html", page::render(&summary, config, &pictures).as_bytes())?;
+    // Last, so that a run with a summary is a finished one.
+    let text = serde_json::to_string_pretty(&summary).expect("a summary holds numbers and texts");
+    run.write("summary.json", format!("{text}\n").as_bytes())?;
     Ok(summary)
 }
 
@@ -113,29 +138,44 @@ pub fn evaluation_lines(evaluation: &Evaluation) -> String {
         (Some(exact), _) => format!("{exact:.4}"),
         (None, missing) => format!("unknown: {}", missing.as_deref().unwrap_or("no reason given")),
     };
+    let known = |estimate: f64, error: f64| {
+        if estimate.is_nan() { "unknown".into() } else { format!("{estimate:.4} +- {error:.4}{}", gap(estimate)) }
+    };
+    let log_z = known(evaluation.log_z_estimate, evaluation.log_z_standard_error);
     let mut lines = vec![
         format!("  exact log Z          {exact}"),
-        format!(
-            "  log Z estimate       {:.4} +- {:.4}{}",
-            evaluation.log_z_estimate,
-            evaluation.log_z_standard_error,
-            gap(evaluation.log_z_estimate)
-        ),
-        format!(
-            "  ELBO                 {:.4} +- {:.4}{}",
-            evaluation.elbo,
-            evaluation.elbo_standard_error,
-            gap(evaluation.elbo)
-        ),
+        format!("  log Z estimate       {log_z}"),
+        format!("  ELBO                 {}", known(evaluation.elbo, evaluation.elbo_standard_error)),
     ];
     if let (Some(eubo), Some(error)) = (evaluation.eubo, evaluation.eubo_standard_error) {
-        lines.push(format!("  EUBO                 {eubo:.4} +- {error:.4}{}", gap(eubo)));
+        lines.push(format!("  EUBO                 {}", known(eubo, error)));
     }
-    let percent = 100.0 * evaluation.ess_fraction;
-    lines.push(format!("  effective samples    {:.0} of {} ({percent:.1}%)", evaluation.ess, evaluation.samples));
+    if evaluation.ess.is_finite() {
+        let percent = 100.0 * evaluation.ess_fraction;
+        lines.push(format!("  effective samples    {:.0} of {} ({percent:.1}%)", evaluation.ess, evaluation.samples));
+    }
+    if let (Some(nll), Some(error)) = (evaluation.nll, evaluation.nll_standard_error) {
+        lines.push(format!("  NLL of data          {nll:.4} +- {error:.4}"));
+    }
+    if let Some(mmd) = evaluation.mmd {
+        lines.push(format!("  MMD from data        {mmd:.3e}"));
+    }
+    if let Some(exact) = &evaluation.exact {
+        lines.push(comparison_lines(exact));
+    }
     for comparison in &evaluation.observables {
         let target = comparison.target.map_or(String::new(), |mean| format!(", target {mean:.4}"));
         lines.push(format!("  {:20} GFlowNet {:.4}{target}", comparison.name, comparison.gflownet));
     }
+    lines.join("\n")
+}
+
+/// An exact comparison as lines for a terminal.
+pub fn comparison_lines(comparison: &Comparison) -> String {
+    let lines = [
+        format!("  total variation      {:.5}", comparison.total_variation),
+        format!("  KL(policy, target)   {:.5}", comparison.kl_model_to_target),
+        format!("  KL(target, policy)   {:.5}", comparison.kl_target_to_model),
+    ];
     lines.join("\n")
 }

@@ -2,7 +2,7 @@
 //!
 //! A rollout is `order` (which site when), `rollout` (the policy along all steps, in one dispatch), `finish` and
 //! `reward`; a gradient is `head`, `dense` and `first`, from the last layer back. Every stage is a file of
-//! [`stages`] beside its shaders in `shaders/`. The host sees a batch's log-probabilities, and a gradient, nothing
+//! `stages` beside its shaders in `shaders/`. The host sees a batch's log-probabilities, and a gradient, nothing
 //! else. Activations stay on the device as far as the memory budget goes; blocks beyond are replayed for their gradient,
 //! by the same kernel with the same order of operations, so the budget does not show in the result.
 
@@ -13,6 +13,8 @@ mod network;
 mod recorder;
 mod source;
 mod stages;
+#[cfg(test)]
+mod tests;
 mod tiling;
 
 pub use context::{AdapterDescription, AdapterKind, adapters, has_hardware_adapter};
@@ -25,7 +27,8 @@ use self::context::Context;
 use self::network::Network;
 use self::recorder::{Recorder, Work};
 use self::source::Sources;
-use self::stages::{REPLAY_STEPS, Stages, slices};
+use self::stages::{Stages, slices};
+use super::cpu::Reward;
 use super::{BLOCK, Batch, Engine, EngineError, Rollout};
 use crate::policy::{Activation, Layout};
 use crate::process::{Objects, SiteFilling, Trajectories};
@@ -56,6 +59,8 @@ pub struct GpuEngine {
     stages: Stages,
     buffers: Buffers,
     memory_budget: u64,
+    /// log R where no kernel gives it.
+    host_reward: Reward<f32>,
     held: Held,
 }
 
@@ -72,8 +77,9 @@ struct Held {
 /// Bytes of weight gradients of slices that are held at once, where there are several.
 const PARTIALS: u64 = 1 << 26;
 
-/// Blocks of a part that is not kept.
-const MOST_BLOCKS: usize = 1024;
+/// Blocks of a part, and slices of weight gradients at once: kernels loop over them, see `ITERATIONS`.
+const MOST_BLOCKS: usize = 512;
+const MOST_SLICES: u64 = 4096;
 
 impl GpuEngine {
     /// # Errors
@@ -95,7 +101,8 @@ impl GpuEngine {
             EngineError::Limit(format!("the network needs buffers of {} bytes: make its layers narrower", 16 * quads))
         })?;
         let sources = Sources::new(&network, activation);
-        let stages = Stages::new(&context, &sources, target)?;
+        let host_reward = Reward::new(target.clone());
+        let stages = Stages::new(&context, &sources, &network, target.as_ref())?;
 
         let mut buffers = Buffers::default();
         Recorder::prepare(&context, &mut buffers)?;
@@ -112,13 +119,12 @@ impl GpuEngine {
         )?;
         buffers.write(&context, "reward_parameters", stages.reward.parameters());
         let memory_budget = options.memory_budget;
-        Ok(Self { context, network, stages, buffers, memory_budget, held: Held::default() })
+        Ok(Self { context, network, stages, buffers, memory_budget, host_reward, held: Held::default() })
     }
 
     /// Steps of blocks that the device has room for.
     fn slots(&self) -> u64 {
-        let limits = &self.context.limits;
-        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let most = self.context.largest_buffer();
         let (activations, probabilities) = self.slot_bytes();
         let allowed = (self.memory_budget / (2 * activations + probabilities)).max(self.network.process.steps() as u64);
         allowed.min(most / activations).min(most / probabilities)
@@ -144,7 +150,7 @@ impl GpuEngine {
 
     /// Blocks whose activations of all steps fit: at least one, or there is no gradient.
     fn kept_blocks(&self) -> usize {
-        (self.slots() / self.network.process.steps() as u64).max(1) as usize
+        (self.slots() / self.network.process.steps() as u64).clamp(1, MOST_BLOCKS as u64) as usize
     }
 
     /// Makes room for what is known of every trajectory.
@@ -162,14 +168,20 @@ impl GpuEngine {
     }
 
     /// Uploads given actions; trajectories that fill up the last block set every site to its first value.
-    fn upload(&self, trajectories: &Trajectories, count: usize) {
+    fn upload(&self, trajectories: &Trajectories, count: usize) -> Result<(), EngineError> {
         let process = &self.network.process;
         let steps = process.steps();
+        if trajectories.steps() != steps || trajectories.count() < count {
+            let (rows, length) = (trajectories.count(), trajectories.steps());
+            let message = format!("{rows} given trajectories of {length} steps for {count} of {steps}");
+            return Err(EngineError::Limit(message));
+        }
         let mut actions = trajectories.actions()[..count * steps].to_vec();
         let spare = (0..steps).map(|site| (site * process.values) as u32);
         let rest = count.next_multiple_of(BLOCK) - count;
         actions.extend(spare.cycle().take(rest * steps));
         self.buffers.write(&self.context, "actions", &actions);
+        Ok(())
     }
 }
 
@@ -223,10 +235,10 @@ impl Engine for GpuEngine {
         };
         let whole = Work { blocks: blocks as u32, ..work };
         if let Some(given) = request.given {
-            self.upload(given.trajectories, count);
+            self.upload(given.trajectories, count)?;
         }
         let Self { context, network, stages, buffers, .. } = self;
-        let mut recorder = Recorder::new(context, buffers);
+        let mut recorder = Recorder::new(context, buffers, &network.tiling);
         if request.given.is_none() {
             stages.order.record(&mut recorder, &whole);
         }
@@ -247,8 +259,10 @@ impl Engine for GpuEngine {
         let [log_values, log_rewards] =
             self.buffers.read::<f32, 2>(&self.context, ["log_forward", "log_rewards"], count)?;
         let mut log_reward: Vec<f64> = log_rewards.into_iter().map(f64::from).collect();
-        if let Some(target) = self.stages.reward.host() {
-            target.log_reward(&self.objects()?, &mut log_reward);
+        if self.stages.reward.is_on_host() {
+            let objects = self.objects()?;
+            self.host_reward.refresh();
+            self.host_reward.log_reward(&objects, &mut log_reward);
         }
         let log_order = self.network.process.log_order(scored_from);
         Ok(Batch {
@@ -283,9 +297,9 @@ impl Engine for GpuEngine {
         let (steps, blocks) = (self.network.process.steps(), count.div_ceil(BLOCK));
         let most = blocks.min(self.kept_blocks());
         let slice_bytes = quads(self.network.dense_size).max(16);
-        let at_once = slices(&self.network, most).min((PARTIALS / slice_bytes).max(1) as usize);
+        let at_once = slices(&self.network, most).min((PARTIALS / slice_bytes).clamp(1, MOST_SLICES) as usize);
         if resident < blocks {
-            self.reserve_part(most, steps, steps.div_ceil(REPLAY_STEPS))?;
+            self.reserve_part(most, steps, steps.div_ceil(self.stages.steps.replay_steps()))?;
         }
         self.buffers.reserve(&self.context, "partials", at_once as u64 * slice_bytes, "make hidden layers narrower")?;
         let mut padded = vec![0.0; blocks * BLOCK];
@@ -295,7 +309,7 @@ impl Engine for GpuEngine {
         // Deltas overwrite slopes, so activations serve one gradient only.
         self.held.resident = 0;
         let Self { context, network, stages, buffers, .. } = self;
-        let mut recorder = Recorder::new(context, buffers);
+        let mut recorder = Recorder::new(context, buffers, &network.tiling);
         recorder.clear("gradient");
         for first in (0..blocks).step_by(most) {
             let room = steps as u32;
@@ -311,6 +325,18 @@ impl Engine for GpuEngine {
         self.context.check()?;
         let [gradient] = self.buffers.read(&self.context, ["gradient"], 4 * self.network.gradient as usize)?;
         Ok(self.network.unpack(&gradient))
+    }
+
+    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+        self.host_reward.refresh();
+        let mut log_reward = vec![0.0; objects.count()];
+        self.host_reward.log_reward(objects, &mut log_reward);
+        Ok(log_reward)
+    }
+
+    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        self.host_reward.refresh();
+        self.host_reward.gradient(objects, coefficients)
     }
 }
 
@@ -347,6 +373,9 @@ fn check_adapter(context: &Context, process: &SiteFilling, tiling: &Tiling) -> R
         return Err(EngineError::Limit(fault));
     }
     too_many("sites * values", rows, "max_compute_workgroups_per_dimension", most, "take fewer sites or values")?;
+    // Philox takes most of the `order` kernel's iterations: 12 a step at most.
+    let most = recorder::ITERATIONS / 13;
+    too_many("the number of sites", process.sites, "what a loop can do", most, "take fewer sites")?;
     let most = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize;
     let group = tiling.group.max(BLOCK);
     too_many("a workgroup", group, "max_compute_invocations_per_workgroup", most, "take a smaller tiling")?;

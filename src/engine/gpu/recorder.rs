@@ -7,6 +7,7 @@ use bytemuck::{Pod, Zeroable};
 use super::buffers::Buffers;
 use super::context::Context;
 use super::kernel::Kernel;
+use super::tiling::Tiling;
 use crate::engine::EngineError;
 
 /// What one dispatch works on: the twin of `Work` in shaders/lib/work.wgsl.
@@ -40,8 +41,8 @@ impl Work {
     const MOST: usize = 128;
 }
 
-/// Multiply-adds that a hardware adapter surely does in 100 ms; longer dispatches are split, and not submitted together.
-const MULTIPLY_ADDS: f64 = 1e10;
+/// Loop iterations of one invocation: Mesa's software drivers leave all loops of a shader after 65535 in total.
+pub(super) const ITERATIONS: usize = 65_000;
 
 /// Records dispatches and submits them.
 pub(super) struct Recorder<'a> {
@@ -49,7 +50,9 @@ pub(super) struct Recorder<'a> {
     buffers: &'a Buffers,
     works: Vec<u8>,
     encoder: wgpu::CommandEncoder,
+    /// Multiply-adds recorded, and how many may be submitted at once.
     cost: f64,
+    most: f64,
 }
 
 impl<'a> Recorder<'a> {
@@ -58,18 +61,14 @@ impl<'a> Recorder<'a> {
         buffers.uniform(context, Work::BUFFER, (Work::STRIDE * Work::MOST) as u64)
     }
 
-    pub fn new(context: &'a Context, buffers: &'a Buffers) -> Self {
+    pub fn new(context: &'a Context, buffers: &'a Buffers, tiling: &Tiling) -> Self {
         let encoder = context.device.create_command_encoder(&Default::default());
-        Self { context, buffers, works: Vec::new(), encoder, cost: 0.0 }
+        Self { context, buffers, works: Vec::new(), encoder, cost: 0.0, most: tiling.dispatch as f64 }
     }
 
     /// How many of `count` things of `cost` multiply-adds each may go into one dispatch: at least one.
     pub fn share(&self, count: usize, cost: f64) -> usize {
-        if self.context.adapter.kind.is_hardware() {
-            ((MULTIPLY_ADDS / cost.max(1.0)) as usize).clamp(1, count.max(1))
-        } else {
-            count.max(1)
-        }
+        ((self.most / cost.max(1.0)) as usize).clamp(1, count.max(1))
     }
 
     /// Sets a buffer to zero.
@@ -79,7 +78,8 @@ impl<'a> Recorder<'a> {
 
     /// Runs `kernel` on `work` in `groups` workgroups; `cost` is its number of multiply-adds.
     pub fn dispatch(&mut self, kernel: &mut Kernel, work: &Work, groups: [usize; 3], cost: f64) {
-        if self.works.len() == Work::STRIDE * Work::MOST || self.cost + cost > MULTIPLY_ADDS {
+        let full = self.works.len() == Work::STRIDE * Work::MOST;
+        if full || (self.cost > 0.0 && self.cost + cost > self.most) {
             self.submit();
         }
         let offset = self.works.len();

@@ -13,17 +13,23 @@ pub struct Tiling {
     pub trajectories: usize,
     /// Invocations of a rollout's workgroup.
     pub group: usize,
+    /// Multiply-adds of one dispatch and of one submission; more are split up.
+    pub dispatch: u64,
 }
+
+/// Multiply-adds that any GPU surely does in 100 ms: systems reset a device that does not answer for some seconds.
+const HARDWARE_DISPATCH: u64 = 10_000_000_000;
 
 impl Tiling {
     /// What does well on `kind` of adapter, for hidden layers at most `width` wide.
     ///
-    /// In software a load costs as much as ten multiply-adds whatever memory it comes from, so its tiles are as large
-    /// as they can be; a GPU hides loads behind other invocations and wants many of them.
+    /// In software a load costs as much as ten multiply-adds whatever memory it comes from, so its tiles are larger; a GPU
+    /// hides loads behind other invocations and wants many of them.
     pub fn suggested(kind: AdapterKind, width: usize) -> Self {
-        let (rows, units, trajectories) = if kind.is_hardware() { (1, 2, 16) } else { (4, 4, 64) };
+        let (rows, units, trajectories, dispatch) =
+            if kind.is_hardware() { (1, 2, 16, HARDWARE_DISPATCH) } else { (2, 4, 32, u64::MAX) };
         let tiles = trajectories / (4 * rows) * width.div_ceil(4 * units);
-        Self { rows, units, trajectories, group: tiles.next_power_of_two().clamp(16, 256) }
+        Self { rows, units, trajectories, group: tiles.next_power_of_two().clamp(16, 256), dispatch }
     }
 
     /// Hidden widths are padded to a multiple of this.
@@ -33,7 +39,7 @@ impl Tiling {
 
     /// What is wrong with these sizes, if anything.
     pub fn fault(&self) -> Option<String> {
-        let Self { rows, units, trajectories, group } = *self;
+        let Self { rows, units, trajectories, group, .. } = *self;
         let good = [1, 2, 4].contains(&rows)
             && [1, 2, 4].contains(&units)
             && trajectories > 0

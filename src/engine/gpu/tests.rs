@@ -1,0 +1,232 @@
+//! Shared pieces of WGSL by themselves, and every shader against the Rust it must agree with.
+
+use std::mem::offset_of;
+
+use super::buffers::Buffers;
+use super::context::Context;
+use super::network::{Layer, Network};
+use super::recorder::{Recorder, Work};
+use super::source::{ACTIVATION, COLUMN, ELEMENTARY, PHILOX, Sources, TILE, shader};
+use super::tiling::Tiling;
+use crate::policy::{Activation, Layout};
+use crate::process::{Encoding, Order, SiteFilling};
+use crate::random::{pick, uniform};
+
+fn context() -> Context {
+    Context::open(None).unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))
+}
+
+fn network(tiling: Tiling) -> Network {
+    let process = SiteFilling { sites: 5, values: 3, order: Order::Uniform, encoding: Encoding::OneHot };
+    let layout = Layout::new(process.columns(), &[8, 24], process.actions());
+    Network::new(process, layout, tiling).unwrap()
+}
+
+fn sources(activation: Activation) -> Sources {
+    Sources::new(&network(Tiling { rows: 1, units: 2, trajectories: 16, group: 16, dispatch: 1 }), activation)
+}
+
+/// What the WGSL function `f(x: u32) -> u32` gives for each of `inputs`.
+fn evaluate(parts: &[&str], f: &str, inputs: &[u32], activation: Activation) -> Vec<u32> {
+    let main = format!(
+        "@group(0) @binding(2) var<storage, read> inputs: array<u32>;
+        @group(0) @binding(3) var<storage, read_write> outputs: array<u32>;
+        {f}
+        @compute @workgroup_size(1)
+        fn main(@builtin(workgroup_id) id: vec3<u32>) {{
+            outputs[id.x] = f(inputs[id.x]);
+        }}"
+    );
+    let context = context();
+    let parts = [parts, &[main.as_str()]].concat();
+    let mut kernel = sources(activation).kernel(&context, "main", &parts).unwrap();
+    let mut buffers = Buffers::default();
+    Recorder::prepare(&context, &mut buffers).unwrap();
+    buffers.uniform(&context, "network", 64).unwrap();
+    for name in ["inputs", "outputs"] {
+        buffers.reserve(&context, name, 4 * inputs.len() as u64, "").unwrap();
+    }
+    buffers.write(&context, "inputs", inputs);
+    let tiling = Tiling::suggested(context.adapter.kind, 1);
+    let mut recorder = Recorder::new(&context, &buffers, &tiling);
+    recorder.dispatch(&mut kernel, &Work::default(), [inputs.len(), 1, 1], 0.0);
+    recorder.submit();
+    let [outputs] = buffers.read(&context, ["outputs"], inputs.len()).unwrap();
+    outputs
+}
+
+/// The same for `f(x: f32) -> f32`.
+fn evaluate_real(parts: &[&str], f: &str, inputs: &[f32], activation: Activation) -> Vec<f32> {
+    let f = format!("fn f(x: u32) -> u32 {{ return bitcast<u32>(g(bitcast<f32>(x))); }} {f}");
+    let bits: Vec<u32> = inputs.iter().map(|x| x.to_bits()).collect();
+    evaluate(parts, &f, &bits, activation).into_iter().map(f32::from_bits).collect()
+}
+
+#[test]
+fn philox_gives_the_random123_known_answers() {
+    let f = "fn f(i: u32) -> u32 {
+        switch i / 4u {
+            case 0u: { return philox(vec4<u32>(), vec2<u32>())[i % 4u]; }
+            case 1u: { return philox(vec4(0xffffffffu), vec2(0xffffffffu))[i % 4u]; }
+            default: {
+                let counter = vec4(0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u);
+                return philox(counter, vec2(0xa4093822u, 0x299f31d0u))[i % 4u];
+            }
+        }
+    }";
+    let inputs: Vec<u32> = (0..12).collect();
+    let answers = [
+        [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8],
+        [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd],
+        [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1],
+    ];
+    assert_eq!(evaluate(&[PHILOX], f, &inputs, Activation::Relu), answers.concat());
+}
+
+#[test]
+fn picks_and_uniforms_are_those_of_the_host() {
+    let words = [0, 255, 256, 0x7fff_ffff, 0x8000_0000, 0xffff_feff, u32::MAX];
+    for n in [1, 3, 225, 1 << 20] {
+        let picks =
+            evaluate(&[PHILOX], &format!("fn f(x: u32) -> u32 {{ return pick(x, {n}u); }}"), &words, Activation::Relu);
+        assert_eq!(picks, words.map(|word| pick(word, n)));
+    }
+    let f = "fn f(x: u32) -> u32 { return bitcast<u32>(uniform_of(x)); }";
+    let uniforms = evaluate(&[PHILOX], f, &words, Activation::Relu);
+    assert_eq!(uniforms, words.map(|word| (uniform(word) as f32).to_bits()));
+}
+
+/// Numbers from -100 to 100, dense around 0.
+fn numbers() -> Vec<f32> {
+    (-1000..=1000).map(|i| (i as f32 / 1000.0).powi(3) * 100.0).collect()
+}
+
+#[test]
+fn exp_and_log_are_good_to_some_units_in_the_last_place() {
+    let inputs: Vec<f32> = numbers().into_iter().filter(|x| (-86.0..=87.0).contains(x)).collect();
+    let f = "fn g(x: f32) -> f32 { return exponential(vec4(x)).y; }";
+    for (x, y) in inputs.iter().zip(evaluate_real(&[ELEMENTARY], f, &inputs, Activation::Relu)) {
+        let expected = f64::from(*x).exp();
+        // A rounding of x at its own size, and some of the polynomial.
+        let tolerance = 1e-7 * f64::from(x.abs()).max(1.5) * expected;
+        assert!((f64::from(y) - expected).abs() <= tolerance, "exp({x}) is {expected}, not {y}");
+    }
+    let inputs: Vec<f32> = numbers().into_iter().map(|x| x.exp()).filter(|x| x.is_normal()).collect();
+    let f = "fn g(x: f32) -> f32 { return logarithm(x); }";
+    for (x, y) in inputs.iter().zip(evaluate_real(&[ELEMENTARY], f, &inputs, Activation::Relu)) {
+        let expected = f64::from(*x).ln();
+        assert!((f64::from(y) - expected).abs() <= 1.5e-7 * expected.abs().max(0.1), "log({x}) is {expected}, not {y}");
+    }
+}
+
+#[test]
+fn activations_and_slopes_are_those_of_the_host() {
+    let inputs = numbers();
+    for activation in Activation::ALL {
+        for (part, field) in ["value", "slope"].iter().enumerate() {
+            let f = format!("fn g(x: f32) -> f32 {{ return activate(vec4(x)).{field}.z; }}");
+            for (x, y) in inputs.iter().zip(evaluate_real(&[ELEMENTARY, ACTIVATION], &f, &inputs, activation)) {
+                let both = activation.evaluate(f64::from(*x));
+                let expected = if part == 0 { both.0 } else { both.1 };
+                // Some roundings of numbers up to 1, or of x itself.
+                let tolerance = 3e-7 * expected.abs().max(1.0);
+                assert!(
+                    (f64::from(y) - expected).abs() <= tolerance,
+                    "{activation:?} {field} at {x}: {expected}, not {y}"
+                );
+            }
+        }
+    }
+}
+
+/// Every shader by its name and the parts it is made of.
+fn shaders() -> Vec<(&'static str, Vec<&'static str>)> {
+    let reward = "fn log_reward(trajectory: u32) -> f32 { return f32(value(trajectory, 0u)); }";
+    vec![
+        ("order", vec![PHILOX, shader!("order.wgsl")]),
+        ("start", vec![COLUMN, shader!("start.wgsl")]),
+        ("rollout", vec![PHILOX, ELEMENTARY, ACTIVATION, COLUMN, TILE, shader!("rollout.wgsl")]),
+        ("finish", vec![shader!("finish.wgsl")]),
+        ("reward", vec![shader!("reward.wgsl"), reward]),
+        ("head_backward", vec![shader!("head_backward.wgsl")]),
+        ("head_gradient", vec![shader!("head_gradient.wgsl")]),
+        ("dense_backward", vec![TILE, shader!("dense_backward.wgsl")]),
+        ("weight_gradient", vec![TILE, shader!("weight_gradient.wgsl")]),
+        ("fold", vec![shader!("fold.wgsl")]),
+        ("first_backward", vec![shader!("first_backward.wgsl")]),
+        ("first_gradient", vec![shader!("first_gradient.wgsl")]),
+    ]
+}
+
+/// Name and offset of each member.
+type Members = Vec<(&'static str, usize)>;
+
+macro_rules! members {
+    ($type:ty: $($field:ident),+) => {
+        vec![$((stringify!($field), offset_of!($type, $field))),+]
+    };
+}
+
+#[test]
+fn uniforms_lie_in_wgsl_as_they_lie_in_rust() {
+    let work: Members = members!(Work: key, iteration, first_trajectory, stream, block, room, scored_from, sampled_from,
+        first_step, last_step, group_steps, layer, first_slice, slices, blocks);
+    let layer: Members = members!(Layer: inputs, outputs, forward, backward, bias, place, gradient, gradient_bias);
+    for (name, parts) in shaders() {
+        let source = sources(Activation::Swish).assemble(&parts);
+        let module = naga::front::wgsl::parse_str(&source).unwrap();
+        let mut uniforms = 0;
+        for (_, variable) in module.global_variables.iter() {
+            if variable.space != naga::AddressSpace::Uniform {
+                continue;
+            }
+            uniforms += 1;
+            let (members, size) = match variable.name.as_deref() {
+                Some("work") => (&work, size_of::<Work>()),
+                Some("network") => (&layer, size_of::<Layer>()),
+                other => panic!("{name} has a uniform {other:?} that this test does not know"),
+            };
+            let mut inner = &module.types[variable.ty].inner;
+            if let naga::TypeInner::Array { base, stride, .. } = inner {
+                assert_eq!(*stride as usize, size, "distance of array elements in {name}");
+                inner = &module.types[*base].inner;
+            }
+            let naga::TypeInner::Struct { members: found, span } = inner else { panic!("a uniform is a struct") };
+            assert_eq!(*span as usize, size);
+            let found: Vec<_> = found.iter().map(|m| (m.name.clone().unwrap(), m.offset as usize)).collect();
+            let expected: Vec<_> = members.iter().map(|(name, offset)| (name.to_string(), *offset)).collect();
+            assert_eq!(found, expected, "{name}");
+        }
+        assert_eq!(uniforms, 2, "{name}");
+    }
+}
+
+#[test]
+fn shaders_keep_to_the_limits_that_every_adapter_has() {
+    let defaults = wgpu::Limits::default();
+    for (name, parts) in shaders() {
+        let module = naga::front::wgsl::parse_str(&sources(Activation::Elu).assemble(&parts)).unwrap();
+        let storage = |variable: &naga::GlobalVariable| matches!(variable.space, naga::AddressSpace::Storage { .. });
+        let count = module.global_variables.iter().filter(|(_, variable)| storage(variable)).count();
+        assert!(count <= defaults.max_storage_buffers_per_shader_stage as usize, "{name} binds {count} buffers");
+        let entry = &module.entry_points[0];
+        assert_eq!(entry.name, name);
+        assert!(entry.workgroup_size[0] <= defaults.max_compute_workgroup_size_x);
+    }
+}
+
+#[test]
+fn packing_pads_with_zeros_and_unpacking_takes_the_padding_away() {
+    let network = network(Tiling { rows: 2, units: 4, trajectories: 16, group: 16, dispatch: 1 });
+    let count = network.layout.parameters();
+    let parameters: Vec<f64> = (1..=count).map(|i| i as f64).collect();
+    let packed = network.pack(&parameters);
+    // 15 columns and a bias of 8; the second layer's 8 x 24 in both directions and its bias; head and its bias; changes.
+    let nonzero = packed.iter().filter(|&&weight| weight != 0.0).count();
+    assert_eq!(nonzero, 16 * 8 + 2 * 8 * 24 + 24 + 15 * 24 + 15 + 3);
+    let gradient: Vec<f32> = (0..4 * network.gradient).map(|i| i as f32).collect();
+    let mut found = network.unpack(&gradient);
+    found.sort_by(f64::total_cmp);
+    found.dedup();
+    assert_eq!(found.len(), count, "every parameter has a place of its own");
+}

@@ -1,0 +1,125 @@
+//! How fast an engine is: milliseconds of each stage, and flops against the floor of the method.
+//!
+//! The floor of an iteration is 3 * 2 * states * (sum of products of neighbouring hidden widths) flops: one forward and
+//! two backward products a hidden layer. What the first layer, the head and the activations cost comes on top, and
+//! shows as a lower rate.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::config::EngineConfig;
+use crate::engine::select::select;
+use crate::engine::{EngineError, Rollout};
+use crate::policy::{Activation, Initialisation, Layout, initialise};
+use crate::process::{Encoding, Objects, Order, SiteFilling};
+use crate::random::{Draw, Stream};
+use crate::target::{RewardKernel, Target};
+
+/// A problem to time: binary sites, a swish network of equal widths, a batch of trajectories.
+#[derive(Clone, Copy, Debug)]
+pub struct Problem {
+    pub sites: usize,
+    pub width: usize,
+    pub layers: usize,
+    pub batch: usize,
+}
+
+impl Problem {
+    /// The default run, the paper's two Ising sizes and its densities task, and batches that fill a GPU.
+    pub const USUAL: [Problem; 6] = [
+        Problem { sites: 36, width: 128, layers: 3, batch: 256 },
+        Problem { sites: 32, width: 256, layers: 3, batch: 128 },
+        Problem { sites: 100, width: 256, layers: 3, batch: 256 },
+        Problem { sites: 225, width: 256, layers: 3, batch: 256 },
+        Problem { sites: 100, width: 256, layers: 3, batch: 4096 },
+        Problem { sites: 100, width: 256, layers: 3, batch: 16384 },
+    ];
+
+    /// Flops that an iteration cannot do without.
+    pub fn floor(&self) -> f64 {
+        6.0 * (self.batch * self.sites) as f64 * ((self.layers - 1) * self.width * self.width) as f64
+    }
+}
+
+/// What was measured, on wall clocks.
+#[derive(Clone, Debug, Serialize)]
+pub struct Throughput {
+    pub engine: String,
+    pub sites: usize,
+    pub width: usize,
+    pub layers: usize,
+    pub batch: usize,
+    pub rollout_ms: f64,
+    pub gradient_ms: f64,
+    pub iterations_per_second: f64,
+    pub trajectories_per_second: f64,
+    /// The floor's flops over the time of both stages.
+    pub gflops: f64,
+}
+
+/// A target of one size whose reward costs nothing on either engine.
+struct Flat(usize);
+
+impl Target for Flat {
+    fn sites(&self) -> usize {
+        self.0
+    }
+
+    fn values(&self) -> usize {
+        2
+    }
+
+    fn encoding(&self) -> Encoding {
+        Encoding::Scalar { unset: 0.0, codes: vec![-1.0, 1.0] }
+    }
+
+    fn log_reward(&self, _: &Objects, log_reward: &mut [f64]) {
+        log_reward.fill(0.0);
+    }
+
+    fn kernel(&self) -> Option<RewardKernel> {
+        let source = "fn log_reward(trajectory: u32) -> f32 { return 0.0; }".into();
+        Some(RewardKernel { source, parameters: Vec::new() })
+    }
+}
+
+/// Times both stages of the engine that `config` asks for, each for about `seconds`.
+pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<Throughput, EngineError> {
+    let Problem { sites, width, layers, batch } = problem;
+    let target = Arc::new(Flat(sites));
+    let process = SiteFilling { sites, values: 2, order: Order::Uniform, encoding: target.encoding() };
+    let layout = Layout::new(sites, &vec![width; layers], process.actions());
+    let (mut engine, which) = select(config, &process, &layout, Activation::Swish, target)?;
+    engine.set_parameters(&initialise(&layout, Initialisation::FanIn, 1, Stream::Initialisation))?;
+    let request = Rollout::sample(Draw::new(1, 0, Stream::Training), batch).kept();
+    let coefficients: Vec<f64> = (0..batch).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
+    let rollout_ms = milliseconds(seconds, || engine.rollout(&request).map(drop))?;
+    let gradient_ms = milliseconds(seconds, || engine.gradient(&coefficients).map(drop))?;
+    let rate = 1e3 / (rollout_ms + gradient_ms);
+    Ok(Throughput {
+        engine: which,
+        sites,
+        width,
+        layers,
+        batch,
+        rollout_ms,
+        gradient_ms,
+        iterations_per_second: rate,
+        trajectories_per_second: rate * batch as f64,
+        gflops: problem.floor() * rate / 1e9,
+    })
+}
+
+/// Mean milliseconds of `body` over as many calls as fit, after one that warms up.
+fn milliseconds(seconds: f64, mut body: impl FnMut() -> Result<(), EngineError>) -> Result<f64, EngineError> {
+    body()?;
+    let start = Instant::now();
+    let mut calls = 0;
+    while calls == 0 || start.elapsed().as_secs_f64() < seconds {
+        body()?;
+        calls += 1;
+    }
+    Ok(start.elapsed().as_secs_f64() * 1e3 / f64::from(calls))
+}
