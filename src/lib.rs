@@ -50,3 +50,4 @@ pub mod summary;
 pub mod target;
 pub mod throughput;
 pub mod trainer;
+pub mod variance;
