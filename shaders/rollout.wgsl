@@ -7,11 +7,11 @@
 //   value = the first with p[0] + .. + p[value] > u,   u the second word of (trajectory, step)
 //
 // Reads weights, and writes actions, scores, and for the gradient activations h, slopes f'(z) and probabilities p.
-// `state` holds z_0.
+// `state` holds z_0, from the start of each chain (start.wgsl) on.
 //
 // One workgroup takes ROLLOUT_ROWS trajectories through all of its steps, with no other synchronisation than barriers
-// between layers. Actions known beforehand need no such chain: then the steps are dealt out over workgroups (y), each
-// of which starts by adding up the columns before its first step. Hidden layers are register tiles, see lib/tile.wgsl.
+// between layers. Actions known beforehand need no such long chain: then the steps are dealt out over workgroups (y).
+// Hidden layers are register tiles, see lib/tile.wgsl.
 
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> actions: array<u32>;
@@ -64,19 +64,6 @@ fn put(place: u32, z: vec4<f32>) {
     let activated = activate(z);
     activations[place] = activated.value;
     slopes[place] = activated.slope;
-}
-
-// Brings z_0 of one quad of units from the state before step `done` to that before step `now`.
-fn advance(z: vec4<f32>, row: u32, unit: u32, done: u32, now: u32) -> vec4<f32> {
-    var sum = z;
-    for (var step = done; step < now; step++) {
-        let action = actions[row + step];
-        let value = action % VALUES;
-        let column = select(action, action / VALUES, COLUMNS_A_SITE == 1u);
-        let amount = weights[CHANGES + value / 4u][value % 4u];
-        sum = fma(vec4(amount), weights[network[0].forward + column * network[0].outputs + unit], sum);
-    }
-    return sum;
 }
 
 // The logit of one action.
@@ -141,13 +128,9 @@ fn rollout(
         let here = slot(block, step);
         let first_place = here * STEP + network[0].place + first_row * width;
         for (var i = lane; i < ROLLOUT_ROWS * width; i += ROLLOUT_GROUP) {
-            let row = (first_trajectory + i / width) * SITES;
-            let unit = i % width;
-            var z: vec4<f32>;
-            if step == begin {
-                z = advance(weights[network[0].bias + unit], row, unit, 0u, step);
-            } else {
-                z = advance(state[states + i], row, unit, step - 1u, step);
+            var z = state[states + i];
+            if step > begin {
+                z = set_site(z, i % width, actions[(first_trajectory + i / width) * SITES + step - 1u]);
             }
             state[states + i] = z;
             put(first_place + i, z);

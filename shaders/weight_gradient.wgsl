@@ -2,9 +2,9 @@
 //
 //   dW[output][input] = sum over steps and trajectories of delta_l[output] * h_(l-1)[input],   db = sum of delta_l
 //
-// `partials` [slice of this dispatch][weight and bias of all hidden layers]; lib fold adds the slices up in their order.
+// `partials` [slice of this dispatch][weight and bias of all hidden layers]; fold.wgsl adds them up in their order.
 // Slices are cut at multiples of CHUNK steps, so neither the part nor the dispatch shows in the sums.
-// Register tiles, see lib/tile.wgsl: one invocation a tile of (output, input); (y) a slice.
+// Register tiles, see lib/tile.wgsl: one invocation a tile of (output, input), then one a quad of the bias; (y) a slice.
 
 @group(0) @binding(2) var<storage, read> activations: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> slopes: array<vec4<f32>>;

@@ -1,4 +1,32 @@
-//! wgflow trains Generative Flow Networks on the GPU, in Rust and WGSL.
+//! wgflow trains Generative Flow Networks on the GPU, in Rust and WGSL compute shaders.
+//!
+//! It implements "A Variational Perspective on Generative Flow Networks" (Zimmermann, Lindsten, van de Meent, Naesseth;
+//! arXiv:2210.07992): trajectory balance, reverse and forward KL, their convex combinations, and control variates that cut
+//! the variance of the gradient. Data flows one way, and opening the modules in this order follows it:
+//!
+//! - [`config`]: an experiment file becomes settings, every key checked;
+//! - [`target`] says log R of an object (and, if it can, log Z, samples, a WGSL kernel), [`process`] how objects are built step
+//!   by step, [`policy`] what the network looks like;
+//! - [`engine`] rolls out trajectories and gives their log-probabilities: natively in f32 or f64, or on a GPU;
+//! - [`objective`] turns log-weights into one coefficient a trajectory, the whole difference between objectives;
+//! - [`engine`] turns coefficients into a gradient, [`optimizer`] into new parameters; [`trainer`] repeats;
+//! - [`metrics`] and [`evaluation`] hold the result against exact answers; [`joint`] trains an energy model along;
+//! - [`session`] keeps a run in its directory ([`run`]), [`summary`] and [`report`] show it to people.
+//!
+//! Randomness is counter-based ([`random`]), so that runs are reproducible and resume bit for bit.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use wgflow::{config::Settings, evaluation::evaluate, target::ising::Ising, trainer::Trainer};
+//!
+//! let settings: Settings = toml::from_str("training = { iterations = 1000 }")?;
+//! let (mut trainer, engine) = Trainer::build(&settings, Arc::new(Ising::new(6, 0.3)?))?;
+//! while !trainer.is_done() {
+//!     trainer.step()?;
+//! }
+//! println!("{engine}: {:?}", evaluate(&mut trainer, 4096)?.evaluation);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod commands;
 pub mod config;
@@ -10,12 +38,14 @@ pub mod metrics;
 pub mod objective;
 pub mod optimizer;
 pub mod policy;
+pub mod presets;
 pub mod process;
 pub mod random;
 pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod session;
+pub mod suite;
 pub mod summary;
 pub mod target;
 pub mod throughput;

@@ -13,7 +13,7 @@ use crate::run::directory::{RunDirectory, RunError};
 use crate::trainer::Trainer;
 
 /// The contents of `summary.json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
     #[serde(flatten)]
     pub evaluation: Evaluation,
@@ -33,6 +33,13 @@ pub struct Summary {
     pub adapter: String,
     pub seed: u64,
     pub version: &'static str,
+}
+
+/// The keys of `summary.json` that may hold a number.
+pub fn number_keys() -> Vec<String> {
+    let empty = serde_json::to_value(Summary::default()).expect("a summary holds numbers and texts");
+    let keys = empty.as_object().into_iter().flatten().filter(|(_, value)| value.is_number() || value.is_null());
+    keys.map(|(key, _)| key.clone()).collect()
 }
 
 /// How long the last process trained.
@@ -79,13 +86,14 @@ pub fn write(
         seed: trainer.settings().seed,
         version: env!("CARGO_PKG_VERSION"),
     };
-    let text = serde_json::to_string_pretty(&summary).expect("a summary holds numbers and texts");
-    run.write("summary.json", format!("{text}\n").as_bytes())?;
     let pictures = page::pictures(&summary, trainer.target(), evaluated, metrics)?;
     for picture in &pictures {
         run.write(&format!("{}.png", picture.name), &picture.figure.png)?;
     }
     run.write("report.html", page::render(&summary, config, &pictures).as_bytes())?;
+    // Last, so that a run with a summary is a finished one.
+    let text = serde_json::to_string_pretty(&summary).expect("a summary holds numbers and texts");
+    run.write("summary.json", format!("{text}\n").as_bytes())?;
     Ok(summary)
 }
 

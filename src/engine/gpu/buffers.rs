@@ -42,8 +42,7 @@ impl Buffers {
         if self.named.get(name).is_some_and(|buffer| buffer.size() >= bytes) {
             return Ok(());
         }
-        let limits = &context.limits;
-        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let most = context.largest_buffer();
         if bytes > most {
             return Err(EngineError::Limit(format!(
                 "`{name}` needs {bytes} bytes, and a storage buffer of {} has at most {most} \

@@ -165,6 +165,12 @@ impl Context {
         Ok(Self { device, queue, adapter: description, limits, fault })
     }
 
+    /// Bytes of the largest buffer that kernels may bind. (Beyond 2^31 - 1, drivers differ in what they say and do.)
+    pub fn largest_buffer(&self) -> u64 {
+        let limits = &self.limits;
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(i32::MAX as u64) / 16 * 16
+    }
+
     /// The first failure of the device since it was opened, if any. It stays: a device that failed is not used again.
     pub fn check(&self) -> Result<(), EngineError> {
         match &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {

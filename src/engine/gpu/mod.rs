@@ -2,7 +2,7 @@
 //!
 //! A rollout is `order` (which site when), `rollout` (the policy along all steps, in one dispatch), `finish` and
 //! `reward`; a gradient is `head`, `dense` and `first`, from the last layer back. Every stage is a file of
-//! [`stages`] beside its shaders in `shaders/`. The host sees a batch's log-probabilities, and a gradient, nothing
+//! `stages` beside its shaders in `shaders/`. The host sees a batch's log-probabilities, and a gradient, nothing
 //! else. Activations stay on the device as far as the memory budget goes; blocks beyond are replayed for their gradient,
 //! by the same kernel with the same order of operations, so the budget does not show in the result.
 
@@ -27,7 +27,7 @@ use self::context::Context;
 use self::network::Network;
 use self::recorder::{Recorder, Work};
 use self::source::Sources;
-use self::stages::{REPLAY_STEPS, Stages, slices};
+use self::stages::{Stages, slices};
 use super::cpu::Reward;
 use super::{BLOCK, Batch, Engine, EngineError, Rollout};
 use crate::policy::{Activation, Layout};
@@ -77,8 +77,9 @@ struct Held {
 /// Bytes of weight gradients of slices that are held at once, where there are several.
 const PARTIALS: u64 = 1 << 26;
 
-/// Blocks of a part that is not kept.
-const MOST_BLOCKS: usize = 1024;
+/// Blocks of a part, and slices of weight gradients at once: kernels loop over them, see `ITERATIONS`.
+const MOST_BLOCKS: usize = 512;
+const MOST_SLICES: u64 = 4096;
 
 impl GpuEngine {
     /// # Errors
@@ -101,7 +102,7 @@ impl GpuEngine {
         })?;
         let sources = Sources::new(&network, activation);
         let host_reward = Reward::new(target.clone());
-        let stages = Stages::new(&context, &sources, target.as_ref())?;
+        let stages = Stages::new(&context, &sources, &network, target.as_ref())?;
 
         let mut buffers = Buffers::default();
         Recorder::prepare(&context, &mut buffers)?;
@@ -123,8 +124,7 @@ impl GpuEngine {
 
     /// Steps of blocks that the device has room for.
     fn slots(&self) -> u64 {
-        let limits = &self.context.limits;
-        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let most = self.context.largest_buffer();
         let (activations, probabilities) = self.slot_bytes();
         let allowed = (self.memory_budget / (2 * activations + probabilities)).max(self.network.process.steps() as u64);
         allowed.min(most / activations).min(most / probabilities)
@@ -150,7 +150,7 @@ impl GpuEngine {
 
     /// Blocks whose activations of all steps fit: at least one, or there is no gradient.
     fn kept_blocks(&self) -> usize {
-        (self.slots() / self.network.process.steps() as u64).max(1) as usize
+        (self.slots() / self.network.process.steps() as u64).clamp(1, MOST_BLOCKS as u64) as usize
     }
 
     /// Makes room for what is known of every trajectory.
@@ -297,9 +297,9 @@ impl Engine for GpuEngine {
         let (steps, blocks) = (self.network.process.steps(), count.div_ceil(BLOCK));
         let most = blocks.min(self.kept_blocks());
         let slice_bytes = quads(self.network.dense_size).max(16);
-        let at_once = slices(&self.network, most).min((PARTIALS / slice_bytes).max(1) as usize);
+        let at_once = slices(&self.network, most).min((PARTIALS / slice_bytes).clamp(1, MOST_SLICES) as usize);
         if resident < blocks {
-            self.reserve_part(most, steps, steps.div_ceil(REPLAY_STEPS))?;
+            self.reserve_part(most, steps, steps.div_ceil(self.stages.steps.replay_steps()))?;
         }
         self.buffers.reserve(&self.context, "partials", at_once as u64 * slice_bytes, "make hidden layers narrower")?;
         let mut padded = vec![0.0; blocks * BLOCK];
@@ -373,6 +373,9 @@ fn check_adapter(context: &Context, process: &SiteFilling, tiling: &Tiling) -> R
         return Err(EngineError::Limit(fault));
     }
     too_many("sites * values", rows, "max_compute_workgroups_per_dimension", most, "take fewer sites or values")?;
+    // Philox takes most of the `order` kernel's iterations: 12 a step at most.
+    let most = recorder::ITERATIONS / 13;
+    too_many("the number of sites", process.sites, "what a loop can do", most, "take fewer sites")?;
     let most = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize;
     let group = tiling.group.max(BLOCK);
     too_many("a workgroup", group, "max_compute_invocations_per_workgroup", most, "take a smaller tiling")?;

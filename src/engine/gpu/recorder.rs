@@ -41,6 +41,9 @@ impl Work {
     const MOST: usize = 128;
 }
 
+/// Loop iterations of one invocation: Mesa's software drivers leave all loops of a shader after 65535 in total.
+pub(super) const ITERATIONS: usize = 65_000;
+
 /// Records dispatches and submits them.
 pub(super) struct Recorder<'a> {
     context: &'a Context,

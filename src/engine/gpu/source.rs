@@ -24,6 +24,7 @@ const WORK: &str = shader!("lib/work.wgsl");
 pub(super) const PHILOX: &str = shader!("lib/philox.wgsl");
 pub(super) const ELEMENTARY: &str = shader!("lib/elementary.wgsl");
 pub(super) const ACTIVATION: &str = shader!("lib/activation.wgsl");
+pub(super) const COLUMN: &str = shader!("lib/column.wgsl");
 pub(super) const TILE: &str = shader!("lib/tile.wgsl");
 
 /// Steps of a block that one slice of the weight gradient sums over. Part of the result's bits, so not a setting.

@@ -6,7 +6,7 @@ use super::buffers::Buffers;
 use super::context::Context;
 use super::network::{Layer, Network};
 use super::recorder::{Recorder, Work};
-use super::source::{ACTIVATION, ELEMENTARY, PHILOX, Sources, TILE, shader};
+use super::source::{ACTIVATION, COLUMN, ELEMENTARY, PHILOX, Sources, TILE, shader};
 use super::tiling::Tiling;
 use crate::policy::{Activation, Layout};
 use crate::process::{Encoding, Order, SiteFilling};
@@ -144,7 +144,8 @@ fn shaders() -> Vec<(&'static str, Vec<&'static str>)> {
     let reward = "fn log_reward(trajectory: u32) -> f32 { return f32(value(trajectory, 0u)); }";
     vec![
         ("order", vec![PHILOX, shader!("order.wgsl")]),
-        ("rollout", vec![PHILOX, ELEMENTARY, ACTIVATION, TILE, shader!("rollout.wgsl")]),
+        ("start", vec![COLUMN, shader!("start.wgsl")]),
+        ("rollout", vec![PHILOX, ELEMENTARY, ACTIVATION, COLUMN, TILE, shader!("rollout.wgsl")]),
         ("finish", vec![shader!("finish.wgsl")]),
         ("reward", vec![shader!("reward.wgsl"), reward]),
         ("head_backward", vec![shader!("head_backward.wgsl")]),

@@ -28,7 +28,7 @@ impl Tiling {
     pub fn suggested(kind: AdapterKind, width: usize) -> Self {
         let (rows, units, trajectories, dispatch) =
             if kind.is_hardware() { (1, 2, 16, HARDWARE_DISPATCH) } else { (2, 4, 32, u64::MAX) };
-        let tiles = trajectories / (4 * rows) * width.div_ceil(16 * units);
+        let tiles = trajectories / (4 * rows) * width.div_ceil(4 * units);
         Self { rows, units, trajectories, group: tiles.next_power_of_two().clamp(16, 256), dispatch }
     }
 

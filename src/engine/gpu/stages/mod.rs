@@ -15,9 +15,10 @@ pub(super) use first::First;
 pub(super) use head::Head;
 pub(super) use order::OrderSites;
 pub(super) use reward::Reward;
-pub(super) use rollout::{REPLAY_STEPS, Steps};
+pub(super) use rollout::Steps;
 
 use super::context::Context;
+use super::network::Network;
 use super::source::Sources;
 use crate::engine::EngineError;
 use crate::target::Target;
@@ -34,10 +35,15 @@ pub(super) struct Stages {
 }
 
 impl Stages {
-    pub fn new(context: &Context, sources: &Sources, target: &dyn Target) -> Result<Self, EngineError> {
+    pub fn new(
+        context: &Context,
+        sources: &Sources,
+        network: &Network,
+        target: &dyn Target,
+    ) -> Result<Self, EngineError> {
         Ok(Self {
             order: OrderSites::new(context, sources)?,
-            steps: Steps::new(context, sources)?,
+            steps: Steps::new(context, sources, network)?,
             finish: Finish::new(context, sources)?,
             reward: Reward::new(context, sources, target)?,
             head: Head::new(context, sources)?,

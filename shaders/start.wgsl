@@ -1,0 +1,27 @@
+// The first layer's pre-activation where each chain of steps starts:
+//
+//   state[chain] = z_empty + sum over the actions before the chain's first step of amount * column
+//
+// Chains start at first_step, first_step + group_steps, .. below last_step.
+// One invocation a quad of units of a trajectory, for all of its chains; (y) a block.
+
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> actions: array<u32>;
+@group(0) @binding(4) var<storage, read_write> state: array<vec4<f32>>;
+
+@compute @workgroup_size(BLOCK)
+fn start(@builtin(global_invocation_id) id: vec3<u32>) {
+    let width = network[0].outputs;
+    let row = ((work.block + id.y) * BLOCK + id.x / width) * SITES;
+    let unit = id.x % width;
+    let chains = (work.last_step - work.first_step + work.group_steps - 1u) / work.group_steps;
+    var z = weights[network[0].bias + unit];
+    var chain = 0u;
+    for (var step = 0u; chain < chains; step++) {
+        if step == work.first_step + chain * work.group_steps {
+            state[(id.y * chains + chain) * BLOCK * width + id.x] = z;
+            chain++;
+        }
+        z = set_site(z, unit, actions[row + step]);
+    }
+}
