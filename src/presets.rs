@@ -1,7 +1,7 @@
 //! The built-in experiment and suite files, which are examples to copy from as well.
 //!
-//! The paper's Ising grid is one template: `ising-SIDE-COUPLING-OBJECTIVE` for every side, coupling and objective. Its
-//! densities are another: `densities-DATA-OBJECTIVE`.
+//! The paper's Ising grid is one template: `ising-SIDE-COUPLING-OBJECTIVE` for every side, coupling and objective. So are its
+//! densities: `densities-DATA-OBJECTIVE`.
 
 use toml::Table;
 
@@ -39,7 +39,7 @@ pub const OBJECTIVES: [(&str, &str, &str); 6] = [
     ("log-variance", "log_variance", "none"),
 ];
 
-/// Objectives of the paper's densities: name, and the table `[objective]` that it puts into `densities-paper`.
+/// Objectives of the paper's densities, with the table `[objective]` that each puts into `densities-paper`.
 pub const DENSITY_OBJECTIVES: [(&str, &str); 8] = [
     ("kl", "{ kind = \"reverse_kl\", control_variate = \"learned\" }"),
     ("kl-0.5", "{ kind = \"alpha_kl\", control_variate = \"learned\", alpha = 0.5 }"),
@@ -77,13 +77,13 @@ fn source(name: &str) -> Result<(&'static str, Vec<String>), ConfigError> {
         return Ok((text, Vec::new()));
     }
     let unknown = || ConfigError::new(format!("there is no preset {name:?}; `wgflow presets` lists them"));
-    let ising = ising_changes(name).map(|changes| ("ising-paper", changes));
+    let ising = || ising_changes(name).map(|changes| ("ising-paper", changes));
     let densities = || density_changes(name).map(|changes| ("densities-paper", changes));
-    let (template, changes) = ising.or_else(densities).ok_or_else(unknown)?;
+    let (template, changes) = ising().or_else(densities).ok_or_else(unknown)?;
     Ok((text(template).ok_or_else(unknown)?, changes))
 }
 
-/// What a name of the paper's grid changes in `ising-paper`.
+/// What a name of the paper's Ising grid changes in `ising-paper`.
 fn ising_changes(name: &str) -> Option<Vec<String>> {
     let rest = name.strip_prefix("ising-")?;
     let side = SIDES.iter().find(|side| rest.starts_with(&format!("{side}-")))?;

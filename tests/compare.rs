@@ -222,7 +222,7 @@ fn bad_suites_are_refused_before_anything_runs() {
         assert!(SUITE.contains(from), "{from}");
         SUITE.replace(from, to)
     };
-    let cases: [(String, &[&str]); 19] = [
+    let cases: [(String, &[&str]); 20] = [
         ("name = ".into(), &["not valid TOML"]),
         (replaced("seeds = 2", "seed = 2"), &["seed", "seeds"]),
         (replaced("seeds = 2", "seeds = 0"), &["seeds = 0"]),
@@ -241,6 +241,7 @@ fn bad_suites_are_refused_before_anything_runs() {
         (replaced("key = \"elbo\"", "key = \"elob\""), &["elob", "elbo"]),
         (replaced(", to = \"log_z_exact\"", ""), &["log_z_estimate", "closest"]),
         (replaced("seeds = 2", "seeds = 2\ngroup = [\"target.side\"]"), &["group", "target.side"]),
+        (replaced("seeds = 2", "seeds = 2\ncurve = \"nil\""), &["curve", "nil", "elbo"]),
         (replaced("best = \"higher\"", "best = \"highest\""), &["metrics", "highest"]),
     ];
     for (suite, parts) in cases {

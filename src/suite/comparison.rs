@@ -6,6 +6,7 @@ use super::statistics::{DISTINCT, Sample, best};
 use super::work::State;
 use super::{Combination, Metric, Suite};
 use crate::report::{Cell, Column, Table};
+use crate::summary::number;
 
 /// The results of all runs of a suite, combination by combination.
 #[derive(Clone, Debug)]
@@ -137,11 +138,6 @@ impl Row<'_> {
         };
         self.sample(score).filter(|sample| sample.count == self.runs)
     }
-}
-
-/// A number of a summary, if it is one.
-pub fn number(summary: &Value, key: &str) -> Option<f64> {
-    summary[key].as_f64()
 }
 
 /// "mean ± deviation", to two digits of the deviation; the mean alone where there is no deviation, "-" without values.

@@ -1,9 +1,11 @@
 //! The suite file as it is written: its keys and their types.
 
 use serde::Deserialize;
-use toml::{Table, Value};
+use serde_json::Value;
+use toml::Table;
 
 use crate::config::ConfigError;
+use crate::summary;
 
 /// Keys of a suite file. Unknown ones are refused.
 #[derive(Deserialize)]
@@ -17,7 +19,7 @@ pub struct File {
     #[serde(default)]
     pub experiment: Table,
     /// A list of seeds, or their number n for 1 to n.
-    pub seeds: Value,
+    pub seeds: toml::Value,
     /// Lists of values by key path.
     #[serde(default)]
     pub grid: Table,
@@ -27,6 +29,9 @@ pub struct File {
     /// Columns of the table.
     #[serde(default = "usual_metrics")]
     pub metrics: Vec<Metric>,
+    /// The number of the metrics log, or of the evaluations in it, that the charts show over the iterations.
+    #[serde(default = "elbo")]
+    pub curve: String,
     /// Grid keys; combinations equal in them are compared with each other. Without this, the grid's keys of the target.
     pub group: Option<Vec<String>>,
 }
@@ -59,6 +64,10 @@ pub enum Direction {
     Closest,
 }
 
+fn elbo() -> String {
+    "elbo".into()
+}
+
 fn usual_metrics() -> Vec<Metric> {
     let metric = |key: &str, best, to: Option<&str>| Metric { key: key.into(), best, to: to.map(Into::into) };
     vec![
@@ -66,6 +75,24 @@ fn usual_metrics() -> Vec<Metric> {
         metric("log_z_estimate", Some(Direction::Closest), Some("log_z_exact")),
         metric("log_z_exact", None, None),
     ]
+}
+
+/// Numbers that every line of the metrics log has.
+const LOGGED: [&str; 6] = ["elbo", "log_z", "ess_fraction", "loss", "zeta", "gradient_norm"];
+
+/// Checks that `curve` is in the metrics log, or `known` in the evaluations that it may have.
+pub fn check_curve(curve: &str, known: &[String]) -> Result<(), ConfigError> {
+    if LOGGED.contains(&curve) || known.iter().any(|key| key == curve) {
+        return Ok(());
+    }
+    let (logged, known) = (LOGGED.join(", "), known.join(", "));
+    Err(ConfigError::new(format!("curve = {curve:?}: must be one of {logged}, or of an evaluation's {known}")))
+}
+
+/// A line's number of this name; numbers that every line has are not looked for in evaluations.
+pub fn logged(line: &Value, curve: &str) -> Option<f64> {
+    let place = if LOGGED.contains(&curve) { line } else { &line["evaluation"] };
+    summary::number(place, curve)
 }
 
 impl Metric {
@@ -109,11 +136,11 @@ impl Metric {
 }
 
 /// The seeds that the key `seeds` means.
-pub fn seeds(value: &Value) -> Result<Vec<i64>, ConfigError> {
+pub fn seeds(value: &toml::Value) -> Result<Vec<i64>, ConfigError> {
     let refuse = |what| Err(ConfigError::new(format!("seeds = {value}: must be {what}")));
     let seeds: Vec<i64> = match value {
-        Value::Integer(count @ 1..=1000) => (1..=*count).collect(),
-        Value::Array(list) => list.iter().filter_map(Value::as_integer).filter(|seed| *seed >= 0).collect(),
+        toml::Value::Integer(count @ 1..=1000) => (1..=*count).collect(),
+        toml::Value::Array(list) => list.iter().filter_map(toml::Value::as_integer).filter(|seed| *seed >= 0).collect(),
         _ => return refuse("a number of seeds, 1 to 1000, or a list of seeds"),
     };
     if seeds.is_empty() || value.as_array().is_some_and(|list| list.len() != seeds.len()) {

@@ -34,6 +34,8 @@ pub struct Suite {
     /// Number of leading columns that make a group: combinations equal in them are compared with each other.
     pub group: usize,
     pub metrics: Vec<Metric>,
+    /// What the charts show over the iterations.
+    pub curve: String,
     pub combinations: Vec<Combination>,
     pub runs: Vec<Run>,
     /// The suite file.
@@ -85,6 +87,7 @@ impl Suite {
         }
         let known = summary::number_keys();
         file.metrics.iter().try_for_each(|metric| metric.check(&known))?;
+        file::check_curve(&file.curve, &known)?;
         let seeds = file::seeds(&file.seeds)?;
         let mut axes = grid::axes(&file.grid)?;
         let group = grid::lead(&mut axes, file.group.as_deref())?;
@@ -120,8 +123,8 @@ impl Suite {
         if names.len() < runs.len() {
             return Err(ConfigError::new("two combinations have the same name; give variants names that differ"));
         }
-        let source = text.to_string();
-        Ok(Self { name: file.name, columns, group, metrics: file.metrics, combinations, runs, source })
+        let File { name, metrics, curve, .. } = file;
+        Ok(Self { name, columns, group, metrics, curve, combinations, runs, source: text.into() })
     }
 
     /// The groups, as ranges of combinations: those equal in a group's columns lie together, for these vary slowest.
@@ -201,4 +204,41 @@ fn base(file: &File, directory: &Path) -> Result<Table, ConfigError> {
     };
     grid::overlay(&mut table, &file.experiment).map_err(|error| error.within("experiment"))?;
     Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_document_is_a_suite() {
+        let document = include_str!("../../docs/compare.md");
+        let example = document.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let suite = Suite::parse(example, Path::new("")).unwrap();
+        assert_eq!((suite.combinations.len(), suite.runs.len()), (8, 24));
+        let named = &suite.runs[3].name;
+        assert!(document.contains(named), "{named} is not in the document");
+        assert_eq!(suite.groups(), [0..4, 4..8]);
+        let config = &suite.runs[23].config;
+        assert_eq!((config.settings.seed, config.settings.training.batch), (3, 256));
+    }
+
+    #[test]
+    fn the_group_s_columns_come_first_and_vary_slowest() {
+        let text = "
+            name = 'n'
+            base = 'ising-quick'
+            seeds = [4]
+            group = ['training.batch']
+            [grid]
+            'optimizer.learning_rate' = [1e-3, 1e-2]
+            'training.batch' = [64, 128]
+        ";
+        let suite = Suite::parse(text, Path::new("")).unwrap();
+        assert_eq!(suite.columns, ["training.batch", "optimizer.learning_rate"]);
+        let names: Vec<&str> = suite.runs.iter().map(|run| run.name.as_str()).collect();
+        assert_eq!(names[0], "batch-64_learning_rate-0.001_seed-4");
+        assert_eq!(names[1], "batch-64_learning_rate-0.01_seed-4");
+        assert_eq!(suite.groups(), [0..2, 2..4]);
+    }
 }

@@ -1,13 +1,14 @@
-//! The comparison's HTML page: the table, and for each group a chart of the ELBO over the iterations.
+//! The comparison's HTML page: the table, and for each group a chart of one number over the iterations.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::comparison::{Row, legend, number};
+use super::comparison::{Row, legend};
+use super::file::logged;
 use super::{Comparison, Suite};
 use crate::report::{Chart, Figure, Page, Section};
 use crate::run::directory::{RunDirectory, RunError};
-use crate::summary::SummaryError;
+use crate::summary::{SummaryError, number};
 
 /// The page, with learning curves read from the runs' directories under `out`.
 pub fn render(comparison: &Comparison, out: &Path) -> Result<String, SummaryError> {
@@ -37,13 +38,16 @@ fn figure(suite: &Suite, rows: &[Row], out: &Path) -> Result<Figure, SummaryErro
     let set = suite.columns.iter().zip(&first.labels[..suite.group]);
     let title = set.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ");
     let title = if title.is_empty() { suite.name.clone() } else { title };
-    let mut chart = Chart::new(title.as_str(), "iteration", "ELBO of a batch, mean over seeds");
+    let mut chart = Chart::new(title.as_str(), "iteration", format!("{}, mean over seeds", suite.curve));
     for row in rows {
         let label = row.combination.labels[suite.group..].join(", ");
         chart = chart.line(label, curve(suite, row, out)?);
     }
+    // The exact log Z is where these curves lead to.
+    let towards = ["elbo", "log_z"].contains(&suite.curve.as_str());
     let mut exact = rows.iter().flat_map(|row| &row.summaries).map(|summary| number(summary, "log_z_exact"));
-    if let Some(Some(log_z)) = exact.next()
+    if towards
+        && let Some(Some(log_z)) = exact.next()
         && exact.all(|other| other == Some(log_z))
     {
         chart = chart.reference("exact log Z", log_z);
@@ -52,7 +56,7 @@ fn figure(suite: &Suite, rows: &[Row], out: &Path) -> Result<Figure, SummaryErro
     Ok(Figure::new(chart.png()?, title, alt))
 }
 
-/// Mean ELBO over the finished runs of a combination, at the iterations that all of them have written down.
+/// Mean of the curve's number over the finished runs of a combination, at the iterations that all of them have written down.
 fn curve(suite: &Suite, row: &Row, out: &Path) -> Result<Vec<(f64, f64)>, RunError> {
     let mut values: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
     let combination = |run: &&super::Run| suite.combinations[run.combination] == *row.combination;
@@ -64,11 +68,11 @@ fn curve(suite: &Suite, row: &Row, out: &Path) -> Result<Vec<(f64, f64)>, RunErr
         }
         directories += 1;
         for line in directory.metrics(u32::MAX)? {
-            if let (Some(iteration), Some(elbo)) = (line["iteration"].as_u64(), line["elbo"].as_f64()) {
-                values.entry(iteration).or_default().push(elbo);
+            if let (Some(iteration), Some(value)) = (line["iteration"].as_u64(), logged(&line, &suite.curve)) {
+                values.entry(iteration).or_default().push(value);
             }
         }
     }
-    let whole = values.into_iter().filter(|(_, elbos)| elbos.len() == directories);
-    Ok(whole.map(|(iteration, elbos)| (iteration as f64, elbos.iter().sum::<f64>() / elbos.len() as f64)).collect())
+    let whole = values.into_iter().filter(|(_, values)| values.len() == directories);
+    Ok(whole.map(|(iteration, values)| (iteration as f64, values.iter().sum::<f64>() / values.len() as f64)).collect())
 }

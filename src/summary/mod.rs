@@ -35,11 +35,27 @@ pub struct Summary {
     pub version: &'static str,
 }
 
-/// The keys of `summary.json` that may hold a number.
+/// The keys of `summary.json` that may hold a number; `a.b` is the key b of the object a.
 pub fn number_keys() -> Vec<String> {
+    fn collect(prefix: &str, value: &Value, keys: &mut Vec<String>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            let key = format!("{prefix}{key}");
+            match value {
+                Value::Object(_) => collect(&format!("{key}."), value, keys),
+                Value::Number(_) | Value::Null => keys.push(key),
+                _ => {}
+            }
+        }
+    }
     let empty = serde_json::to_value(Summary::default()).expect("a summary holds numbers and texts");
-    let keys = empty.as_object().into_iter().flatten().filter(|(_, value)| value.is_number() || value.is_null());
-    keys.map(|(key, _)| key.clone()).collect()
+    let mut keys = Vec::new();
+    collect("", &empty, &mut keys);
+    keys
+}
+
+/// A number of a summary or an evaluation by its key, `a.b` being the key b of the object a.
+pub fn number(object: &Value, key: &str) -> Option<f64> {
+    key.split('.').fold(object, |place, key| &place[key]).as_f64()
 }
 
 /// How long the last process trained.
