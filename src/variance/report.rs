@@ -182,7 +182,10 @@ pub fn json(comparison: &Comparison) -> Value {
 
 /// Bars of the variances.
 pub fn picture(comparison: &Comparison, title: &str) -> Result<Vec<u8>, PictureError> {
-    let bars = Bars::new(title, "Total variance of a gradient; lengths are logarithmic. Colours: what is estimated.");
+    let bars = Bars::new(
+        title,
+        "Total variance of a gradient. From line to line is a factor of ten. Colours: what is estimated.",
+    );
     let bars = comparison.rows.iter().fold(bars, |bars, row| {
         bars.bar(&row.candidate.name, row.variance.value, short(row.variance.value), row.candidate.aim as usize)
     });
