@@ -24,9 +24,9 @@ pub struct Summary {
     pub iterations: u32,
     /// Steps skipped for want of a finite gradient.
     pub skipped: u32,
-    /// Over the iterations of the process that ended the run.
-    pub iterations_per_second: f64,
-    pub trajectories_per_second: f64,
+    /// Over the iterations of the process that ended the run; none if it found all of them done.
+    pub iterations_per_second: Option<f64>,
+    pub trajectories_per_second: Option<f64>,
     pub seconds: f64,
     pub parameters: usize,
     pub engine: String,
@@ -86,7 +86,7 @@ pub fn write(
     metrics: &[Value],
     speed: Speed,
 ) -> Result<Summary, SummaryError> {
-    let rate = f64::from(speed.iterations) / speed.seconds.max(1e-9);
+    let rate = (speed.iterations > 0).then(|| f64::from(speed.iterations) / speed.seconds.max(1e-9));
     let summary = Summary {
         evaluation: evaluated.evaluation.clone(),
         elbo_before_training: metrics
@@ -97,7 +97,7 @@ pub fn write(
         iterations: trainer.iteration(),
         skipped: trainer.skipped(),
         iterations_per_second: rate,
-        trajectories_per_second: rate * trainer.settings().training.batch as f64,
+        trajectories_per_second: rate.map(|rate| rate * trainer.settings().training.batch as f64),
         seconds: speed.seconds,
         parameters: trainer.parameters().len(),
         engine: trainer.engine().name(),
@@ -123,10 +123,9 @@ impl Summary {
         if let Some(before) = self.elbo_before_training {
             text += &format!("\n  before training      ELBO {before:.4}");
         }
-        text += &format!(
-            "\n  speed                {:.1} iterations/s, {:.0} trajectories/s",
-            self.iterations_per_second, self.trajectories_per_second
-        );
+        if let (Some(iterations), Some(trajectories)) = (self.iterations_per_second, self.trajectories_per_second) {
+            text += &format!("\n  speed                {iterations:.1} iterations/s, {trajectories:.0} trajectories/s");
+        }
         if self.skipped > 0 {
             text += &format!("\n  skipped steps        {} (no finite gradient)", self.skipped);
         }
