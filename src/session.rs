@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::config::{Config, ConfigError};
-use crate::evaluation;
+use crate::evaluation::{self, Evaluation};
 use crate::metrics::weights;
 use crate::run::directory::{MetricsLog, RunDirectory};
 use crate::summary::{self, Speed, Summary};
@@ -31,6 +31,11 @@ pub trait Observer {
     /// `done` iterations are behind, and `line` was written to the metrics log.
     fn logged(&mut self, done: u32, line: &Value) {
         let _ = (done, line);
+    }
+
+    /// `done` iterations are behind, and an evaluation of the policy was written to the metrics log.
+    fn evaluated(&mut self, done: u32, line: &Value, evaluation: &Evaluation) {
+        let _ = (done, line, evaluation);
     }
 
     /// All iterations are done; the evaluation with fresh samples begins.
@@ -121,6 +126,10 @@ impl Session {
                 }
             };
             self.note(&step, begun, &mut log, observer)?;
+            let evaluate_every = self.config.settings.evaluation.every;
+            if evaluate_every > 0 && self.trainer.iteration().is_multiple_of(evaluate_every) {
+                self.evaluate(begun, &mut log, observer)?;
+            }
             if saved.elapsed() >= every {
                 self.save(run)?;
                 saved = Instant::now();
@@ -160,19 +169,39 @@ impl Session {
             // An objective on backward trajectories alone is watched through forward ones all the same.
             None => self.trainer.evaluate_forward(0, training.batch)?.0.log_weights(),
         };
-        let line = json!({
+        // Without any R, log-weights say nothing.
+        let known = |value: f64| self.trainer.target().has_reward().then_some(value);
+        let mut line = json!({
             "iteration": step.iteration,
             "loss": step.loss,
-            "elbo": weights::elbo(&log_weights).value,
-            "log_z": weights::log_z(&log_weights).value,
-            "ess_fraction": weights::effective_samples(&log_weights).fraction,
+            "elbo": known(weights::elbo(&log_weights).value),
+            "log_z": known(weights::log_z(&log_weights).value),
+            "ess_fraction": known(weights::effective_samples(&log_weights).fraction),
             "zeta": step.zeta,
             "gradient_norm": step.gradient_norm,
             "skipped": step.skipped,
             "seconds": begun.elapsed().as_secs_f64(),
         });
+        if let Some(energy) = step.energy {
+            line["energy_loss"] = energy.loss.into();
+            line["energy_gradient_norm"] = energy.gradient_norm.into();
+            line["cleared_sites"] = energy.cleared.into();
+            line["accepted_fraction"] = energy.accepted.into();
+        }
         log.append(&line)?;
         observer.logged(done, &line);
+        Ok(())
+    }
+
+    /// Evaluates the policy on the way and writes down what was found.
+    fn evaluate(&mut self, begun: Instant, log: &mut MetricsLog, observer: &mut dyn Observer) -> anyhow::Result<()> {
+        let samples = self.config.settings.evaluation.samples;
+        let evaluation = evaluation::evaluate(&mut self.trainer, samples)?.evaluation;
+        let done = self.trainer.iteration();
+        // A run that resumes cuts the log by iterations: this line belongs to the last one done.
+        let line = json!({"iteration": done - 1, "evaluation": evaluation, "seconds": begun.elapsed().as_secs_f64()});
+        log.append(&line)?;
+        observer.evaluated(done, &line, &evaluation);
         Ok(())
     }
 }

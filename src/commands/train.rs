@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::presets;
 use super::progress::Progress;
 use crate::config::{Config, EngineKind, Settings};
+use crate::evaluation::Evaluation;
 use crate::run::directory::RunDirectory;
 use crate::session::{Observer, Outcome, Session};
 
@@ -141,6 +142,21 @@ impl Observer for Terminal {
 
     fn logged(&mut self, done: u32, line: &Value) {
         self.progress.show(done, line);
+        self.event(line);
+    }
+
+    fn evaluated(&mut self, done: u32, line: &Value, evaluation: &Evaluation) {
+        let number =
+            |name: &str, value: Option<f64>| value.map_or(String::new(), |value| format!("  {name} {value:.4}"));
+        let known = |value: f64| value.is_finite().then_some(value);
+        let found = [
+            number("NLL", evaluation.nll),
+            number("MMD", evaluation.mmd),
+            number("ELBO", known(evaluation.elbo)),
+            number("log Z", known(evaluation.log_z_estimate)),
+            number("TV", evaluation.exact.map(|exact| exact.total_variation)),
+        ];
+        self.progress.say(&format!("after {done} iterations{}", found.concat()));
         self.event(line);
     }
 

@@ -4,13 +4,15 @@
 //! are refused; an error names the key, what was found and what is allowed. The resolved configuration, with every
 //! default written out, is what a run directory keeps.
 
+mod density;
 mod error;
 mod settings;
 mod target;
 
+pub use density::{DataConfig, DensityConfig, FixedConfig, JointConfig};
 pub use error::ConfigError;
 pub use settings::{EngineConfig, EngineKind, EvaluationConfig, PolicyConfig, Precision, Settings, TrainingConfig};
-pub use target::TargetConfig;
+pub use target::{IsingConfig, TargetConfig};
 
 use std::path::Path;
 

@@ -67,17 +67,25 @@ impl Default for TrainingConfig {
     }
 }
 
-/// `[evaluation]`: the summary at the end of a run.
+/// `[evaluation]`: the summary at the end of a run, and on the way there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluationConfig {
     /// Fresh forward samples, and as many target samples where the target has a sampler: 4096 to 2^24.
     pub samples: usize,
+    /// Iterations between two evaluations in the metrics log, 0 for none.
+    pub every: u32,
+    /// Data points that the likelihood is a mean over, 2 to 2^20. They come in sets of up to 1000.
+    pub nll_points: usize,
+    /// Backward trajectories of each of these points, 1 to 1024.
+    pub nll_trajectories: usize,
+    /// Forward samples, and as many data points, whose maximum mean discrepancy is taken: 2 to 2^16.
+    pub mmd_samples: usize,
 }
 
 impl Default for EvaluationConfig {
     fn default() -> Self {
-        Self { samples: 8192 }
+        Self { samples: 8192, every: 0, nll_points: 10_000, nll_trajectories: 20, mmd_samples: 4000 }
     }
 }
 
@@ -124,6 +132,17 @@ impl Default for EngineConfig {
     }
 }
 
+impl EvaluationConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let Self { samples, every: _, nll_points, nll_trajectories, mmd_samples } = *self;
+        require((4096..=1 << 24).contains(&samples), "evaluation.samples", samples, "4096 to 16777216")?;
+        require((2..=1 << 20).contains(&nll_points), "evaluation.nll_points", nll_points, "2 to 1048576")?;
+        let trajectories = nll_trajectories;
+        require((1..=1024).contains(&trajectories), "evaluation.nll_trajectories", trajectories, "1 to 1024")?;
+        require((2..=1 << 16).contains(&mmd_samples), "evaluation.mmd_samples", mmd_samples, "2 to 65536")
+    }
+}
+
 impl Settings {
     /// Checks every range.
     pub fn check(&self) -> Result<(), ConfigError> {
@@ -139,8 +158,7 @@ impl Settings {
         require(training.log_every >= 1, "training.log_every", training.log_every, "at least 1")?;
         let seconds = training.checkpoint_seconds;
         require((0.0..=86400.0).contains(&seconds), "training.checkpoint_seconds", seconds, "0 to 86400")?;
-        let samples = self.evaluation.samples;
-        require((4096..=1 << 24).contains(&samples), "evaluation.samples", samples, "4096 to 16777216")?;
+        self.evaluation.check()?;
         let memory = self.engine.memory_mib;
         require((1..=1 << 24).contains(&memory), "engine.memory_mib", memory, "1 to 16777216")?;
         self.objective.objective(training.batch).map_err(ConfigError::new)?;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::ConfigError;
+use super::density::DensityConfig;
 use super::error::deserialise;
 use crate::target::Target;
 use crate::target::ising::Ising;
@@ -15,6 +16,7 @@ use crate::target::ising::Ising;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TargetConfig {
     Ising(IsingConfig),
+    Density(DensityConfig),
 }
 
 /// `target.kind = "ising"`: the Ising model on a torus.
@@ -29,12 +31,13 @@ pub struct IsingConfig {
 
 impl TargetConfig {
     /// Names that `target.kind` can have.
-    pub const KINDS: &str = "\"ising\"";
+    pub const KINDS: &str = "\"ising\" or \"density\"";
 
     /// Reads the table `[target]`.
     pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
         let config = match table.remove("kind") {
             Some(Value::String(kind)) if kind == "ising" => Self::Ising(deserialise(table, "target")?),
+            Some(Value::String(kind)) if kind == "density" => Self::Density(DensityConfig::from_table(table)?),
             Some(other) => {
                 let message = format!("target.kind = {other}: must be {}", Self::KINDS);
                 return Err(ConfigError::new(message));
@@ -56,6 +59,7 @@ impl TargetConfig {
                 Ok(target) => Ok(Arc::new(target)),
                 Err(message) => Err(ConfigError::new(format!("target.{message}"))),
             },
+            Self::Density(density) => density.build(),
         }
     }
 }

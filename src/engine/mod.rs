@@ -115,4 +115,14 @@ pub trait Engine: Send {
     /// sum_i coefficients_i * grad log P_F(tau_i) over the batch held, which must have been kept.
     /// Parameters must not have changed in between.
     fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
+
+    /// log R of given objects, one number each. The batch held stays as it is.
+    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError>;
+
+    /// sum_i coefficients_i * grad log R(x_i) with respect to the parameters of the target's network, in the order of its
+    /// layout. The batch held stays as it is.
+    ///
+    /// # Errors
+    /// `Limit` if the target has no network.
+    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
 }

@@ -87,6 +87,11 @@ impl Objective {
         }
     }
 
+    /// Whether the gradient depends on log R. That of forward KL on backward samples does not.
+    pub fn needs_reward(&self) -> bool {
+        self.needs(Source::Forward) || self.backward.is_some_and(|estimator| estimator != Estimator::ForwardKl)
+    }
+
     /// Whether log Z is learned along, as zeta.
     pub fn learns_zeta(&self) -> bool {
         let learns = |estimator: &Estimator| {

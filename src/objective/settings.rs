@@ -291,6 +291,7 @@ mod tests {
             assert_eq!(found(Source::Forward), forward, "{text}");
             assert_eq!(found(Source::Backward), backward, "{text}");
             assert_eq!(objective.needs(Source::Backward), backward.is_some(), "{text}");
+            assert_eq!(objective.needs_reward(), text != "kind = 'forward_kl'", "{text}");
             let written = toml::to_string(&settings).unwrap();
             assert_eq!(self::settings(&written), settings, "{written}");
         }
@@ -327,6 +328,8 @@ mod tests {
         assert!(objective.needs(Source::Forward) && objective.needs(Source::Backward) && objective.learns_zeta());
         let fixed = settings("kind = 'alpha_kl'\nalpha = 1").objective(4).unwrap();
         assert!(!fixed.needs(Source::Forward) && fixed.needs(Source::Backward) && !fixed.learns_zeta());
+        assert!(!fixed.needs_reward(), "alpha = 1 is forward KL");
+        assert!(settings("kind = 'alpha_tb'\nalpha = 1").objective(4).unwrap().needs_reward());
         assert_eq!(settings("kind = 'alpha_tb'\nalpha = 'paper'").alpha, Some(Alpha::Named(Schedule::Paper)));
     }
 

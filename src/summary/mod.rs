@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::evaluation::{Evaluated, Evaluation};
+use crate::metrics::exact::Comparison;
 use crate::report::PictureError;
 use crate::run::directory::{RunDirectory, RunError};
 use crate::trainer::Trainer;
@@ -113,29 +114,44 @@ pub fn evaluation_lines(evaluation: &Evaluation) -> String {
         (Some(exact), _) => format!("{exact:.4}"),
         (None, missing) => format!("unknown: {}", missing.as_deref().unwrap_or("no reason given")),
     };
+    let known = |estimate: f64, error: f64| {
+        if estimate.is_nan() { "unknown".into() } else { format!("{estimate:.4} +- {error:.4}{}", gap(estimate)) }
+    };
+    let log_z = known(evaluation.log_z_estimate, evaluation.log_z_standard_error);
     let mut lines = vec![
         format!("  exact log Z          {exact}"),
-        format!(
-            "  log Z estimate       {:.4} +- {:.4}{}",
-            evaluation.log_z_estimate,
-            evaluation.log_z_standard_error,
-            gap(evaluation.log_z_estimate)
-        ),
-        format!(
-            "  ELBO                 {:.4} +- {:.4}{}",
-            evaluation.elbo,
-            evaluation.elbo_standard_error,
-            gap(evaluation.elbo)
-        ),
+        format!("  log Z estimate       {log_z}"),
+        format!("  ELBO                 {}", known(evaluation.elbo, evaluation.elbo_standard_error)),
     ];
     if let (Some(eubo), Some(error)) = (evaluation.eubo, evaluation.eubo_standard_error) {
-        lines.push(format!("  EUBO                 {eubo:.4} +- {error:.4}{}", gap(eubo)));
+        lines.push(format!("  EUBO                 {}", known(eubo, error)));
     }
-    let percent = 100.0 * evaluation.ess_fraction;
-    lines.push(format!("  effective samples    {:.0} of {} ({percent:.1}%)", evaluation.ess, evaluation.samples));
+    if evaluation.ess.is_finite() {
+        let percent = 100.0 * evaluation.ess_fraction;
+        lines.push(format!("  effective samples    {:.0} of {} ({percent:.1}%)", evaluation.ess, evaluation.samples));
+    }
+    if let (Some(nll), Some(error)) = (evaluation.nll, evaluation.nll_standard_error) {
+        lines.push(format!("  NLL of data          {nll:.4} +- {error:.4}"));
+    }
+    if let Some(mmd) = evaluation.mmd {
+        lines.push(format!("  MMD from data        {mmd:.3e}"));
+    }
+    if let Some(exact) = &evaluation.exact {
+        lines.push(comparison_lines(exact));
+    }
     for comparison in &evaluation.observables {
         let target = comparison.target.map_or(String::new(), |mean| format!(", target {mean:.4}"));
         lines.push(format!("  {:20} GFlowNet {:.4}{target}", comparison.name, comparison.gflownet));
     }
+    lines.join("\n")
+}
+
+/// An exact comparison as lines for a terminal.
+pub fn comparison_lines(comparison: &Comparison) -> String {
+    let lines = [
+        format!("  total variation      {:.5}", comparison.total_variation),
+        format!("  KL(policy, target)   {:.5}", comparison.kl_model_to_target),
+        format!("  KL(target, policy)   {:.5}", comparison.kl_target_to_model),
+    ];
     lines.join("\n")
 }

@@ -1,5 +1,7 @@
 //! The report page of a run, and its pictures.
 
+mod plane;
+
 use serde_json::Value;
 
 use super::Summary;
@@ -18,16 +20,22 @@ pub struct Named {
     pub figure: Figure,
 }
 
-/// Learning curve, samples, and a histogram of every observable.
+/// Learning curves, samples, and a histogram of every observable.
 pub fn pictures(
     summary: &Summary,
     target: &dyn Target,
     evaluated: &Evaluated,
     metrics: &[Value],
 ) -> Result<Vec<Named>, PictureError> {
-    let mut pictures = vec![learning_curve(summary, metrics)?];
-    if let Some(picture) = target.picture() {
-        pictures.push(samples(&picture, evaluated)?);
+    let mut pictures = Vec::new();
+    if target.has_reward() {
+        pictures.push(learning_curve(summary, metrics)?);
+    }
+    pictures.extend(likelihood_curve(metrics)?);
+    match target.picture() {
+        Some(Picture::Grid { width }) => pictures.push(grids(width, evaluated)?),
+        Some(Picture::Plane { coding }) => pictures.push(plane::samples(&coding, target, evaluated)?),
+        None => {}
     }
     for observable in target.observables() {
         let values = |objects: &Objects| objects.rows().map(|row| (observable.of)(row)).collect::<Vec<f64>>();
@@ -62,14 +70,26 @@ fn learning_curve(summary: &Summary, metrics: &[Value]) -> Result<Named, Picture
     Ok(Named { name: "learning_curve".into(), figure: Figure::new(chart.png()?, caption, alt) })
 }
 
-fn samples(picture: &Picture, evaluated: &Evaluated) -> Result<Named, PictureError> {
-    let Picture::Grid { width } = picture;
+/// How the likelihood of data changed, if it was asked for on the way.
+fn likelihood_curve(metrics: &[Value]) -> Result<Option<Named>, PictureError> {
+    let point = |line: &Value| Some((line["iteration"].as_f64()? + 1.0, line["evaluation"]["nll"].as_f64()?));
+    let points: Vec<_> = metrics.iter().filter_map(point).collect();
+    if points.is_empty() {
+        return Ok(None);
+    }
+    let chart = Chart::new("Likelihood of data", "iteration", "nats").line("negative log-likelihood", points);
+    let caption = "Negative log-likelihood of fresh data under the policy: lower is better.";
+    let figure = Figure::new(chart.png()?, caption, "Negative log-likelihood of data over the iterations");
+    Ok(Some(Named { name: "likelihood".into(), figure }))
+}
+
+fn grids(width: usize, evaluated: &Evaluated) -> Result<Named, PictureError> {
     let panel = |title: &str, objects: &Objects| {
         let image = |row: &[u8]| row.iter().map(|&value| f64::from(value)).collect();
         // Chains give neighbouring samples, so tiles are taken from all over the set.
         let step = (objects.count() / TILES).max(1);
         let images = objects.rows().step_by(step).take(TILES).map(image).collect();
-        Panel::new(title, Content::Tiles { width: *width, images })
+        Panel::new(title, Content::Tiles { width, images })
     };
     let mut row = vec![panel("GFlowNet", &evaluated.gflownet)];
     row.extend(evaluated.target.as_ref().map(|objects| panel("target", objects)));
@@ -88,35 +108,47 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
         evaluation.log_z_exact.map_or(String::new(), |exact| format!("{:+.4} from the exact value", value - exact))
     };
     let error = |error: f64| format!("standard error {error:.4}");
+    let shown = |value: f64| if value.is_nan() { "unknown".into() } else { format!("{value:.4}") };
+    let notes = |value: f64, deviation: f64| {
+        if value.is_nan() { String::new() } else { join(&[error(deviation), gap(value)]) }
+    };
     let exact = evaluation.log_z_exact.map_or("unknown".into(), |exact| format!("{exact:.4}"));
-    let why = evaluation.log_z_exact_missing.as_deref().unwrap_or("by a formula, not by sampling");
+    let why = evaluation.log_z_exact_missing.as_deref().unwrap_or("not by sampling");
     let mut page = Page::new("wgflow: training report")
         .subtitle(&format!("objective {kind}, {iterations} iterations, seed {}", summary.seed))
-        .entry("exact log Z", &exact, why)
-        .entry(
-            "log Z estimate",
-            &format!("{:.4}", evaluation.log_z_estimate),
-            &join(&[error(evaluation.log_z_standard_error), gap(evaluation.log_z_estimate)]),
-        )
-        .entry(
-            "ELBO",
-            &format!("{:.4}", evaluation.elbo),
-            &join(&[error(evaluation.elbo_standard_error), gap(evaluation.elbo)]),
-        );
-    if let (Some(eubo), Some(deviation)) = (evaluation.eubo, evaluation.eubo_standard_error) {
-        page = page.entry("EUBO", &format!("{eubo:.4}"), &join(&[error(deviation), gap(eubo)]));
+        .entry("exact log Z", &exact, why);
+    let estimates = [
+        ("log Z estimate", Some(evaluation.log_z_estimate), Some(evaluation.log_z_standard_error)),
+        ("ELBO", Some(evaluation.elbo), Some(evaluation.elbo_standard_error)),
+        ("EUBO", evaluation.eubo, evaluation.eubo_standard_error),
+    ];
+    for (name, value, deviation) in estimates {
+        if let (Some(value), Some(deviation)) = (value, deviation) {
+            page = page.entry(name, &shown(value), &notes(value, deviation));
+        }
     }
-    page = page
-        .entry(
-            "effective samples",
-            &format!("{:.1}%", 100.0 * evaluation.ess_fraction),
-            &format!("{:.0} of {}", evaluation.ess, evaluation.samples),
-        )
-        .entry(
-            "speed",
-            &format!("{:.0} trajectories/s", summary.trajectories_per_second),
-            &format!("{:.1} iterations/s on {}", summary.iterations_per_second, summary.engine),
+    if let (Some(nll), Some(deviation)) = (evaluation.nll, evaluation.nll_standard_error) {
+        page = page.entry("NLL of data", &shown(nll), &error(deviation));
+    }
+    if let Some(mmd) = evaluation.mmd {
+        page = page.entry("MMD from data", &format!("{mmd:.3e}"), "squared, without bias: it can be negative");
+    }
+    if let Some(exact) = &evaluation.exact {
+        let note = format!(
+            "by enumeration; KL(policy, target) {:.5}, KL(target, policy) {:.5}",
+            exact.kl_model_to_target, exact.kl_target_to_model
         );
+        page = page.entry("total variation", &format!("{:.5}", exact.total_variation), &note);
+    }
+    if evaluation.ess.is_finite() {
+        let note = format!("{:.0} of {}", evaluation.ess, evaluation.samples);
+        page = page.entry("effective samples", &format!("{:.1}%", 100.0 * evaluation.ess_fraction), &note);
+    }
+    page = page.entry(
+        "speed",
+        &format!("{:.0} trajectories/s", summary.trajectories_per_second),
+        &format!("{:.1} iterations/s on {}", summary.iterations_per_second, summary.engine),
+    );
     for comparison in &evaluation.observables {
         let note = comparison.target.map_or(String::new(), |mean| format!("target samples: {mean:.4}"));
         page = page.entry(&comparison.name, &format!("{:.4}", comparison.gflownet), &note);

@@ -3,10 +3,17 @@
 //! A target says log R of a batch of objects; that is enough to train on either engine. If it can, it also says its
 //! exact log Z, draws samples of itself, and brings a WGSL function so that the GPU engine needs no read-back.
 
+pub mod density;
 pub mod energy_model;
 pub mod enumeration;
 pub mod ising;
 
+use std::sync::Arc;
+
+use self::energy_model::EnergyModel;
+use crate::data::Coding;
+use crate::joint;
+use crate::policy::{Activation, Layout};
 use crate::process::{Encoding, Objects};
 use crate::random::Draw;
 
@@ -36,6 +43,29 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// Data, `count` objects at a time, where there are some: backward trajectories then start from them and not from
+    /// samples of R, and evaluations ask how likely the policy finds them.
+    fn data(&self, count: usize) -> Option<Box<dyn Sampler>> {
+        let _ = count;
+        None
+    }
+
+    /// False where there are data and no R. log R is then 0 everywhere, and only what does not depend on it means
+    /// anything.
+    fn has_reward(&self) -> bool {
+        true
+    }
+
+    /// log R as the output of an MLP, where it is one: an engine then evaluates and differentiates it by itself.
+    fn network(&self) -> Option<RewardNetwork> {
+        None
+    }
+
+    /// The energy model that gives log R, where there is one: a checkpoint keeps it, and it may be trained as well.
+    fn energy(&self) -> Option<Energy> {
+        None
+    }
+
     /// log R in WGSL, where there is one.
     fn kernel(&self) -> Option<RewardKernel> {
         None
@@ -56,6 +86,8 @@ pub trait Target: Send + Sync {
 pub enum Picture {
     /// As images `width` sites wide, row-major.
     Grid { width: usize },
+    /// As points of the plane.
+    Plane { coding: Coding },
 }
 
 /// A number for an object, from the values of its sites.
@@ -65,6 +97,24 @@ pub type Summarise = Box<dyn Fn(&[u8]) -> f64 + Send + Sync>;
 pub struct Observable {
     pub name: &'static str,
     pub of: Summarise,
+}
+
+/// log R as an MLP with one output. Its inputs are an object's, encoded as for the policy with every site set.
+#[derive(Clone, Debug)]
+pub struct RewardNetwork {
+    pub layout: Layout,
+    pub activation: Activation,
+    /// In the order of `layout`.
+    pub parameters: Arc<[f64]>,
+    /// Another number whenever the parameters are others: what was uploaded for one version holds as long as it does.
+    pub version: u64,
+}
+
+/// An energy model and, if it is trained along with the policy, how.
+#[derive(Clone)]
+pub struct Energy {
+    pub model: Arc<EnergyModel>,
+    pub training: Option<joint::Settings>,
 }
 
 /// log R in WGSL: the body of the function `fn log_reward(trajectory: u32) -> f32`.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::config::{ConfigError, Settings};
 use crate::engine::select::select;
 use crate::engine::{Batch, Engine, EngineError, Rollout};
+use crate::joint::{EnergyStep, EnergyTraining};
 use crate::objective::{Objective, Source};
 use crate::optimizer::{Optimizer, norm};
 use crate::policy::{Layout, initialise};
@@ -46,8 +47,10 @@ pub struct Trainer {
     target: Arc<dyn Target>,
     engine: Box<dyn Engine>,
     objective: Objective,
-    /// Samples of the target for backward trajectories, where the objective needs them.
+    /// Objects for backward trajectories, where the objective needs them: data if the target has some, else its samples.
     sampler: Option<Box<dyn Sampler>>,
+    /// The training of the target's energy model, where it is trained along.
+    energy: Option<EnergyTraining>,
     parameters: Vec<f64>,
     /// The learned log Z.
     zeta: f64,
@@ -69,6 +72,8 @@ pub struct Step {
     pub zeta: Option<f64>,
     /// log w of the forward trajectories, if the iteration had any.
     pub forward_log_weights: Option<Vec<f64>>,
+    /// The energy model's step, where one is trained along.
+    pub energy: Option<EnergyStep>,
     pub skipped: bool,
 }
 
@@ -92,18 +97,25 @@ impl Trainer {
     /// A trainer at iteration 0 with freshly drawn weights, on an engine made for the same settings and target.
     ///
     /// # Errors
-    /// If a setting is out of range, or the objective needs target samples and the target has no sampler.
+    /// If a setting is out of range, or the objective needs what the target has not: samples or data, or R.
     pub fn new(settings: &Settings, target: Arc<dyn Target>, engine: Box<dyn Engine>) -> Result<Self, TrainError> {
         settings.check()?;
         let (process, layout) = shape(settings, target.as_ref());
         let objective = settings.objective.objective(settings.training.batch).map_err(ConfigError::new)?;
+        if objective.needs_reward() && !target.has_reward() {
+            let message = "objective.kind: this target has data and no R, which only forward KL on data can do without: \
+                           objective.kind = \"forward_kl\"";
+            return Err(ConfigError::new(message).into());
+        }
         let sampler = if objective.needs(Source::Backward) {
-            let sampler = target.sampler(settings.seed, settings.training.batch);
-            let none = "objective.kind: it needs samples of the target, and this target has no sampler";
+            let batch = settings.training.batch;
+            let sampler = target.data(batch).or_else(|| target.sampler(settings.seed, batch));
+            let none = "objective.kind: it needs data or samples of the target, and this target has neither";
             Some(sampler.ok_or_else(|| ConfigError::new(none))?)
         } else {
             None
         };
+        let energy = target.energy().and_then(|energy| EnergyTraining::begin(energy, settings.seed));
         let parameters = initialise(&layout, settings.policy.initialisation, settings.seed, Stream::Initialisation);
         let mut trainer = Self {
             optimizer: Optimizer::new(settings.optimizer, parameters.len()),
@@ -115,6 +127,7 @@ impl Trainer {
             engine,
             objective,
             sampler,
+            energy,
             parameters,
             iteration: 0,
             skipped: 0,
@@ -145,6 +158,11 @@ impl Trainer {
         &self.process
     }
 
+    /// The shape of the policy.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// The policy's parameters, in the order of [`Layout`].
     pub fn parameters(&self) -> &[f64] {
         &self.parameters
@@ -165,7 +183,7 @@ impl Trainer {
         self.iteration >= self.settings.training.iterations
     }
 
-    /// One iteration.
+    /// One iteration: a step of the policy and then, where an energy model is trained along, one of that.
     pub fn step(&mut self) -> Result<Step, TrainError> {
         let progress = Progress { iteration: self.iteration, total: self.settings.training.iterations };
         let mut gradient = vec![0.0; self.parameters.len()];
@@ -194,13 +212,17 @@ impl Trainer {
             not_finite = Some("log-weights were finite, the gradient was not".into());
         }
         let zeta = self.zeta();
+        if not_finite.is_none() {
+            let (parameters, zeta) = (&mut self.parameters, &mut self.zeta);
+            self.optimizer.step(progress, parameters, &mut gradient, zeta, zeta_gradient);
+            self.engine.set_parameters(parameters)?;
+        }
+        let energy = self.energy_step()?;
+        if energy.is_some_and(|step| !step.gradient_norm.is_finite()) {
+            not_finite = not_finite.or(Some("the energy model's gradient is not finite".into()));
+        }
         match &not_finite {
-            None => {
-                let (parameters, zeta) = (&mut self.parameters, &mut self.zeta);
-                self.optimizer.step(progress, parameters, &mut gradient, zeta, zeta_gradient);
-                self.engine.set_parameters(parameters)?;
-                self.skipped_in_a_row = 0;
-            }
+            None => self.skipped_in_a_row = 0,
             Some(found) => {
                 self.skipped += 1;
                 self.skipped_in_a_row += 1;
@@ -211,7 +233,17 @@ impl Trainer {
         }
         let iteration = self.iteration;
         self.iteration += 1;
-        Ok(Step { iteration, loss, gradient_norm, zeta, forward_log_weights, skipped: not_finite.is_some() })
+        Ok(Step { iteration, loss, gradient_norm, zeta, forward_log_weights, energy, skipped: not_finite.is_some() })
+    }
+
+    /// The energy model's step from a batch of data, where one is trained along.
+    fn energy_step(&mut self) -> Result<Option<EnergyStep>, EngineError> {
+        let draw = |stream| Draw::new(self.settings.seed, self.iteration, stream);
+        let (Some(energy), Some(mut data)) = (&mut self.energy, self.target.data(self.settings.training.batch)) else {
+            return Ok(None);
+        };
+        let data = data.sample(&draw(Stream::Data));
+        energy.step(self.engine.as_mut(), &self.process, &data, draw(Stream::Proposal)).map(Some)
     }
 
     /// Rolls out one batch of this iteration and keeps what its gradient needs.

@@ -3,9 +3,12 @@
 use super::{TrainError, Trainer};
 use crate::optimizer::Adam;
 use crate::run::checkpoint::{Checkpoint, CheckpointError};
+use crate::target::energy_model;
 
 /// Prefix of the policy's tensors.
 pub const POLICY: &str = "policy";
+/// Name of the energy model's Adam.
+const ENERGY_OPTIMIZER: &str = "energy_optimizer";
 
 impl Trainer {
     /// Everything that later iterations depend on.
@@ -19,6 +22,16 @@ impl Trainer {
         checkpoint.put_f64("zeta", &[self.zeta]);
         if let Some(sampler) = &self.sampler {
             checkpoint.put_bytes("sampler", &sampler.state());
+        }
+        if let Some(energy) = self.target.energy() {
+            // Under the names of an energy model's own file: a checkpoint is one as well.
+            let parameters = energy.model.parameters();
+            for (name, shape, place) in energy.model.layout().tensors(energy_model::PREFIX) {
+                checkpoint.put_f32(&name, &shape, &parameters[place]);
+            }
+        }
+        if let Some(energy) = &self.energy {
+            put_adam(&mut checkpoint, ENERGY_OPTIMIZER, &energy.adam);
         }
         checkpoint.put_text("iteration", self.iteration);
         checkpoint.put_text("seed", self.settings.seed);
@@ -44,12 +57,33 @@ impl Trainer {
         let mut optimizer = self.optimizer.clone();
         get_adam(checkpoint, "optimizer", &mut optimizer.policy)?;
         get_adam(checkpoint, "zeta_optimizer", &mut optimizer.zeta)?;
+        let energy = match self.target.energy() {
+            Some(energy) => {
+                let layout = energy.model.layout();
+                let mut parameters = vec![0.0; layout.parameters()];
+                for (name, shape, place) in layout.tensors(energy_model::PREFIX) {
+                    parameters[place].copy_from_slice(&checkpoint.f32(&name, &shape)?);
+                }
+                Some((energy.model, parameters))
+            }
+            None => None,
+        };
+        let mut energy_adam = self.energy.as_ref().map(|energy| energy.adam.clone());
+        if let Some(adam) = &mut energy_adam {
+            get_adam(checkpoint, ENERGY_OPTIMIZER, adam)?;
+        }
         let zeta = checkpoint.f64("zeta", 1)?[0];
         let iteration = checkpoint.text("iteration")?;
         let (skipped, skipped_in_a_row) = (checkpoint.text("skipped")?, checkpoint.text("skipped_in_a_row")?);
         if let Some(sampler) = &mut self.sampler {
             let state = checkpoint.bytes("sampler")?;
             sampler.restore(state).map_err(|reason| checkpoint.error(format!("tensor `sampler`: {reason}")))?;
+        }
+        if let Some((model, parameters)) = energy {
+            model.set_parameters(&parameters);
+        }
+        if let (Some(energy), Some(adam)) = (&mut self.energy, energy_adam) {
+            energy.adam = adam;
         }
         (self.parameters, self.optimizer, self.zeta) = (parameters, optimizer, zeta);
         (self.iteration, self.skipped, self.skipped_in_a_row) = (iteration, skipped, skipped_in_a_row);

@@ -9,10 +9,12 @@ mod gradient;
 mod model;
 mod network;
 mod real;
+mod reward;
 mod rollout;
 
 pub use network::Network;
 pub use real::Real;
+pub use reward::Reward;
 
 use std::sync::Arc;
 
@@ -29,7 +31,7 @@ use crate::target::Target;
 /// The native engine in precision `T`.
 pub struct CpuEngine<T> {
     model: Model<T>,
-    target: Arc<dyn Target>,
+    reward: Reward<T>,
     /// Bytes of activations that are kept between a rollout and its gradient; blocks beyond are replayed.
     memory_budget: u64,
     blocks: Vec<Block<T>>,
@@ -47,7 +49,8 @@ impl<T: Real> CpuEngine<T> {
         target: Arc<dyn Target>,
         memory_budget: u64,
     ) -> Self {
-        Self { model: Model::new(process, layout, activation), target, memory_budget, blocks: Vec::new() }
+        let (model, reward) = (Model::new(process, layout, activation), Reward::new(target));
+        Self { model, reward, memory_budget, blocks: Vec::new() }
     }
 }
 
@@ -66,7 +69,8 @@ impl<T: Real> Engine for CpuEngine<T> {
     }
 
     fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
-        let (model, target) = (&self.model, &self.target);
+        self.reward.refresh();
+        let (model, reward) = (&self.model, &self.reward);
         let steps = model.process.steps();
         let sampled_from = request.given.map_or(0, |given| given.sampled_from);
         let scored_from = request.given.map_or(0, |given| given.scored_from);
@@ -81,7 +85,7 @@ impl<T: Real> Engine for CpuEngine<T> {
             block.run(model, work, sampled_from, index < kept);
             let objects = model.process.finish(&Trajectories::new(steps, block.actions.clone()));
             block.log_reward.resize(block.rows, 0.0);
-            target.log_reward(&objects, &mut block.log_reward);
+            reward.log_reward(&objects, &mut block.log_reward);
         });
 
         let log_order = model.process.log_order(scored_from);
@@ -127,5 +131,17 @@ impl<T: Real> Engine for CpuEngine<T> {
             wave.iter().zip(blocks).for_each(|((sums, ..), _)| total.add(sums));
         }
         Ok(total.into_parameters(&model.layout, model.process.unset()))
+    }
+
+    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+        self.reward.refresh();
+        let mut log_reward = vec![0.0; objects.count()];
+        self.reward.log_reward(objects, &mut log_reward);
+        Ok(log_reward)
+    }
+
+    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        self.reward.refresh();
+        self.reward.gradient(objects, coefficients)
     }
 }

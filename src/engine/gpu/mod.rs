@@ -28,6 +28,7 @@ use self::network::Network;
 use self::recorder::{Recorder, Work};
 use self::source::Sources;
 use self::stages::{Stages, slices};
+use super::cpu::Reward;
 use super::{BLOCK, Batch, Engine, EngineError, Rollout};
 use crate::policy::{Activation, Layout};
 use crate::process::{Objects, SiteFilling, Trajectories};
@@ -58,6 +59,8 @@ pub struct GpuEngine {
     stages: Stages,
     buffers: Buffers,
     memory_budget: u64,
+    /// log R where no kernel gives it.
+    host_reward: Reward<f32>,
     held: Held,
 }
 
@@ -98,7 +101,8 @@ impl GpuEngine {
             EngineError::Limit(format!("the network needs buffers of {} bytes: make its layers narrower", 16 * quads))
         })?;
         let sources = Sources::new(&network, activation);
-        let stages = Stages::new(&context, &sources, &network, target)?;
+        let host_reward = Reward::new(target.clone());
+        let stages = Stages::new(&context, &sources, &network, target.as_ref())?;
 
         let mut buffers = Buffers::default();
         Recorder::prepare(&context, &mut buffers)?;
@@ -115,7 +119,7 @@ impl GpuEngine {
         )?;
         buffers.write(&context, "reward_parameters", stages.reward.parameters());
         let memory_budget = options.memory_budget;
-        Ok(Self { context, network, stages, buffers, memory_budget, held: Held::default() })
+        Ok(Self { context, network, stages, buffers, memory_budget, host_reward, held: Held::default() })
     }
 
     /// Steps of blocks that the device has room for.
@@ -255,8 +259,10 @@ impl Engine for GpuEngine {
         let [log_values, log_rewards] =
             self.buffers.read::<f32, 2>(&self.context, ["log_forward", "log_rewards"], count)?;
         let mut log_reward: Vec<f64> = log_rewards.into_iter().map(f64::from).collect();
-        if let Some(target) = self.stages.reward.host() {
-            target.log_reward(&self.objects()?, &mut log_reward);
+        if self.stages.reward.is_on_host() {
+            let objects = self.objects()?;
+            self.host_reward.refresh();
+            self.host_reward.log_reward(&objects, &mut log_reward);
         }
         let log_order = self.network.process.log_order(scored_from);
         Ok(Batch {
@@ -319,6 +325,18 @@ impl Engine for GpuEngine {
         self.context.check()?;
         let [gradient] = self.buffers.read(&self.context, ["gradient"], 4 * self.network.gradient as usize)?;
         Ok(self.network.unpack(&gradient))
+    }
+
+    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+        self.host_reward.refresh();
+        let mut log_reward = vec![0.0; objects.count()];
+        self.host_reward.log_reward(objects, &mut log_reward);
+        Ok(log_reward)
+    }
+
+    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        self.host_reward.refresh();
+        self.host_reward.gradient(objects, coefficients)
     }
 }
 

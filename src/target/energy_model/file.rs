@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::policy::Layout;
 
 /// What the names of an energy model's tensors begin with: `energy.0.weight`, `energy.0.bias`, `energy.2.weight`, ...
-const PREFIX: &str = "energy";
+pub const PREFIX: &str = "energy";
 
 /// The parameters in a file, in the order of `layout`.
 ///

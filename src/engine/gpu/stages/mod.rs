@@ -9,8 +9,6 @@ mod order;
 mod reward;
 mod rollout;
 
-use std::sync::Arc;
-
 pub(super) use dense::{Dense, slices};
 pub(super) use finish::Finish;
 pub(super) use first::First;
@@ -41,7 +39,7 @@ impl Stages {
         context: &Context,
         sources: &Sources,
         network: &Network,
-        target: Arc<dyn Target>,
+        target: &dyn Target,
     ) -> Result<Self, EngineError> {
         Ok(Self {
             order: OrderSites::new(context, sources)?,

@@ -1,6 +1,4 @@
-//! Stage: log R (shaders/reward.wgsl and the target's own source), or the target's Rust where it brings no WGSL.
-
-use std::sync::Arc;
+//! Stage: log R (shaders/reward.wgsl and the target's own source), or the host's where the target brings no WGSL.
 
 use crate::engine::EngineError;
 use crate::engine::gpu::context::Context;
@@ -13,19 +11,19 @@ pub(in crate::engine::gpu) enum Reward {
     /// On the device, with the parameters to upload.
     Device(Kernel, Vec<f32>),
     /// On the host, which needs the objects.
-    Host(Arc<dyn Target>),
+    Host,
 }
 
 impl Reward {
     /// # Errors
     /// `Kernel` if the target's source does not compile.
-    pub fn new(context: &Context, sources: &Sources, target: Arc<dyn Target>) -> Result<Self, EngineError> {
+    pub fn new(context: &Context, sources: &Sources, target: &dyn Target) -> Result<Self, EngineError> {
         match target.kernel() {
             Some(kernel) => {
                 let parts = [shader!("reward.wgsl"), kernel.source.as_str()];
                 Ok(Self::Device(sources.kernel(context, "reward", &parts)?, kernel.parameters))
             }
-            None => Ok(Self::Host(target)),
+            None => Ok(Self::Host),
         }
     }
 
@@ -33,7 +31,7 @@ impl Reward {
     pub fn parameters(&self) -> &[f32] {
         match self {
             Self::Device(_, parameters) => parameters,
-            Self::Host(_) => &[],
+            Self::Host => &[],
         }
     }
 
@@ -44,11 +42,8 @@ impl Reward {
         }
     }
 
-    /// The target, if it is the host that tells log R.
-    pub fn host(&self) -> Option<Arc<dyn Target>> {
-        match self {
-            Self::Device(..) => None,
-            Self::Host(target) => Some(target.clone()),
-        }
+    /// Whether it is the host that tells log R.
+    pub fn is_on_host(&self) -> bool {
+        matches!(self, Self::Host)
     }
 }

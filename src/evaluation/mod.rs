@@ -1,8 +1,15 @@
-//! The evaluation at the end of a run: fresh forward samples against everything known exactly about the target.
+//! The evaluation of a policy: fresh forward samples against everything known about the target, and against its data.
+
+mod data;
+mod enumerated;
+
+pub use enumerated::{allows_enumeration, enumerate};
 
 use serde::Serialize;
 
+use crate::config::EvaluationConfig;
 use crate::engine::EngineError;
+use crate::metrics::exact;
 use crate::metrics::weights;
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
@@ -13,7 +20,11 @@ const CHUNK: usize = 1 << 14;
 /// Markov chains that sample the target.
 const CHAINS: usize = 256;
 
-/// What was found. Quantities that the target does not allow are none, and null in JSON.
+/// Most sites at which an evaluation compares with the target object by object, which takes a second or two.
+const ENUMERATED_SITES: usize = 12;
+
+/// What was found. Quantities that the target does not allow are none, and null in JSON. Without any R those made of
+/// log-weights are NaN, and null in JSON as well.
 #[derive(Clone, Debug, Serialize)]
 pub struct Evaluation {
     pub samples: usize,
@@ -33,6 +44,13 @@ pub struct Evaluation {
     /// Effective sample size of the forward samples, and as a fraction of them.
     pub ess: f64,
     pub ess_fraction: f64,
+    /// Negative log-likelihood of fresh data and its standard error, where the target has data.
+    pub nll: Option<f64>,
+    pub nll_standard_error: Option<f64>,
+    /// Maximum mean discrepancy between forward samples and fresh data.
+    pub mmd: Option<f64>,
+    /// Comparison of the policy with the target object by object, for up to 12 sites of two values.
+    pub exact: Option<exact::Comparison>,
     pub observables: Vec<Comparison>,
 }
 
@@ -50,19 +68,36 @@ pub struct Evaluated {
     pub gflownet: Objects,
     /// As many samples of the target, where it has a sampler.
     pub target: Option<Objects>,
+    /// Fresh data, where the target has some.
+    pub data: Option<Objects>,
 }
 
-/// Evaluates the trainer's policy with `samples` forward samples and, if the target can be sampled, as many of it.
+/// Evaluates the trainer's policy with `samples` forward samples and, if the target can be sampled, as many of it; the
+/// other sizes are those of the trainer's settings.
 pub fn evaluate(trainer: &mut Trainer, samples: usize) -> Result<Evaluated, EngineError> {
+    let sizes = EvaluationConfig { samples, ..trainer.settings().evaluation.clone() };
+    evaluate_sized(trainer, &sizes)
+}
+
+/// The same with all sizes given (`every` does not matter here).
+pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result<Evaluated, EngineError> {
+    let samples = sizes.samples;
     let seed = trainer.settings().seed;
-    let (log_weights, gflownet) = forward(trainer, samples)?;
+    let (mut log_weights, gflownet) = forward(trainer, samples)?;
+    if !trainer.target().has_reward() {
+        log_weights.fill(f64::NAN);
+    }
     let target = target_samples(trainer, seed, samples);
     let backward = target.as_ref().map(|objects| backward_log_weights(trainer, objects)).transpose()?;
+
+    let against_data = data::compare(trainer, &gflownet, sizes)?;
+    let small = trainer.process().sites <= ENUMERATED_SITES && allows_enumeration(trainer).is_ok();
+    let exact = if small { Some(enumerate(trainer, |_| {})?) } else { None };
 
     let (log_z, elbo) = (weights::log_z(&log_weights), weights::elbo(&log_weights));
     let eubo = backward.map(|log_weights| weights::eubo(&log_weights));
     let effective = weights::effective_samples(&log_weights);
-    let exact = trainer.target().log_z();
+    let log_z_exact = trainer.target().log_z();
     let observables = trainer.target().observables().into_iter().map(|observable| {
         let mean = |objects: &Objects| objects.rows().map(|row| (observable.of)(row)).sum::<f64>() / samples as f64;
         let (gflownet, target) = (mean(&gflownet), target.as_ref().map(mean));
@@ -70,8 +105,8 @@ pub fn evaluate(trainer: &mut Trainer, samples: usize) -> Result<Evaluated, Engi
     });
     let evaluation = Evaluation {
         samples,
-        log_z_exact: exact.clone().ok(),
-        log_z_exact_missing: exact.err(),
+        log_z_exact: log_z_exact.clone().ok(),
+        log_z_exact_missing: log_z_exact.err(),
         log_z_estimate: log_z.value,
         log_z_standard_error: log_z.standard_error,
         elbo: elbo.value,
@@ -80,9 +115,13 @@ pub fn evaluate(trainer: &mut Trainer, samples: usize) -> Result<Evaluated, Engi
         eubo_standard_error: eubo.map(|eubo| eubo.standard_error),
         ess: effective.count,
         ess_fraction: effective.fraction,
+        nll: against_data.as_ref().map(|found| found.nll.value),
+        nll_standard_error: against_data.as_ref().map(|found| found.nll.standard_error),
+        mmd: against_data.as_ref().map(|found| found.mmd),
+        exact,
         observables: observables.collect(),
     };
-    Ok(Evaluated { evaluation, gflownet, target })
+    Ok(Evaluated { evaluation, gflownet, target, data: against_data.map(|found| found.points) })
 }
 
 /// log w and objects of `count` fresh forward trajectories, rolled out in parts.

@@ -1,0 +1,186 @@
+//! `target.kind = "density"`: a data set of the plane in bits, with an energy model or without.
+
+use std::path::{Path, absolute};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use super::ConfigError;
+use super::error::{deserialise, require};
+use crate::data::{Coding, DataSet};
+use crate::joint::{self, Acceptance};
+use crate::policy::Layout;
+use crate::target::Target;
+use crate::target::density::Density;
+use crate::target::energy_model::{self, EnergyModel, HIDDEN};
+
+/// What log R is, by the key `target.mode`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+pub enum DensityConfig {
+    /// An energy model from a file, held as it is.
+    Fixed(FixedConfig),
+    /// An energy model trained along with the policy.
+    Joint(JointConfig),
+    /// No R: the policy learns from the data alone, by forward KL.
+    Data(DataConfig),
+}
+
+/// `target.mode = "fixed"`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FixedConfig {
+    /// "2spirals", "8gaussians", "circles", "moons", "pinwheel", "swissroll" or "checkerboard".
+    pub data: DataSet,
+    /// Bits of a coded point, an axis having half: 8 to 32, even.
+    #[serde(default = "most_bits")]
+    pub bits: usize,
+    /// A safetensors file with `energy.0.weight`, `energy.0.bias`, `energy.2.weight`, ...: the checkpoint of a joint run,
+    /// or a PyTorch state dict under that prefix.
+    pub energy: String,
+    /// Hidden widths of the energy model: 1 to 8 layers, each 1 to 1024 wide.
+    #[serde(default = "hidden")]
+    pub hidden: Vec<usize>,
+}
+
+/// `target.mode = "joint"`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JointConfig {
+    /// As in [`FixedConfig`].
+    pub data: DataSet,
+    /// As in [`FixedConfig`].
+    #[serde(default = "most_bits")]
+    pub bits: usize,
+    /// A file as in [`FixedConfig`] to start from; without one, the energy model starts from weights drawn with the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy: Option<String>,
+    /// As in [`FixedConfig`].
+    #[serde(default = "hidden")]
+    pub hidden: Vec<usize>,
+    /// "barker" or "metropolis".
+    #[serde(default = "barker")]
+    pub acceptance: Acceptance,
+    /// Iterations over which proposals grow from one site to all, 1 to 2^31 - 1.
+    #[serde(default = "horizon")]
+    pub horizon: u32,
+    /// Adam's learning rate for the energy model, positive.
+    #[serde(default = "energy_learning_rate")]
+    pub energy_learning_rate: f64,
+}
+
+/// `target.mode = "data"`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// As in [`FixedConfig`].
+    pub data: DataSet,
+    /// As in [`FixedConfig`].
+    #[serde(default = "most_bits")]
+    pub bits: usize,
+}
+
+// The paper's settings (arXiv:2210.07992, section 5, and the authors' code).
+
+fn most_bits() -> usize {
+    32
+}
+
+fn hidden() -> Vec<usize> {
+    HIDDEN.to_vec()
+}
+
+fn barker() -> Acceptance {
+    Acceptance::Barker
+}
+
+fn horizon() -> u32 {
+    100_000
+}
+
+fn energy_learning_rate() -> f64 {
+    1e-3
+}
+
+impl DensityConfig {
+    /// Names that `target.mode` can have.
+    const MODES: &str = "\"fixed\", \"joint\" or \"data\"";
+
+    /// Reads the table `[target]` without its key `kind`.
+    pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
+        let mode = table.remove("mode");
+        match mode.as_ref().and_then(Value::as_str) {
+            Some("fixed") => {
+                let mut config: FixedConfig = deserialise(table, "target")?;
+                config.energy = from_anywhere(config.energy);
+                Ok(Self::Fixed(config))
+            }
+            Some("joint") => {
+                let mut config: JointConfig = deserialise(table, "target")?;
+                config.energy = config.energy.map(from_anywhere);
+                Ok(Self::Joint(config))
+            }
+            Some("data") => Ok(Self::Data(deserialise(table, "target")?)),
+            _ => {
+                let found = mode.map_or("is missing".into(), |mode| format!("= {mode}"));
+                Err(ConfigError::new(format!("target.mode {found}: must be {}", Self::MODES)))
+            }
+        }
+    }
+
+    /// The target, or what is out of range or wrong with the energy model's file.
+    pub fn build(&self) -> Result<Arc<dyn Target>, ConfigError> {
+        Ok(Arc::new(match self {
+            Self::Fixed(FixedConfig { data, bits, energy, hidden }) => {
+                let coding = coding(*data, *bits)?;
+                let layout = layout(*bits, hidden)?;
+                let model = EnergyModel::new(layout.clone(), &load(energy, &layout)?);
+                Density::with_energy(*data, coding, model, None)
+            }
+            Self::Joint(config) => {
+                let coding = coding(config.data, config.bits)?;
+                let layout = layout(config.bits, &config.hidden)?;
+                let parameters = match &config.energy {
+                    Some(path) => load(path, &layout)?,
+                    None => vec![0.0; layout.parameters()],
+                };
+                let training = joint::Settings { warm_start: config.energy.is_some(), ..config.training()? };
+                Density::with_energy(config.data, coding, EnergyModel::new(layout, &parameters), Some(training))
+            }
+            Self::Data(DataConfig { data, bits }) => Density::data(*data, coding(*data, *bits)?),
+        }))
+    }
+}
+
+impl JointConfig {
+    fn training(&self) -> Result<joint::Settings, ConfigError> {
+        let (horizon, rate) = (self.horizon, self.energy_learning_rate);
+        require((1..=i32::MAX as u32).contains(&horizon), "target.horizon", horizon, "1 to 2147483647")?;
+        let positive = rate > 0.0 && rate.is_finite();
+        require(positive, "target.energy_learning_rate", rate, "positive and finite")?;
+        let (acceptance, horizon) = (self.acceptance, horizon.into());
+        Ok(joint::Settings { acceptance, horizon, learning_rate: rate, warm_start: false })
+    }
+}
+
+/// A path that still holds when the run is resumed from another directory.
+fn from_anywhere(path: String) -> String {
+    let whole = absolute(&path).ok().and_then(|path| path.into_os_string().into_string().ok());
+    whole.unwrap_or(path)
+}
+
+fn coding(data: DataSet, bits: usize) -> Result<Coding, ConfigError> {
+    Coding::new(data, bits).map_err(ConfigError::new)
+}
+
+fn layout(bits: usize, hidden: &[usize]) -> Result<Layout, ConfigError> {
+    require((1..=8).contains(&hidden.len()), "target.hidden", hidden, "a list of 1 to 8 widths")?;
+    let fits = hidden.iter().all(|width| (1..=1024).contains(width));
+    require(fits, "target.hidden", hidden, "a list of widths of 1 to 1024 each")?;
+    Ok(energy_model::layout(bits, hidden))
+}
+
+fn load(path: &str, layout: &Layout) -> Result<Vec<f64>, ConfigError> {
+    energy_model::load(Path::new(path), layout).map_err(|error| ConfigError::new(format!("target.energy: {error}")))
+}

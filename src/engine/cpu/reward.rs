@@ -1,0 +1,62 @@
+//! log R on the native engine: the target's own function or, where log R is a network, that network in the engine's
+//! precision.
+
+use std::sync::Arc;
+
+use super::{Network, Real};
+use crate::engine::EngineError;
+use crate::process::{Encoding, Objects, Order, SiteFilling};
+use crate::target::Target;
+
+/// A target as an engine of precision `T` evaluates it.
+pub struct Reward<T> {
+    target: Arc<dyn Target>,
+    /// For the encoding of finished objects; their order of sites does not matter.
+    process: SiteFilling,
+    /// The network, and the version of the parameters it has.
+    network: Option<(u64, Network<T>)>,
+}
+
+impl<T: Real> Reward<T> {
+    pub fn new(target: Arc<dyn Target>) -> Self {
+        let (sites, values, encoding): (_, _, Encoding) = (target.sites(), target.values(), target.encoding());
+        let process = SiteFilling { sites, values, order: Order::Fixed, encoding };
+        let mut reward = Self { target, process, network: None };
+        reward.refresh();
+        reward
+    }
+
+    /// Takes up the target's current parameters. To be called before whatever follows.
+    pub fn refresh(&mut self) {
+        let Some(current) = self.target.network() else { return };
+        match &mut self.network {
+            Some((version, _)) if *version == current.version => {}
+            Some((version, network)) => {
+                network.set_parameters(&current.parameters);
+                *version = current.version;
+            }
+            None => {
+                let network = Network::new(current.layout, current.activation, &current.parameters);
+                self.network = Some((current.version, network));
+            }
+        }
+    }
+
+    /// log R of each object.
+    pub fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
+        match &self.network {
+            Some((_, network)) => network.outputs(&self.process.encode(objects), log_reward),
+            None => self.target.log_reward(objects, log_reward),
+        }
+    }
+
+    /// sum_i coefficients_i * grad log R(x_i), in the order of the network's layout.
+    ///
+    /// # Errors
+    /// `Limit` if the target has no network.
+    pub fn gradient(&self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        let none = || EngineError::Limit("this target's log R is not a network: it has no parameters".into());
+        let (_, network) = self.network.as_ref().ok_or_else(none)?;
+        Ok(network.gradient(&self.process.encode(objects), coefficients))
+    }
+}

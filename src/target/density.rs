@@ -1,0 +1,135 @@
+//! The paper's second task (arXiv:2210.07992, section 5): a data set of the plane as objects of 8 to 32 bits, and an energy
+//! model of these bits as log R, held fixed or trained along; or the data alone, without any R.
+
+use std::sync::Arc;
+
+use super::energy_model::EnergyModel;
+use super::{Energy, Picture, RewardNetwork, Sampler, Target};
+use crate::data::{Coding, DataSet};
+use crate::joint;
+use crate::process::{Encoding, Objects};
+use crate::random::Draw;
+
+/// A data set in bits, and what is known or learned of its density.
+pub struct Density {
+    data: DataSet,
+    coding: Coding,
+    energy: Option<Energy>,
+}
+
+impl Density {
+    /// Data alone: objectives on backward trajectories that do not ask for R.
+    pub fn data(data: DataSet, coding: Coding) -> Self {
+        Self { data, coding, energy: None }
+    }
+
+    /// With an energy model that is held, or trained along with the policy.
+    ///
+    /// # Panics
+    /// If the model is of another number of bits.
+    pub fn with_energy(data: DataSet, coding: Coding, model: EnergyModel, training: Option<joint::Settings>) -> Self {
+        assert_eq!(model.sites(), coding.bits(), "bits of the energy model");
+        Self { data, coding, energy: Some(Energy { model: Arc::new(model), training }) }
+    }
+
+    fn model(&self) -> Option<&EnergyModel> {
+        self.energy.as_ref().map(|energy| energy.model.as_ref())
+    }
+}
+
+impl Target for Density {
+    fn sites(&self) -> usize {
+        self.coding.bits()
+    }
+
+    fn values(&self) -> usize {
+        2
+    }
+
+    fn encoding(&self) -> Encoding {
+        Coding::encoding()
+    }
+
+    fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
+        match self.model() {
+            Some(model) => model.log_reward(objects, log_reward),
+            None => log_reward.fill(0.0),
+        }
+    }
+
+    /// Of the energy model as it is now, by adding up every object, up to 20 bits.
+    fn log_z(&self) -> Result<f64, String> {
+        self.model().map_or(Err("the data have no R, so there is no log Z".into()), Target::log_z)
+    }
+
+    fn data(&self, count: usize) -> Option<Box<dyn Sampler>> {
+        Some(Box::new(Points { data: self.data, coding: self.coding, count }))
+    }
+
+    fn has_reward(&self) -> bool {
+        self.energy.is_some()
+    }
+
+    fn network(&self) -> Option<RewardNetwork> {
+        self.model().and_then(Target::network)
+    }
+
+    fn energy(&self) -> Option<Energy> {
+        self.energy.clone()
+    }
+
+    fn picture(&self) -> Option<Picture> {
+        Some(Picture::Plane { coding: self.coding })
+    }
+}
+
+/// Fresh points of a data set; nothing has to be kept from one batch to the next.
+struct Points {
+    data: DataSet,
+    coding: Coding,
+    count: usize,
+}
+
+impl Sampler for Points {
+    fn sample(&mut self, draw: &Draw) -> Objects {
+        self.coding.encode(&self.data.points(draw, self.count))
+    }
+
+    fn state(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
+        if state.is_empty() { Ok(()) } else { Err(format!("{} bytes of state where data have none", state.len())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Stream;
+
+    fn coding(bits: usize) -> Coding {
+        Coding::new(DataSet::Moons, bits).unwrap()
+    }
+
+    #[test]
+    fn data_alone_have_no_reward() {
+        let target = Density::data(DataSet::Moons, coding(8));
+        let mut log_reward = vec![1.0; 3];
+        target.log_reward(&Objects::numbered(8, 2, 0..3), &mut log_reward);
+        assert_eq!(log_reward, [0.0; 3]);
+        assert!(!target.has_reward() && target.network().is_none() && target.energy().is_none());
+        assert!(target.log_z().unwrap_err().contains("no R"));
+    }
+
+    #[test]
+    fn data_are_the_coded_points_of_the_draw() {
+        let target = Density::data(DataSet::Moons, coding(32));
+        let draw = Draw::new(3, 7, Stream::Data);
+        let mut sampler = target.data(20).unwrap();
+        assert_eq!(sampler.sample(&draw), coding(32).encode(&DataSet::Moons.points(&draw, 20)));
+        assert_eq!(sampler.sample(&draw), target.data(20).unwrap().sample(&draw));
+        assert!(sampler.restore(&[]).is_ok() && sampler.restore(&[1]).is_err());
+    }
+}
