@@ -165,18 +165,19 @@ impl Session {
             return Ok(());
         }
         let log_weights = match &step.forward_log_weights {
-            Some(log_weights) => log_weights.clone(),
+            // Without any R, log-weights say nothing.
+            _ if !self.trainer.target().has_reward() => None,
+            Some(log_weights) => Some(log_weights.clone()),
             // An objective on backward trajectories alone is watched through forward ones all the same.
-            None => self.trainer.evaluate_forward(0, training.batch)?.0.log_weights(),
+            None => Some(self.trainer.evaluate_forward(0, training.batch)?.0.log_weights()),
         };
-        // Without any R, log-weights say nothing.
-        let known = |value: f64| self.trainer.target().has_reward().then_some(value);
+        let known = |of: fn(&[f64]) -> f64| log_weights.as_deref().map(of);
         let mut line = json!({
             "iteration": step.iteration,
             "loss": step.loss,
-            "elbo": known(weights::elbo(&log_weights).value),
-            "log_z": known(weights::log_z(&log_weights).value),
-            "ess_fraction": known(weights::effective_samples(&log_weights).fraction),
+            "elbo": known(|log_weights| weights::elbo(log_weights).value),
+            "log_z": known(|log_weights| weights::log_z(log_weights).value),
+            "ess_fraction": known(|log_weights| weights::effective_samples(log_weights).fraction),
             "zeta": step.zeta,
             "gradient_norm": step.gradient_norm,
             "skipped": step.skipped,

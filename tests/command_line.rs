@@ -193,3 +193,32 @@ fn adapters_that_are_not_there_are_named_and_limits_too() {
     refuse(2, &["max_compute_workgroups_per_dimension", "fewer sites"], &[&gpu[..], &large].concat());
     assert!(!out.exists());
 }
+
+#[test]
+fn the_exact_comparison_is_given_where_it_is_asked_for_and_possible() {
+    let (place, file, _) = place();
+    let density = |bits: usize| {
+        format!("target={{ kind = \"density\", mode = \"joint\", data = \"circles\", bits = {bits}, hidden = [8] }}")
+    };
+    let train = |bits| {
+        let out = place.path().join(format!("bits-{bits}"));
+        let sizes = ["--set", "evaluation.nll_points=20", "--set", "evaluation.mmd_samples=50", "--iterations", "2"];
+        let set = density(bits);
+        succeed(&[&["train", &file, "--set", &set, "--out", text(&out), "--engine", "cpu"], &sizes[..]].concat());
+        out
+    };
+    let out = train(14);
+    let exact = |arguments: &[&str]| -> Value {
+        let output = succeed(&[&["evaluate", text(&out), "--json"], arguments].concat());
+        serde_json::from_str::<Value>(&output).unwrap()
+    };
+    // 14 bits take a while with wide networks, so they are not compared unasked.
+    assert!(exact(&[])["exact"].is_null());
+    let found = exact(&["--exact", "--nll-points", "30"]);
+    let number = |value: &Value| value.as_f64().unwrap();
+    // Enumerated in f32 for the comparison, in f64 for the target.
+    assert!((number(&found["exact"]["log_z"]) - number(&found["log_z_exact"])).abs() < 1e-4, "{found}");
+    assert!((0.0..1.0).contains(&number(&found["exact"]["total_variation"])));
+    assert!(number(&found["nll"]) > 0.0 && found["mmd"].is_f64());
+    refuse(2, &["--exact", "20 sites", "18"], &["evaluate", text(&train(20)), "--exact"]);
+}

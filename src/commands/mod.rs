@@ -4,6 +4,7 @@
 
 mod adapters;
 mod bench;
+mod compare;
 mod evaluate;
 mod presets;
 mod progress;
@@ -44,9 +45,11 @@ enum Command {
     Sample(sample::Arguments),
     /// Measures the throughput of an engine
     Bench(bench::Arguments),
+    /// Trains a suite of runs and compares them in a table
+    Compare(compare::Arguments),
     /// Lists the GPU adapters of this machine
     Adapters(adapters::Arguments),
-    /// Lists the built-in experiment files, or shows one
+    /// Lists the built-in experiments and suites, or shows one
     Presets(presets::Arguments),
 }
 
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Adapters(arguments) => adapters::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),
     };

@@ -12,12 +12,16 @@ pub struct Progress {
     json: bool,
 }
 
+/// Where a bar is drawn: on standard error if that is a terminal and the output is for people, else nowhere.
+pub fn target(json: bool) -> ProgressDrawTarget {
+    let hidden = json || !std::io::stderr().is_terminal();
+    if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) }
+}
+
 impl Progress {
     /// A bar of `total` iterations, each of `batch` trajectories. With `json` nothing is drawn or said.
     pub fn new(total: u32, batch: usize, json: bool) -> Self {
-        let hidden = json || !std::io::stderr().is_terminal();
-        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) };
-        let bar = ProgressBar::with_draw_target(Some(u64::from(total)), target);
+        let bar = ProgressBar::with_draw_target(Some(u64::from(total)), target(json));
         let rate = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             let iterations = state.per_sec();
             // A failure to write to a string buffer cannot happen, and a bar is not worth ending a run for.

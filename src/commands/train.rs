@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 use serde_json::{Value, json};
 
-use super::presets;
 use super::progress::Progress;
 use crate::config::{Config, EngineKind, Settings};
 use crate::evaluation::Evaluation;
+use crate::presets;
 use crate::run::directory::RunDirectory;
 use crate::session::{Observer, Outcome, Session};
 

@@ -11,6 +11,7 @@ mod target;
 
 pub use density::{DataConfig, DensityConfig, FixedConfig, JointConfig};
 pub use error::ConfigError;
+pub(crate) use error::deserialise;
 pub use settings::{EngineConfig, EngineKind, EvaluationConfig, PolicyConfig, Precision, Settings, TrainingConfig};
 pub use target::{IsingConfig, TargetConfig};
 
@@ -35,11 +36,16 @@ impl Config {
 
     /// Parses an experiment and applies `changes` ("key.path=value").
     pub fn parse(text: &str, changes: &[String]) -> Result<Self, ConfigError> {
+        Self::from_table(Self::table(text, changes)?)
+    }
+
+    /// The keys that an experiment sets, `changes` ("key.path=value") applied, nothing else checked.
+    pub fn table(text: &str, changes: &[String]) -> Result<Table, ConfigError> {
         let mut table: Table = text.parse().map_err(|error| ConfigError::new(format!("not valid TOML: {error}")))?;
         for change in changes {
             set(&mut table, change)?;
         }
-        Self::from_table(table)
+        Ok(table)
     }
 
     /// Checks a parsed experiment.
@@ -69,24 +75,29 @@ impl Config {
 
 /// Applies "key.path=value" to a table; the value is TOML, or a bare string where that is not valid TOML.
 pub fn set(table: &mut Table, change: &str) -> Result<(), ConfigError> {
-    let malformed = || ConfigError::new(format!("--set {change}: expected key.path=value"));
-    let (path, text) = change.split_once('=').ok_or_else(malformed)?;
-    let keys: Vec<&str> = path.trim().split('.').map(str::trim).collect();
-    let (last, tables) = keys.split_last().ok_or_else(malformed)?;
+    let within = |error: ConfigError| error.within(&format!("--set {change}"));
+    let (path, text) = change.split_once('=').ok_or_else(|| within(ConfigError::new("expected key.path=value")))?;
+    // A key set on the command line stands by itself, so a document of one line parses it as a file would.
+    let value = format!("value = {}", text.trim()).parse::<Table>().ok().and_then(|mut line| line.remove("value"));
+    insert(table, path, value.unwrap_or_else(|| Value::String(text.trim().into()))).map_err(within)
+}
+
+/// Sets the key "key.path" of a table, making the tables on its path.
+pub fn insert(table: &mut Table, path: &str, value: Value) -> Result<(), ConfigError> {
+    let mut keys: Vec<&str> = path.split('.').map(str::trim).collect();
     if keys.iter().any(|key| key.is_empty()) {
-        return Err(malformed());
+        return Err(ConfigError::new(format!("{path:?} is not a key: expected words joined by dots")));
     }
+    let last = keys.pop().unwrap_or_default();
     let mut place = table;
-    for key in tables {
-        let entry = place.entry(key.to_string()).or_insert_with(|| Value::Table(Table::new()));
+    for key in keys {
+        let entry = place.entry(key).or_insert_with(|| Value::Table(Table::new()));
         let Value::Table(inner) = entry else {
-            return Err(ConfigError::new(format!("--set {change}: `{key}` is not a table but {entry}")));
+            return Err(ConfigError::new(format!("`{key}` is not a table but {entry}")));
         };
         place = inner;
     }
-    // A key set on the command line stands by itself, so a document of one line parses it as a file would.
-    let value = format!("value = {}", text.trim()).parse::<Table>().ok().and_then(|mut line| line.remove("value"));
-    place.insert(last.to_string(), value.unwrap_or_else(|| Value::String(text.trim().into())));
+    place.insert(last.into(), value);
     Ok(())
 }
 

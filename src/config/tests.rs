@@ -35,7 +35,7 @@ fn errors_name_the_key_the_value_and_what_is_allowed() {
         ("target.side=2", &["target.side", "2", "3"]),
         ("target.sides=4", &["target", "sides", "side"]),
         ("target.coupling=\"x\"", &["target.coupling", "x"]),
-        ("target.kind=\"potts\"", &["target.kind", "potts", "ising"]),
+        ("target.kind=\"potts\"", &["target.kind", "potts", "ising", "density"]),
         ("policy.hidden=[0]", &["policy.hidden", "[0]", "8 to 1024"]),
         ("policy.hidden=[]", &["policy.hidden", "[]", "1 to 8"]),
         ("policy.hidden=[2000]", &["policy.hidden", "2000", "8 to 1024"]),
@@ -60,8 +60,88 @@ fn malformed_files_and_changes_are_refused() {
     assert!(error_of("", &[]).contains("target"));
     assert!(error_of("target = 3", &[]).contains("table"));
     assert!(error_of(MINIMAL, &["seed"]).contains("key.path=value"));
-    assert!(error_of(MINIMAL, &["=3"]).contains("key.path=value"));
+    assert!(error_of(MINIMAL, &["=3"]).contains("not a key"));
     assert!(error_of(MINIMAL, &["target.kind.deep=3"]).contains("not a table"));
     let missing = Config::read(Path::new("/nowhere/at/all.toml"), &[]).expect_err("no such file").to_string();
     assert!(missing.contains("/nowhere/at/all.toml"));
+}
+
+const DENSITY: &str = "[target]\nkind = \"density\"\nmode = \"joint\"\ndata = \"2spirals\"\n";
+
+#[test]
+fn a_density_has_the_paper_s_defaults_and_reads_back() {
+    let config = Config::parse(DENSITY, &[]).unwrap();
+    let text = config.to_toml();
+    assert_eq!(Config::parse(&text, &[]).unwrap(), config);
+    let lines = [
+        "mode = \"joint\"",
+        "bits = 32",
+        "acceptance = \"barker\"",
+        "horizon = 100000",
+        "energy_learning_rate = 0.001",
+    ];
+    for line in lines {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    let TargetConfig::Density(DensityConfig::Joint(joint)) = &config.target else { panic!("{:?}", config.target) };
+    assert_eq!((&joint.hidden[..], &joint.energy), (&[256; 3][..], &None));
+    let data = Config::parse(DENSITY, &["target.mode=data".into()]).unwrap();
+    assert_eq!(Config::parse(&data.to_toml(), &[]).unwrap(), data);
+}
+
+#[test]
+fn bad_densities_are_refused_by_key() {
+    let cases: [(&[&str], &[&str]); 15] = [
+        (&["target.data=rings"], &["target.data", "rings", "2spirals", "checkerboard"]),
+        (&["target.bits=15"], &["target.bits", "15", "odd"]),
+        (&["target.bits=34"], &["target.bits", "34", "8 to 32"]),
+        (&["target.bits=6"], &["target.bits", "6", "8 to 32"]),
+        (&["target.bits=-2"], &["target.bits", "-2"]),
+        (&["target.mode=learned"], &["target.mode", "learned", "fixed", "joint", "data"]),
+        (&["target.mode=3"], &["target.mode", "3", "joint"]),
+        (&["target.hidden=[]"], &["target.hidden", "[]", "1 to 8"]),
+        (&["target.hidden=[0]"], &["target.hidden", "[0]", "1 to 1024"]),
+        (&["target.acceptance=always"], &["target.acceptance", "always", "metropolis"]),
+        (&["target.horizon=0"], &["target.horizon", "0", "1 to 2147483647"]),
+        (&["target.energy_learning_rate=-1"], &["target.energy_learning_rate", "-1", "positive"]),
+        (&["target.mode=data", "target.hidden=[8]"], &["target", "hidden", "unknown"]),
+        (&["target.mode=fixed"], &["target", "energy", "missing"]),
+        (
+            &["target.energy=/nowhere/energy.safetensors"],
+            &["target.energy", "/nowhere/energy.safetensors", "cannot read"],
+        ),
+    ];
+    for (changes, words) in cases {
+        let error = error_of(DENSITY, changes);
+        for word in words {
+            assert!(error.contains(word), "{changes:?}: {error:?} does not say {word:?}");
+        }
+    }
+    let missing = error_of("[target]\nkind = \"density\"\ndata = \"moons\"\n", &[]);
+    assert!(missing.contains("target.mode is missing"), "{missing}");
+}
+
+#[test]
+fn energy_files_that_do_not_fit_are_refused_by_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("energy.safetensors");
+    let layout = crate::target::energy_model::layout(8, &[4]);
+    crate::target::energy_model::save(&path, &layout, &vec![0.5; layout.parameters()]).unwrap();
+    let energy = format!("target.energy={}", path.display());
+    let small = ["target.bits=8", "target.hidden=[4]", &energy];
+    for mode in ["target.mode=fixed", "target.mode=joint"] {
+        let changes: Vec<String> = small.iter().chain(&[mode]).map(|change| change.to_string()).collect();
+        assert!(Config::parse(DENSITY, &changes).is_ok());
+        let wide = error_of(DENSITY, &[mode, "target.bits=10", "target.hidden=[4]", &energy]);
+        assert!(
+            wide.contains("target.energy") && wide.contains("`energy.0.weight`") && wide.contains("[4, 10]"),
+            "{wide}"
+        );
+    }
+    let whole = std::fs::read(&path).unwrap();
+    for end in [0, 7, whole.len() - 1] {
+        std::fs::write(&path, &whole[..end]).unwrap();
+        let error = error_of(DENSITY, &[&["target.mode=fixed"], &small[..]].concat());
+        assert!(error.contains("target.energy") && error.contains("well-formed"), "{error}");
+    }
 }

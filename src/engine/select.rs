@@ -1,6 +1,6 @@
 //! Which engine a run gets, and why.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::cpu::CpuEngine;
 use super::gpu::{self, GpuEngine, GpuOptions};
@@ -21,20 +21,10 @@ pub fn select(
     activation: Activation,
     target: Arc<dyn Target>,
 ) -> Result<(Box<dyn Engine>, String), EngineError> {
-    let from_environment = std::env::var("WGFLOW_ADAPTER").ok();
-    let adapter = Some(config.adapter.clone()).filter(|text| !text.is_empty()).or(from_environment);
-    let adapter = adapter.filter(|text| !text.is_empty());
     let memory_budget = config.memory_mib << 20;
     let (process, layout) = (process.clone(), layout.clone());
-    let why = match config.kind {
-        EngineKind::Gpu => Some("asked for"),
-        EngineKind::Auto if adapter.is_some() => Some("an adapter was named"),
-        EngineKind::Auto if config.precision == Precision::F32 && gpu::has_hardware_adapter() => {
-            Some("a hardware GPU was found")
-        }
-        EngineKind::Auto | EngineKind::Cpu => None,
-    };
-    if let Some(why) = why {
+    if let Some(why) = reason_for_gpu(config) {
+        let adapter = adapter(config);
         let options = GpuOptions { adapter, memory_budget, ..GpuOptions::default() };
         let engine = GpuEngine::new(process, layout, activation, target, options)?;
         let line = format!("{} ({why})", engine.name());
@@ -51,4 +41,31 @@ pub fn select(
     };
     let line = format!("{} ({why})", engine.name());
     Ok((engine, line))
+}
+
+/// Whether a run with this configuration computes on a GPU (or a software adapter standing in for one).
+pub fn takes_gpu(config: &EngineConfig) -> bool {
+    reason_for_gpu(config).is_some()
+}
+
+fn reason_for_gpu(config: &EngineConfig) -> Option<&'static str> {
+    match config.kind {
+        EngineKind::Gpu => Some("asked for"),
+        EngineKind::Auto if adapter(config).is_some() => Some("an adapter was named"),
+        EngineKind::Auto if config.precision == Precision::F32 && has_hardware() => Some("a hardware GPU was found"),
+        EngineKind::Auto | EngineKind::Cpu => None,
+    }
+}
+
+/// Whether there is a hardware GPU; looked up once a process, for asking drivers takes time.
+fn has_hardware() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(gpu::has_hardware_adapter)
+}
+
+/// Part of the name of the adapter asked for, if any was.
+fn adapter(config: &EngineConfig) -> Option<String> {
+    let from_environment = std::env::var("WGFLOW_ADAPTER").ok();
+    let adapter = Some(config.adapter.clone()).filter(|text| !text.is_empty()).or(from_environment);
+    adapter.filter(|text| !text.is_empty())
 }

@@ -25,7 +25,7 @@ const ENUMERATED_SITES: usize = 12;
 
 /// What was found. Quantities that the target does not allow are none, and null in JSON. Without any R those made of
 /// log-weights are NaN, and null in JSON as well.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Evaluation {
     pub samples: usize,
     /// log Z, where it is known exactly.

@@ -133,7 +133,7 @@ impl Estimator {
 /// with r = exp((1-a) (log w - log Z)).
 ///
 /// With a log Z that does not depend on the batch, the true one or not, this is an unbiased estimate of the gradient of
-/// E_q[r] / (a - 1), and the loss of (E_q[r] - 1) / (a - 1).
+/// `E_q[r]` / (a - 1), and the loss of (`E_q[r]` - 1) / (a - 1).
 pub fn tsallis(log_weights: &[f64], order: f64, log_z: f64) -> Coefficients {
     let batch = log_weights.len() as f64;
     let excess = |log_weight: &f64| ((1.0 - order) * (log_weight - log_z)).exp_m1();

@@ -54,7 +54,7 @@ pub fn complete(coefficients: &mut [f64], square_norms: &[f64], form: Form) {
     }
 }
 
-/// Sums over a batch's trajectories, for each parameter: [P] numbers each.
+/// Sums over a batch's trajectories, for each parameter: `[P]` numbers each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moments {
     /// sum_i h_i.

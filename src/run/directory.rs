@@ -3,11 +3,13 @@
 //! Whatever moment a run is killed at, its directory resumes: the configuration is written before anything else, the
 //! checkpoint is replaced whole, and the log is cut back to the checkpoint when a run resumes.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use toml::Table;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::files::{self, FileError};
@@ -57,6 +59,22 @@ impl RunDirectory {
         files::sweep(path)?;
         let config = Config::read(&run.config_path(), &[])?;
         Ok((run, config))
+    }
+
+    /// The run at `path`, if there is one; it must have this configuration.
+    pub fn find(path: &Path, config: &Config) -> Result<Option<Self>, RunError> {
+        if !path.join("config.toml").exists() {
+            return Ok(None);
+        }
+        let (run, found) = Self::open(path)?;
+        match difference("", &found.to_table(), &config.to_table()) {
+            None => Ok(Some(run)),
+            Some(difference) => {
+                let shown = path.display();
+                let message = format!("{shown} holds a run of another configuration: {difference}");
+                Err(ConfigError::new(message).into())
+            }
+        }
     }
 
     /// The first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist.
@@ -110,6 +128,17 @@ impl RunDirectory {
         Ok(lines)
     }
 
+    /// The summary, or none if the run has not finished.
+    pub fn summary(&self) -> Result<Option<Value>, RunError> {
+        let path = self.path.join("summary.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read(&path).map_err(|cause| RunError::Io { action: "read", path: path.clone(), cause })?;
+        let damaged = |error| ConfigError::new(format!("{}: not a summary: {error}", path.display()));
+        Ok(Some(serde_json::from_slice(&text).map_err(damaged)?))
+    }
+
     /// Opens the metrics log for appending, cut back to the iterations before `start`.
     pub fn log(&self, start: u32) -> Result<MetricsLog, RunError> {
         let kept = self.metrics(start)?;
@@ -120,6 +149,21 @@ impl RunDirectory {
         let file = open.map_err(|cause| RunError::Io { action: "append to", path: path.clone(), cause })?;
         Ok(MetricsLog { file: BufWriter::new(file), path })
     }
+}
+
+/// The first key below `path` in which two configurations differ, in words.
+fn difference(path: &str, found: &Table, wanted: &Table) -> Option<String> {
+    let keys: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
+    keys.into_iter().find_map(|key| match (found.get(key), wanted.get(key)) {
+        (Some(toml::Value::Table(found)), Some(toml::Value::Table(wanted))) => {
+            difference(&format!("{path}{key}."), found, wanted)
+        }
+        (found, wanted) if found == wanted => None,
+        (found, wanted) => {
+            let shown = |value: Option<&toml::Value>| value.map_or("unset".into(), |value| value.to_string());
+            Some(format!("its {path}{key} is {}, not {}", shown(found), shown(wanted)))
+        }
+    })
 }
 
 /// The metrics log of a run in progress: one JSON object a line.

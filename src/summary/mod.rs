@@ -13,7 +13,7 @@ use crate::run::directory::{RunDirectory, RunError};
 use crate::trainer::Trainer;
 
 /// The contents of `summary.json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Summary {
     #[serde(flatten)]
     pub evaluation: Evaluation,
@@ -24,15 +24,38 @@ pub struct Summary {
     pub iterations: u32,
     /// Steps skipped for want of a finite gradient.
     pub skipped: u32,
-    /// Over the iterations of the process that ended the run.
-    pub iterations_per_second: f64,
-    pub trajectories_per_second: f64,
+    /// Over the iterations of the process that ended the run; none if it found all of them done.
+    pub iterations_per_second: Option<f64>,
+    pub trajectories_per_second: Option<f64>,
     pub seconds: f64,
     pub parameters: usize,
     pub engine: String,
     pub adapter: String,
     pub seed: u64,
     pub version: &'static str,
+}
+
+/// The keys of `summary.json` that may hold a number; `a.b` is the key b of the object a.
+pub fn number_keys() -> Vec<String> {
+    fn collect(prefix: &str, value: &Value, keys: &mut Vec<String>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            let key = format!("{prefix}{key}");
+            match value {
+                Value::Object(_) => collect(&format!("{key}."), value, keys),
+                Value::Number(_) | Value::Null => keys.push(key),
+                _ => {}
+            }
+        }
+    }
+    let empty = serde_json::to_value(Summary::default()).expect("a summary holds numbers and texts");
+    let mut keys = Vec::new();
+    collect("", &empty, &mut keys);
+    keys
+}
+
+/// A number of a summary or an evaluation by its key, `a.b` being the key b of the object a.
+pub fn number(object: &Value, key: &str) -> Option<f64> {
+    key.split('.').fold(object, |place, key| &place[key]).as_f64()
 }
 
 /// How long the last process trained.
@@ -60,7 +83,7 @@ pub fn write(
     metrics: &[Value],
     speed: Speed,
 ) -> Result<Summary, SummaryError> {
-    let rate = f64::from(speed.iterations) / speed.seconds.max(1e-9);
+    let rate = (speed.iterations > 0).then(|| f64::from(speed.iterations) / speed.seconds.max(1e-9));
     let summary = Summary {
         evaluation: evaluated.evaluation.clone(),
         elbo_before_training: metrics
@@ -71,7 +94,7 @@ pub fn write(
         iterations: trainer.iteration(),
         skipped: trainer.skipped(),
         iterations_per_second: rate,
-        trajectories_per_second: rate * trainer.settings().training.batch as f64,
+        trajectories_per_second: rate.map(|rate| rate * trainer.settings().training.batch as f64),
         seconds: speed.seconds,
         parameters: trainer.parameters().len(),
         engine: trainer.engine().name(),
@@ -79,13 +102,14 @@ pub fn write(
         seed: trainer.settings().seed,
         version: env!("CARGO_PKG_VERSION"),
     };
-    let text = serde_json::to_string_pretty(&summary).expect("a summary holds numbers and texts");
-    run.write("summary.json", format!("{text}\n").as_bytes())?;
     let pictures = page::pictures(&summary, trainer.target(), evaluated, metrics)?;
     for picture in &pictures {
         run.write(&format!("{}.png", picture.name), &picture.figure.png)?;
     }
     run.write("report.html", page::render(&summary, config, &pictures).as_bytes())?;
+    // Last, so that a run with a summary is a finished one.
+    let text = serde_json::to_string_pretty(&summary).expect("a summary holds numbers and texts");
+    run.write("summary.json", format!("{text}\n").as_bytes())?;
     Ok(summary)
 }
 
@@ -96,10 +120,9 @@ impl Summary {
         if let Some(before) = self.elbo_before_training {
             text += &format!("\n  before training      ELBO {before:.4}");
         }
-        text += &format!(
-            "\n  speed                {:.1} iterations/s, {:.0} trajectories/s",
-            self.iterations_per_second, self.trajectories_per_second
-        );
+        if let (Some(iterations), Some(trajectories)) = (self.iterations_per_second, self.trajectories_per_second) {
+            text += &format!("\n  speed                {iterations:.1} iterations/s, {trajectories:.0} trajectories/s");
+        }
         if self.skipped > 0 {
             text += &format!("\n  skipped steps        {} (no finite gradient)", self.skipped);
         }

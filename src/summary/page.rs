@@ -144,11 +144,10 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
         let note = format!("{:.0} of {}", evaluation.ess, evaluation.samples);
         page = page.entry("effective samples", &format!("{:.1}%", 100.0 * evaluation.ess_fraction), &note);
     }
-    page = page.entry(
-        "speed",
-        &format!("{:.0} trajectories/s", summary.trajectories_per_second),
-        &format!("{:.1} iterations/s on {}", summary.iterations_per_second, summary.engine),
-    );
+    if let (Some(iterations), Some(trajectories)) = (summary.iterations_per_second, summary.trajectories_per_second) {
+        let note = format!("{iterations:.1} iterations/s on {}", summary.engine);
+        page = page.entry("speed", &format!("{trajectories:.0} trajectories/s"), &note);
+    }
     for comparison in &evaluation.observables {
         let note = comparison.target.map_or(String::new(), |mean| format!("target samples: {mean:.4}"));
         page = page.entry(&comparison.name, &format!("{:.4}", comparison.gflownet), &note);

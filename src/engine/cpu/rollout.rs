@@ -64,9 +64,10 @@ impl<T: Real> Block<T> {
         let sampled_from = given.map_or(0, |given| given.sampled_from);
         for row in 0..self.rows {
             let words = &mut work.words[row * steps..][..steps];
-            for t in sampled_from..steps {
+            let pairs = work.site_words.iter_mut().zip(words).enumerate();
+            for (t, (site_word, value_word)) in pairs.skip(sampled_from) {
                 let drawn = draw.words((self.first + row) as u32, t as u32);
-                (work.site_words[t], words[t]) = (drawn[0], drawn[1]);
+                (*site_word, *value_word) = (drawn[0], drawn[1]);
             }
             if given.is_none() {
                 let order = &mut self.actions[row * steps..][..steps];

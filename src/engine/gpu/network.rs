@@ -1,7 +1,7 @@
 //! A network as the kernels see it, a policy or what gives log R: padded widths, places of tensors in buffers, packing and unpacking.
 //!
 //! Widths are padded with zero weights to whole tiles; as every activation is 0 at 0, padded units stay 0 and get no
-//! gradient. All sizes and places count quads (vec4<f32>, 4 numbers).
+//! gradient. All sizes and places count quads (`vec4<f32>`, 4 numbers).
 
 use bytemuck::{Pod, Zeroable};
 

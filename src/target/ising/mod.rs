@@ -1,6 +1,6 @@
 //! The Ising model on a square lattice with periodic borders.
 //!
-//! log R(x) = K sum_<ij> x_i x_j over the 2 N^2 bonds of the N x N torus, each bond once, spins x_i = -1 or +1 as the
+//! `log R(x) = K sum_<ij> x_i x_j` over the 2 N^2 bonds of the N x N torus, each bond once, spins x_i = -1 or +1 as the
 //! values 0 and 1 of site row * N + column. The first task of the paper (arXiv:2210.07992, section 5), with an exact
 //! log Z and samplers to compare with.
 
@@ -100,7 +100,7 @@ impl Target for Ising {
         Some(Picture::Grid { width: self.side })
     }
 
-    /// The energy per site is -sum_<ij> x_i x_j / N^2, whatever the coupling: -2 where all spins are equal. The
+    /// The energy per site is `-sum_<ij> x_i x_j / N^2`, whatever the coupling: -2 where all spins are equal. The
     /// magnetisation per site is |sum_i x_i| / N^2.
     fn observables(&self) -> Vec<Observable> {
         let side = self.side;

@@ -1,0 +1,149 @@
+//! Carrying out a suite: every run in its own directory, several at a time, each in its own pool of threads.
+//!
+//! A run's results depend on its configuration alone, so neither the number of jobs nor the order matters. Finished
+//! runs are kept; unfinished ones go on from their checkpoint.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use anyhow::Context;
+use rayon::ThreadPoolBuilder;
+use serde_json::Value;
+
+use super::jobs::cores;
+use super::{Run, Suite};
+use crate::config::Config;
+use crate::run::directory::{RunDirectory, RunError};
+use crate::session::{self, Outcome, Session};
+use crate::trainer::TrainError;
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// Not begun, or to be continued from its checkpoint.
+    Unfinished,
+    /// With the contents of its `summary.json`.
+    Finished(Value),
+    /// Training diverged; says how.
+    Failed(String),
+}
+
+/// What is told while runs are carried out, from any thread.
+pub trait Observer: Sync {
+    /// `count` more iterations of some run are behind.
+    fn advanced(&self, count: u32) {
+        let _ = count;
+    }
+
+    /// A run has come to its end.
+    fn ended(&self, run: &Run, state: &State) {
+        let _ = (run, state);
+    }
+}
+
+/// What is known of each run, and its directory checked: one that holds another configuration is refused.
+pub fn survey(suite: &Suite, out: &Path) -> Result<Vec<State>, RunError> {
+    let state = |run: &Run| {
+        let found = RunDirectory::find(&out.join(&run.name), &run.config)?;
+        let summary = found.map(|directory| directory.summary()).transpose()?.flatten();
+        Ok(summary.map_or(State::Unfinished, State::Finished))
+    };
+    suite.runs.iter().map(state).collect()
+}
+
+/// Carries out the runs that `states` says are unfinished, `jobs` at a time, until all are done or `stop` is raised.
+/// Runs interrupted by that are saved and stay unfinished.
+///
+/// # Errors
+/// The first error other than a run's divergence ends all: running ones are saved, as if `stop` had been raised.
+pub fn carry_out(
+    suite: &Suite,
+    out: &Path,
+    jobs: usize,
+    stop: &AtomicBool,
+    observer: &dyn Observer,
+    states: &mut [State],
+) -> anyhow::Result<()> {
+    let pending: Vec<usize> = (0..states.len()).filter(|&index| states[index] == State::Unfinished).collect();
+    let (next, threads) = (AtomicUsize::new(0), (cores() / jobs.max(1)).max(1));
+    let (sender, receiver) = mpsc::channel();
+    let work = |sender: mpsc::Sender<(usize, anyhow::Result<State>)>| {
+        while !stop.load(Ordering::SeqCst)
+            && let Some(&index) = pending.get(next.fetch_add(1, Ordering::SeqCst))
+        {
+            let run = &suite.runs[index];
+            let state = one(run, &out.join(&run.name), threads, stop, observer);
+            if state.is_err() {
+                stop.store(true, Ordering::SeqCst);
+            }
+            // The receiver outlives every worker; without it there would be nobody to tell.
+            let _ = sender.send((index, state.with_context(|| format!("run {}", run.name))));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            let sender = sender.clone();
+            scope.spawn(|| work(sender));
+        }
+        drop(sender);
+        let mut error = None;
+        for (index, state) in receiver {
+            match state {
+                Ok(state) => states[index] = state,
+                Err(cause) => error = error.or(Some(cause)),
+            }
+        }
+        error.map_or(Ok(()), Err)
+    })
+}
+
+/// Carries out one run in a pool of `threads` threads.
+fn one(run: &Run, path: &Path, threads: usize, stop: &AtomicBool, observer: &dyn Observer) -> anyhow::Result<State> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
+    let state = pool.install(|| train(&run.config, path, stop, observer))?;
+    if state != State::Unfinished {
+        observer.ended(run, &state);
+    }
+    Ok(state)
+}
+
+fn train(config: &Config, path: &Path, stop: &AtomicBool, observer: &dyn Observer) -> anyhow::Result<State> {
+    let mut session = Session::new(config.clone())?;
+    let directory = match RunDirectory::find(path, config)? {
+        Some(directory) => directory,
+        None => RunDirectory::create(path, config)?,
+    };
+    let mut counter = Counter { observer, done: 0 };
+    match session.run(&directory, stop, None, &mut counter) {
+        // Read back, so that a run kept from earlier and one carried out now give the same numbers.
+        Ok(Outcome::Finished(_)) => Ok(directory.summary()?.map_or(State::Unfinished, State::Finished)),
+        Ok(Outcome::Stopped { .. } | Outcome::Interrupted { .. }) => Ok(State::Unfinished),
+        Err(error) => match error.downcast_ref() {
+            Some(diverged @ TrainError::Diverged { .. }) => Ok(State::Failed(diverged.to_string())),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Hands on how many iterations a session has done since it last said so.
+struct Counter<'a> {
+    observer: &'a dyn Observer,
+    done: u32,
+}
+
+impl session::Observer for Counter<'_> {
+    fn started(&mut self, _: &RunDirectory, _: &str, iteration: u32) {
+        self.advanced(iteration);
+    }
+
+    fn advanced(&mut self, done: u32) {
+        self.observer.advanced(done - self.done);
+        self.done = done;
+    }
+
+    fn logged(&mut self, done: u32, _: &Value) {
+        self.advanced(done);
+    }
+}
