@@ -30,11 +30,15 @@ pub const SIDES: [&str; 2] = ["10", "15"];
 /// The paper's couplings.
 pub const COUPLINGS: [&str; 10] = ["-1.0", "-0.8", "-0.6", "-0.4", "-0.2", "0.2", "0.4", "0.6", "0.8", "1.0"];
 /// Objectives of the paper's comparison: name, kind and control variate, set in `ising-paper`.
-pub const OBJECTIVES: [(&str, &str, &str); 6] = [
+pub const OBJECTIVES: [(&str, &str, &str); 10] = [
     ("none", "reverse_kl", "none"),
     ("learned", "reverse_kl", "learned"),
     ("leave-one-out", "reverse_kl", "leave_one_out"),
     ("leave-one-out-log-z", "reverse_kl", "leave_one_out_log_z"),
+    ("optimal", "reverse_kl", "optimal"),
+    ("optimal-leave-one-out", "reverse_kl", "optimal_leave_one_out"),
+    ("optimal-per-parameter", "reverse_kl", "optimal_per_parameter"),
+    ("optimal-per-parameter-leave-one-out", "reverse_kl", "optimal_per_parameter_leave_one_out"),
     ("tb", "trajectory_balance", "none"),
     ("log-variance", "log_variance", "none"),
 ];
@@ -131,7 +135,7 @@ mod tests {
     #[test]
     fn every_preset_is_a_valid_experiment() {
         let names = names();
-        assert_eq!(names.len(), 4 + 2 * 10 * 6 + 7 * 8);
+        assert_eq!(names.len(), 4 + 2 * 10 * 10 + 7 * 8);
         for name in names {
             let config = config(&name, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);

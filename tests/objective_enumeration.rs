@@ -3,7 +3,7 @@
 //! The policy is linear: the logits of a site's two values are W (x, 1), x the sites coded as unset 0, values -1, +1.
 //! Everything here is written down from the definitions; only the objectives are the library's.
 
-use wgflow::objective::{Extent, Form, Moments, Objective, Settings, Source, complete, tsallis};
+use wgflow::objective::{Extent, Form, Moments, Objective, Optimal, Settings, Source, leave_one_out, tsallis};
 use wgflow::schedule::Progress;
 
 const SITES: usize = 3;
@@ -142,10 +142,15 @@ fn gradient(objective: &Objective, source: Source, batch: &[&Trajectory]) -> Vec
     for term in objective.terms(Progress { iteration: 0, total: 1 }).into_iter().filter(|term| term.source == source) {
         let mut policy = term.coefficients(&log_weights, ZETA).policy;
         match term.optimal() {
-            Some(optimal) if optimal.extent == Extent::PerParameter => {
-                let moments = moments(batch, &policy);
-                let part = match optimal.form {
-                    Form::Batch => moments.gradient(),
+            None => {}
+            Some(Optimal { extent: Extent::Scalar, form: Form::LeaveOneOut }) => {
+                leave_one_out(&mut policy, &batch.iter().map(|tau| square(tau)).collect::<Vec<_>>());
+            }
+            Some(Optimal { extent, form }) => {
+                let mut moments = Moments::default();
+                batch.iter().zip(&policy).for_each(|(tau, c)| moments.add(*c, &tau.score));
+                let part = match form {
+                    Form::Batch => moments.gradient(extent),
                     Form::LeaveOneOut => {
                         let of =
                             |d: usize, (tau, c): (&&Trajectory, &f64)| moments.leave_one_out_term(d, *c, tau.score[d]);
@@ -155,10 +160,6 @@ fn gradient(objective: &Objective, source: Source, batch: &[&Trajectory]) -> Vec
                 add(&mut gradient, 1.0, &part);
                 continue;
             }
-            Some(optimal) => {
-                complete(&mut policy, &batch.iter().map(|tau| square(tau)).collect::<Vec<_>>(), optimal.form)
-            }
-            None => {}
         }
         batch.iter().zip(policy).for_each(|(tau, c)| add(&mut gradient, c, &tau.score));
     }
@@ -167,18 +168,6 @@ fn gradient(objective: &Objective, source: Source, batch: &[&Trajectory]) -> Vec
 
 fn square(tau: &Trajectory) -> f64 {
     tau.score.iter().map(|derivative| derivative * derivative).sum()
-}
-
-fn moments(batch: &[&Trajectory], coefficients: &[f64]) -> Moments {
-    let sum = |of: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
-        (0..PARAMETERS).map(|d| batch.iter().zip(coefficients).map(|(tau, c)| of(*c, tau.score[d])).sum()).collect()
-    };
-    Moments {
-        sum: sum(&|_, h| h),
-        weighted_sum: sum(&|c, h| c * h),
-        squares: sum(&|_, h| h * h),
-        weighted_squares: sum(&|c, h| c * h * h),
-    }
 }
 
 /// The exact expectation of a function of a batch of independent trajectories, each with `probability`: a sum over all

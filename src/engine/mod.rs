@@ -7,6 +7,7 @@ pub mod cpu;
 pub mod gpu;
 pub mod select;
 
+use crate::objective::Moments;
 use crate::process::{Objects, Trajectories};
 use crate::random::Draw;
 
@@ -116,6 +117,40 @@ pub trait Engine: Send {
     /// Parameters must not have changed in between.
     fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
 
+    /// |h_i|^2 of each trajectory of the batch held, h_i = grad log P_F(tau_i). Needs what [`Engine::gradient`] needs.
+    ///
+    /// Here, as in the two methods that follow, by the definition: a gradient a trajectory. Engines do better.
+    fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
+        let count = self.trajectories()?.count();
+        (0..count).map(|i| Ok(score(self, count, i)?.iter().map(|h| h * h).sum())).collect()
+    }
+
+    /// Sums over the trajectories of the batch held of h_i, c_i h_i and their squares, c being `coefficients`.
+    ///
+    /// Needs memory for some lists of all parameters, whatever the size of the batch.
+    fn moments(&mut self, coefficients: &[f64]) -> Result<Moments, EngineError> {
+        let mut moments = Moments::default();
+        for (i, &c) in coefficients.iter().enumerate() {
+            moments.add(c, &score(self, coefficients.len(), i)?);
+        }
+        Ok(moments)
+    }
+
+    /// sum_i sum_d (c_i - k_{i,d}) h_{i,d}, where k_{i,d} is the ratio of sum_j c_j h_{j,d}^2 to sum_j h_{j,d}^2 over
+    /// all trajectories j but i; 0/0 means 0. `moments` are those of the same batch and coefficients.
+    ///
+    /// Where the others' squares are less than the rounding of their sum with h_{i,d}^2, they count as 0.
+    fn leave_one_out_gradient(&mut self, coefficients: &[f64], moments: &Moments) -> Result<Vec<f64>, EngineError> {
+        let mut gradient = vec![0.0; moments.squares.len()];
+        for (i, &c) in coefficients.iter().enumerate() {
+            let score = score(self, coefficients.len(), i)?;
+            for (d, (sum, h)) in gradient.iter_mut().zip(score).enumerate() {
+                *sum += moments.leave_one_out_term(d, c, h);
+            }
+        }
+        Ok(gradient)
+    }
+
     /// log R of given objects, one number each. The batch held stays as it is.
     fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError>;
 
@@ -125,4 +160,11 @@ pub trait Engine: Send {
     /// # Errors
     /// `Limit` if the target has no network.
     fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
+}
+
+/// h_i of one of `count` trajectories, as a gradient of its own.
+fn score<E: Engine + ?Sized>(engine: &mut E, count: usize, i: usize) -> Result<Vec<f64>, EngineError> {
+    let mut one = vec![0.0; count];
+    one[i] = 1.0;
+    engine.gradient(&one)
 }

@@ -36,7 +36,7 @@ pub use alpha::{Alpha, Schedule};
 pub use control_variate::ControlVariate;
 pub use estimator::{Coefficients, Estimator, tsallis};
 pub use loss::Loss;
-pub use optimal::{Extent, Form, Moments, Optimal, complete};
+pub use optimal::{Extent, Form, Moments, Optimal, leave_one_out};
 pub use settings::{Kind, LossName, Settings};
 pub use weights::log_mean;
 

@@ -21,10 +21,11 @@ pub enum Form {
 /// Whether the parameters share k.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// One k for all parameters. Needs |h_i|^2 of each trajectory; gives coefficients, by [`complete`].
+    /// One k for all parameters. The batch form is made of [`Moments`], whose sums over the parameters it needs; the
+    /// leave-one-out form of |h_i|^2 of each trajectory, by [`leave_one_out`].
     Scalar,
-    /// A k for each parameter. Needs [`Moments`], and for leave-one-out a second sweep over the trajectories; gives a
-    /// gradient, by [`Moments::gradient`] or as a sum of [`Moments::leave_one_out_term`].
+    /// A k for each parameter. Needs [`Moments`], and for leave-one-out a second sweep over the trajectories, which
+    /// adds up [`Moments::leave_one_out_term`].
     PerParameter,
 }
 
@@ -35,27 +36,19 @@ pub struct Optimal {
     pub form: Form,
 }
 
-/// Adds the scalar k, or k_i, to the coefficients. `square_norms[i]` is |h_i|^2.
+/// Adds to each coefficient the scalar k_i of the leave-one-out form. `square_norms[i]` is |h_i|^2.
 ///
 /// # Panics
 /// If there is not one square norm a coefficient.
-pub fn complete(coefficients: &mut [f64], square_norms: &[f64], form: Form) {
+pub fn leave_one_out(coefficients: &mut [f64], square_norms: &[f64]) {
     assert_eq!(coefficients.len(), square_norms.len(), "one square norm a trajectory");
     let weighted: Vec<f64> = coefficients.iter().zip(square_norms).map(|(c, square)| c * square).collect();
-    match form {
-        Form::Batch => {
-            let k = -ratio(weighted.iter().sum(), square_norms.iter().sum());
-            coefficients.iter_mut().for_each(|coefficient| *coefficient += k);
-        }
-        Form::LeaveOneOut => {
-            let sums = sums_without_each(&weighted).into_iter().zip(sums_without_each(square_norms));
-            coefficients.iter_mut().zip(sums).for_each(|(c, (weighted, squares))| *c -= ratio(weighted, squares));
-        }
-    }
+    let sums = sums_without_each(&weighted).into_iter().zip(sums_without_each(square_norms));
+    coefficients.iter_mut().zip(sums).for_each(|(c, (weighted, squares))| *c -= ratio(weighted, squares));
 }
 
 /// Sums over a batch's trajectories, for each parameter: `[P]` numbers each.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moments {
     /// sum_i h_i.
     pub sum: Vec<f64>,
@@ -68,10 +61,28 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// The estimate with the per-parameter control variate in batch form: sum c h - (sum c h^2 / sum h^2) sum h.
-    pub fn gradient(&self) -> Vec<f64> {
-        let optima =
-            self.weighted_squares.iter().zip(&self.squares).map(|(weighted, squares)| ratio(*weighted, *squares));
+    /// Adds a trajectory with coefficient `c` and score `h`; the first one says how many parameters there are.
+    pub fn add(&mut self, c: f64, h: &[f64]) {
+        let terms: [(&mut Vec<f64>, fn(f64, f64) -> f64); 4] = [
+            (&mut self.sum, |_, h| h),
+            (&mut self.weighted_sum, |c, h| c * h),
+            (&mut self.squares, |_, h| h * h),
+            (&mut self.weighted_squares, |c, h| c * h * h),
+        ];
+        for (list, term) in terms {
+            list.resize(h.len(), 0.0);
+            list.iter_mut().zip(h).for_each(|(sum, &h)| *sum += term(c, h));
+        }
+    }
+
+    /// The estimate with the control variate in batch form: sum c h - r sum h, where r is sum c h^2 / sum h^2 for each
+    /// parameter, or the ratio of the two summed over the parameters.
+    pub fn gradient(&self, extent: Extent) -> Vec<f64> {
+        let shared = ratio(self.weighted_squares.iter().sum(), self.squares.iter().sum());
+        let optima = self.weighted_squares.iter().zip(&self.squares).map(|(weighted, squares)| match extent {
+            Extent::Scalar => shared,
+            Extent::PerParameter => ratio(*weighted, *squares),
+        });
         let sums = self.sum.iter().zip(&self.weighted_sum);
         sums.zip(optima).map(|((sum, weighted_sum), optimum)| weighted_sum - optimum * sum).collect()
     }
@@ -116,58 +127,56 @@ mod tests {
     const SCORES: [[f64; 2]; 3] = [[1.0, 2.0], [-2.0, 0.0], [3.0, 0.0]];
     const COEFFICIENTS: [f64; 3] = [4.0, 5.0, -7.0];
 
-    fn moments() -> Moments {
-        let sum = |term: &dyn Fn(f64, f64) -> f64| -> Vec<f64> {
-            (0..2).map(|d| SCORES.iter().zip(COEFFICIENTS).map(|(h, c)| term(c, h[d])).sum()).collect()
-        };
-        Moments {
-            sum: sum(&|_, h| h),
-            weighted_sum: sum(&|c, h| c * h),
-            squares: sum(&|_, h| h * h),
-            weighted_squares: sum(&|c, h| c * h * h),
-        }
+    fn moments(coefficients: &[f64], scores: &[[f64; 2]]) -> Moments {
+        let mut moments = Moments::default();
+        coefficients.iter().zip(scores).for_each(|(c, h)| moments.add(*c, h));
+        moments
     }
 
     #[test]
     fn scalar_forms_match_the_definition() {
         let norms = SCORES.map(|h| h[0] * h[0] + h[1] * h[1]);
         assert_eq!(norms, [5.0, 4.0, 9.0]);
-        let mut batch = COEFFICIENTS;
-        complete(&mut batch, &norms, Form::Batch);
         let k = -(20.0 + 20.0 - 63.0) / 18.0;
-        assert_eq!(batch, COEFFICIENTS.map(|c| c + k));
+        let batch = moments(&COEFFICIENTS, &SCORES).gradient(Extent::Scalar);
+        for (d, found) in batch.into_iter().enumerate() {
+            let expected: f64 = COEFFICIENTS.iter().zip(SCORES).map(|(c, h)| (c + k) * h[d]).sum();
+            assert!((found - expected).abs() < 1e-14);
+        }
         let mut left_out = COEFFICIENTS;
-        complete(&mut left_out, &norms, Form::LeaveOneOut);
+        leave_one_out(&mut left_out, &norms);
         assert_eq!(left_out, [4.0 + 43.0 / 13.0, 5.0 + 43.0 / 14.0, -7.0 - 40.0 / 9.0]);
     }
 
     #[test]
-    fn the_batch_constant_has_the_least_sum_of_squares() {
-        let norms = [0.3, 2.0, 0.7, 1.1];
-        let mut coefficients = [3.0, -1.0, 0.5, 2.0];
-        complete(&mut coefficients, &norms, Form::Batch);
-        let spread = |k: f64| -> f64 { coefficients.iter().zip(norms).map(|(c, n)| (c + k) * (c + k) * n).sum() };
-        assert!(spread(0.0) < spread(1e-4) && spread(0.0) < spread(-1e-4));
+    fn the_scalar_constant_has_the_least_sum_of_squares() {
+        let moments = moments(&COEFFICIENTS, &SCORES);
+        let k = -ratio(moments.weighted_squares.iter().sum(), moments.squares.iter().sum());
+        let spread = |k: f64| -> f64 {
+            COEFFICIENTS.iter().zip(SCORES).map(|(c, h)| (c + k).powi(2) * (h[0] * h[0] + h[1] * h[1])).sum()
+        };
+        assert!(spread(k) < spread(k + 1e-4) && spread(k) < spread(k - 1e-4));
     }
 
     #[test]
     fn nothing_over_nothing_is_nothing() {
-        for form in [Form::Batch, Form::LeaveOneOut] {
-            let mut coefficients = [3.0, -1.0];
-            complete(&mut coefficients, &[0.0, 0.0], form);
-            assert_eq!(coefficients, [3.0, -1.0]);
+        for extent in [Extent::Scalar, Extent::PerParameter] {
+            assert_eq!(moments(&[3.0, -1.0], &[[0.0; 2]; 2]).gradient(extent), [0.0, 0.0]);
         }
+        let mut coefficients = [3.0, -1.0];
+        leave_one_out(&mut coefficients, &[0.0, 0.0]);
+        assert_eq!(coefficients, [3.0, -1.0]);
         // Only the first trajectory moves anything: the others are centred by it, it by nothing.
         let mut coefficients = [3.0, -1.0, 2.0];
-        complete(&mut coefficients, &[7.0, 0.0, 0.0], Form::LeaveOneOut);
+        leave_one_out(&mut coefficients, &[7.0, 0.0, 0.0]);
         assert_eq!(coefficients, [3.0, -4.0, -1.0]);
     }
 
     #[test]
     fn per_parameter_forms_match_the_definition() {
-        let moments = moments();
+        let moments = moments(&COEFFICIENTS, &SCORES);
         // Parameter 0: squares 1, 4, 9, weighted 4, 20, -63. Parameter 1: only the first trajectory counts.
-        let gradient = moments.gradient();
+        let gradient = moments.gradient(Extent::PerParameter);
         assert!((gradient[0] - (-27.0 + 39.0 / 14.0 * 2.0)).abs() < 1e-14);
         assert_eq!(gradient[1], 0.0);
         let term = |i: usize, d: usize| moments.leave_one_out_term(d, COEFFICIENTS[i], SCORES[i][d]);

@@ -4,8 +4,10 @@
 //! for bit. A gradient that is not finite never reaches the weights: the step is skipped and counted, and
 //! [`PATIENCE`] skipped steps in a row end the run.
 
+mod estimate;
 mod state;
 
+pub use estimate::estimate;
 pub use state::RestoreError;
 
 use std::sync::Arc;
@@ -194,7 +196,7 @@ impl Trainer {
             let log_weights = batch.log_weights();
             let coefficients = term.coefficients(&log_weights, self.zeta);
             if coefficients.is_finite() {
-                let part = self.engine.gradient(&coefficients.policy)?;
+                let part = estimate(self.engine.as_mut(), &coefficients.policy, term.optimal())?;
                 gradient.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
             } else {
                 not_finite = not_finite.or(Some(first_not_finite(&batch)));

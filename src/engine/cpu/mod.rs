@@ -7,10 +7,12 @@
 
 mod gradient;
 mod model;
+mod moments;
 mod network;
 mod real;
 mod reward;
 mod rollout;
+mod scores;
 
 pub use network::Network;
 pub use real::Real;
@@ -22,8 +24,11 @@ use rayon::prelude::*;
 
 use self::gradient::Backward;
 use self::model::{Model, Sums};
+use self::moments::{BatchMoments, LeaveOneOut, MomentSums, SquareNorms, from_layout, to_layout};
 use self::rollout::{Block, Workspace};
+use self::scores::Scores;
 use super::{BLOCK, Batch, Engine, EngineError, Rollout};
+use crate::objective::Moments;
 use crate::policy::{Activation, Layout};
 use crate::process::{Objects, SiteFilling, Trajectories};
 use crate::target::Target;
@@ -51,6 +56,28 @@ impl<T: Real> CpuEngine<T> {
     ) -> Self {
         let (model, reward) = (Model::new(process, layout, activation), Reward::new(target));
         Self { model, reward, memory_budget, blocks: Vec::new() }
+    }
+
+    /// Takes every block of the batch held, with its activations, through `visit`, a thread a block, and its result to
+    /// `add`, in the order of the blocks. There are as many states `S` as blocks at work, whatever the batch.
+    fn sweep<S: Send>(&self, fresh: impl Fn() -> S, visit: impl Fn(&mut S, &Block<T>) + Sync, mut add: impl FnMut(&S)) {
+        let steps = self.model.process.steps();
+        let mut wave: Vec<_> = (0..rayon::current_num_threads().min(self.blocks.len()))
+            .map(|_| (fresh(), Workspace::default(), Block::default()))
+            .collect();
+        for blocks in self.blocks.chunks(wave.len().max(1)) {
+            wave.par_iter_mut().zip(blocks).for_each(|((state, work, spare), block)| {
+                if block.kept {
+                    visit(state, block);
+                } else {
+                    // Dropped for want of memory: the same steps with the same actions give the same bits.
+                    spare.repeat(block);
+                    spare.run(&self.model, work, steps, true);
+                    visit(state, spare);
+                }
+            });
+            wave.iter().zip(blocks).for_each(|((state, ..), _)| add(state));
+        }
     }
 }
 
@@ -109,28 +136,58 @@ impl<T: Real> Engine for CpuEngine<T> {
 
     fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
         let model = &self.model;
-        let steps = model.process.steps();
         let mut total = Sums::<f64>::zeros(&model.layout);
-        // As many blocks at a time as there are threads, always added in order.
-        let mut wave: Vec<_> = (0..rayon::current_num_threads().min(self.blocks.len()))
-            .map(|_| (Sums::zeros(&model.layout), Backward::default(), Workspace::default(), Block::default()))
-            .collect();
-        for blocks in self.blocks.chunks(wave.len().max(1)) {
-            wave.par_iter_mut().zip(blocks).for_each(|((sums, backward, work, spare), block)| {
+        self.sweep(
+            || (Backward::default(), Sums::zeros(&model.layout)),
+            |(backward, sums), block| {
                 sums.clear();
-                let coefficients = &coefficients[block.first..][..block.rows];
-                if block.kept {
-                    backward.accumulate(model, block, coefficients, sums);
-                } else {
-                    // Dropped for want of memory: the same steps with the same actions give the same bits.
-                    spare.repeat(block);
-                    spare.run(model, work, steps, true);
-                    backward.accumulate(model, spare, coefficients, sums);
-                }
-            });
-            wave.iter().zip(blocks).for_each(|((sums, ..), _)| total.add(sums));
-        }
+                backward.accumulate(model, block, &coefficients[block.range()], sums);
+            },
+            |(_, sums)| total.add(sums),
+        );
         Ok(total.into_parameters(&model.layout, model.process.unset()))
+    }
+
+    fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
+        let mut norms = Vec::new();
+        self.sweep(
+            || (Scores::default(), SquareNorms::default()),
+            |(scores, sink), block| {
+                sink.begin(block.rows);
+                scores.visit(&self.model, block, sink);
+            },
+            |(_, sink)| norms.extend_from_slice(sink.norms()),
+        );
+        Ok(norms)
+    }
+
+    fn moments(&mut self, coefficients: &[f64]) -> Result<Moments, EngineError> {
+        let layout = &self.model.layout;
+        let mut total = BatchMoments::zeros(layout);
+        self.sweep(
+            || (Scores::default(), MomentSums::zeros(layout)),
+            |(scores, sink), block| {
+                sink.begin(&coefficients[block.range()]);
+                scores.visit(&self.model, block, sink);
+            },
+            |(_, sink)| total.add(sink),
+        );
+        Ok(total.finish(layout))
+    }
+
+    fn leave_one_out_gradient(&mut self, coefficients: &[f64], moments: &Moments) -> Result<Vec<f64>, EngineError> {
+        let layout = &self.model.layout;
+        let [squares, weighted_squares] = [&moments.squares, &moments.weighted_squares].map(|l| from_layout(layout, l));
+        let mut total = vec![0.0; layout.parameters()];
+        self.sweep(
+            || (Scores::default(), LeaveOneOut::new(&squares, &weighted_squares)),
+            |(scores, sink), block| {
+                sink.begin(&coefficients[block.range()]);
+                scores.visit(&self.model, block, sink);
+            },
+            |(_, sink)| sink.add_to(&mut total),
+        );
+        Ok(to_layout(layout, total))
     }
 
     fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {

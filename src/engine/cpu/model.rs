@@ -133,7 +133,7 @@ impl Sums<f64> {
 }
 
 /// Writes the transpose of row-major `from` [rows, columns] to `to`.
-fn transpose<S: Copy, T>(from: &[S], rows: usize, columns: usize, to: &mut [T], cast: impl Fn(S) -> T) {
+pub fn transpose<S: Copy, T>(from: &[S], rows: usize, columns: usize, to: &mut [T], cast: impl Fn(S) -> T) {
     for (row, values) in from.chunks_exact(columns).enumerate() {
         for (column, &value) in values.iter().enumerate() {
             to[column * rows + row] = cast(value);

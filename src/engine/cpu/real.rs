@@ -6,7 +6,7 @@
 
 use std::fmt::Debug;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign, Mul, MulAssign, Sub};
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub};
 
 use crate::policy::{Activation, LEAK};
 
@@ -22,12 +22,15 @@ pub trait Real:
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
+    + Div<Output = Self>
     + AddAssign
     + MulAssign
     + Sum
 {
     /// "f32" or "f64".
     const NAME: &'static str;
+    /// Distance from 1 to the next larger number.
+    const EPSILON: Self;
     fn from_f64(value: f64) -> Self;
     fn to_f64(self) -> f64;
 
@@ -37,6 +40,7 @@ pub trait Real:
 
 impl Real for f64 {
     const NAME: &'static str = "f64";
+    const EPSILON: Self = f64::EPSILON;
 
     fn from_f64(value: f64) -> Self {
         value
@@ -55,6 +59,7 @@ impl Real for f64 {
 
 impl Real for f32 {
     const NAME: &'static str = "f32";
+    const EPSILON: Self = f32::EPSILON;
 
     fn from_f64(value: f64) -> Self {
         value as f32
@@ -165,7 +170,13 @@ pub struct Matrix<'a, T> {
 impl<'a, T> Matrix<'a, T> {
     /// The first `rows * columns` of `values`, row-major.
     pub fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
-        Self { values: &values[..rows * columns], rows, columns, row_stride: columns, column_stride: 1 }
+        Self::strided(values, rows, columns, columns)
+    }
+
+    /// `rows` pieces of `columns` numbers each, one every `stride` from the first of `values` on.
+    pub fn strided(values: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
+        let reach = rows.checked_sub(1).map_or(0, |last| last * stride + columns);
+        Self { values: &values[..reach], rows, columns, row_stride: stride, column_stride: 1 }
     }
 
     pub fn transposed(self) -> Self {

@@ -77,6 +77,11 @@ impl<T: Real> Block<T> {
         }
     }
 
+    /// Numbers of its trajectories within the batch.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.rows
+    }
+
     /// Takes the actions of `other`, to run them again.
     pub fn repeat(&mut self, other: &Block<T>) {
         (self.first, self.rows, self.scored_from) = (other.first, other.rows, other.scored_from);

@@ -1,0 +1,96 @@
+//! What a gradient costs with each kind of control variate, as a ratio to the plain gradient of the same batch, and the
+//! memory that the kinds need.
+//!
+//! `cargo bench --bench control_variates` takes the kinds in turn, over and over, and prints medians: what else runs on
+//! the machine meets all of them alike. The rollout is not part of the times.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wgflow::engine::cpu::CpuEngine;
+use wgflow::engine::{Engine, Rollout};
+use wgflow::objective::ControlVariate;
+use wgflow::policy::{Activation, Initialisation, Layout, initialise};
+use wgflow::process::{Order, SiteFilling};
+use wgflow::random::{Draw, Stream};
+use wgflow::target::Target;
+use wgflow::target::ising::Ising;
+use wgflow::trainer::estimate;
+
+const KINDS: [(&str, ControlVariate); 5] = [
+    ("none", ControlVariate::None),
+    ("optimal", ControlVariate::Optimal),
+    ("optimal per parameter", ControlVariate::OptimalPerParameter),
+    ("optimal, leave-one-out", ControlVariate::OptimalLeaveOneOut),
+    ("optimal per parameter, leave-one-out", ControlVariate::OptimalPerParameterLeaveOneOut),
+];
+const REPEATS: usize = 15;
+
+/// An engine for the paper's network on a torus, with a batch rolled out.
+fn prepare(side: usize, batch: usize, memory_budget: u64) -> CpuEngine<f32> {
+    let target = Arc::new(Ising::new(side, 0.2).expect("a torus within the range"));
+    let process = SiteFilling { sites: side * side, values: 2, order: Order::Uniform, encoding: target.encoding() };
+    let layout = Layout::new(process.columns(), &[256; 3], process.actions());
+    let parameters = initialise(&layout, Initialisation::FanIn, 1, Stream::Initialisation);
+    let mut engine = CpuEngine::new(process, layout, Activation::Swish, target, memory_budget);
+    engine.set_parameters(&parameters).expect("the native engine takes any parameters");
+    let request = Rollout::sample(Draw::new(1, 0, Stream::Training), batch).kept();
+    engine.rollout(&request).expect("the native engine fails at nothing");
+    engine
+}
+
+fn seconds(engine: &mut CpuEngine<f32>, coefficients: &[f64], kind: ControlVariate) -> f64 {
+    let start = Instant::now();
+    estimate(engine, coefficients, kind.optimal()).expect("the native engine fails at nothing");
+    start.elapsed().as_secs_f64()
+}
+
+fn times() {
+    println!("milliseconds a gradient, hidden 256x3, batch 256, {} threads", rayon::current_num_threads());
+    for side in [6, 10] {
+        let mut engine = prepare(side, 256, u64::MAX);
+        let coefficients: Vec<f64> = (0..256).map(|i| f64::from(i).sin()).collect();
+        let mut times = KINDS.map(|_| Vec::new());
+        for _ in 0..REPEATS {
+            for ((_, kind), times) in KINDS.into_iter().zip(&mut times) {
+                times.push(seconds(&mut engine, &coefficients, kind));
+            }
+        }
+        let medians = times.map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            times[REPEATS / 2]
+        });
+        for ((name, _), median) in KINDS.into_iter().zip(medians) {
+            println!("N = {side:2}  {name:38} {:8.2}  {:.2}", 1e3 * median, median / medians[0]);
+        }
+    }
+}
+
+/// The most memory that the process has held since the last reset, in MiB: Linux only.
+fn peak_memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib / 1024.0)
+}
+
+fn memory() {
+    println!("peak memory of the process in MiB, N = 10, activations of at most 256 MiB kept (the rest is replayed)");
+    for batch in [256, 4096] {
+        let coefficients = vec![1.0; batch];
+        for (name, kind) in KINDS {
+            let mut engine = prepare(10, batch, 256 << 20);
+            // Writing 5 resets the mark.
+            let reset = std::fs::write("/proc/self/clear_refs", "5");
+            seconds(&mut engine, &coefficients, kind);
+            match (reset, peak_memory()) {
+                (Ok(()), Some(peak)) => println!("batch {batch:4}  {name:38} {peak:8.1}"),
+                _ => println!("batch {batch:4}  {name:38} unknown: needs Linux's /proc"),
+            }
+        }
+    }
+}
+
+fn main() {
+    times();
+    memory();
+}

@@ -1,0 +1,182 @@
+//! What is made of single trajectories' scores: square norms, moments, and the leave-one-out gradient.
+//!
+//! A block's sums are in the engine's precision, over [`BLOCK`] trajectories at most; blocks are added in f64.
+
+use rayon::prelude::*;
+
+use super::model::transpose;
+use super::real::{Real, dot, vectorised};
+use super::scores::Sink;
+use crate::engine::BLOCK;
+use crate::objective::Moments;
+use crate::policy::Layout;
+
+/// |h_i|^2 of the trajectories of a block.
+#[derive(Default)]
+pub struct SquareNorms {
+    norms: Vec<f64>,
+}
+
+impl SquareNorms {
+    /// Starts a block of `rows` trajectories.
+    pub fn begin(&mut self, rows: usize) {
+        self.norms.clear();
+        self.norms.resize(rows, 0.0);
+    }
+
+    /// One number a row.
+    pub fn norms(&self) -> &[f64] {
+        &self.norms
+    }
+}
+
+impl<T: Real> Sink<T> for SquareNorms {
+    fn take(&mut self, row: usize, _: usize, score: &[T]) {
+        let square = vectorised(
+            #[inline(always)]
+            || dot(score, score),
+        );
+        self.norms[row] += square.to_f64();
+    }
+}
+
+/// sum h, sum c h, sum h^2 and sum c h^2, in this order.
+type Four<T> = [Vec<T>; 4];
+
+fn four_zeros<T: Real>(layout: &Layout) -> Four<T> {
+    [(); 4].map(|()| vec![T::default(); layout.parameters()])
+}
+
+/// The moments of a block.
+pub struct MomentSums<T> {
+    /// c of each row.
+    coefficients: Vec<T>,
+    sums: Four<T>,
+}
+
+impl<T: Real> MomentSums<T> {
+    pub fn zeros(layout: &Layout) -> Self {
+        Self { coefficients: Vec::new(), sums: four_zeros(layout) }
+    }
+
+    /// Starts a block with these coefficients.
+    pub fn begin(&mut self, coefficients: &[f64]) {
+        self.coefficients = cast(coefficients);
+        self.sums.iter_mut().for_each(|sum| sum.fill(T::default()));
+    }
+}
+
+impl<T: Real> Sink<T> for MomentSums<T> {
+    fn take(&mut self, row: usize, at: usize, score: &[T]) {
+        let c = self.coefficients[row];
+        let [sum, weighted, squares, weighted_squares] =
+            self.sums.each_mut().map(|list| &mut list[at..][..score.len()]);
+        vectorised(
+            #[inline(always)]
+            || {
+                for i in 0..score.len() {
+                    let h = score[i];
+                    let weighted_h = c * h;
+                    sum[i] += h;
+                    weighted[i] += weighted_h;
+                    squares[i] += h * h;
+                    weighted_squares[i] += weighted_h * h;
+                }
+            },
+        );
+    }
+}
+
+/// The moments of a batch.
+pub struct BatchMoments(Four<f64>);
+
+impl BatchMoments {
+    pub fn zeros(layout: &Layout) -> Self {
+        Self(four_zeros(layout))
+    }
+
+    pub fn add<T: Real>(&mut self, block: &MomentSums<T>) {
+        self.0.par_iter_mut().zip(&block.sums).for_each(|(total, part)| add(total, part));
+    }
+
+    pub fn finish(self, layout: &Layout) -> Moments {
+        let [sum, weighted_sum, squares, weighted_squares] = self.0.map(|list| to_layout(layout, list));
+        Moments { sum, weighted_sum, squares, weighted_squares }
+    }
+}
+
+/// sum_i h_i (c_i - k_i) over a block, k_i = (sum_j c_j h_j^2 - c_i h_i^2) / (sum_j h_j^2 - h_i^2) for each parameter.
+pub struct LeaveOneOut<'a, T> {
+    /// c of each row.
+    coefficients: Vec<T>,
+    sum: Vec<T>,
+    /// Over the whole batch: sum h^2 and sum c h^2.
+    squares: &'a [T],
+    weighted_squares: &'a [T],
+}
+
+impl<'a, T: Real> LeaveOneOut<'a, T> {
+    /// Sums over the batch, in the order that a sink sees parameters.
+    pub fn new(squares: &'a [T], weighted_squares: &'a [T]) -> Self {
+        Self { coefficients: Vec::new(), sum: vec![T::default(); squares.len()], squares, weighted_squares }
+    }
+
+    /// Starts a block with these coefficients.
+    pub fn begin(&mut self, coefficients: &[f64]) {
+        self.coefficients = cast(coefficients);
+        self.sum.fill(T::default());
+    }
+
+    pub fn add_to(&self, total: &mut [f64]) {
+        add(total, &self.sum);
+    }
+}
+
+impl<T: Real> Sink<T> for LeaveOneOut<'_, T> {
+    fn take(&mut self, row: usize, at: usize, score: &[T]) {
+        let c = self.coefficients[row];
+        let place = at..at + score.len();
+        let (squares, weighted_squares) = (&self.squares[place.clone()], &self.weighted_squares[place.clone()]);
+        let sum = &mut self.sum[place];
+        // A sum over a block has this much, relative to itself.
+        let rounding = T::from_f64(BLOCK as f64) * T::EPSILON;
+        vectorised(
+            #[inline(always)]
+            || {
+                for i in 0..score.len() {
+                    let h = score[i];
+                    let square = h * h;
+                    let others = squares[i] - square;
+                    let k = (weighted_squares[i] - c * square) / others;
+                    let k = if others > rounding * squares[i] { k } else { T::default() };
+                    sum[i] += h * (c - k);
+                }
+            },
+        );
+    }
+}
+
+fn cast<T: Real>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&value| T::from_f64(value)).collect()
+}
+
+/// Adds a block's numbers to those of the batch.
+fn add<T: Real>(total: &mut [f64], part: &[T]) {
+    total.iter_mut().zip(part).for_each(|(total, &part)| *total += part.to_f64());
+}
+
+/// Parameters in the order that a sink sees them, brought into that of the layout.
+pub fn to_layout(layout: &Layout, mut values: Vec<f64>) -> Vec<f64> {
+    let first = &layout.layers()[0];
+    let columns = values[first.weight.clone()].to_vec();
+    transpose(&columns, first.inputs, first.outputs, &mut values, |value| value);
+    values
+}
+
+/// And back, in the engine's precision.
+pub fn from_layout<T: Real>(layout: &Layout, parameters: &[f64]) -> Vec<T> {
+    let first = &layout.layers()[0];
+    let mut values = cast(parameters);
+    transpose(&parameters[first.weight.clone()], first.outputs, first.inputs, &mut values, T::from_f64);
+    values
+}

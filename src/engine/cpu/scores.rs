@@ -1,0 +1,194 @@
+//! Scores: the gradients h_i = grad log P_F(tau_i) of single trajectories, in pieces, never all of them at once.
+//!
+//! With e_v = 1[v = chosen] - p_v for the K values of a step's site, the backward pass is that of the whole batch's
+//! gradient, and so are the products delta_l^T h_{l-1}; but here each trajectory's product is formed by itself, over its
+//! T steps. Some trajectories are taken at a time, so that the products that hand delta down have many rows. Sites are
+//! filled once a trajectory. So a logit's weights get one term, e_v h_L; and so does a column of the first layer: change
+//! * sum of delta_1 over later steps, plus unset * sum of delta_1 over all steps. (Columns that no step changes
+//! exist in one-hot inputs only, whose unset code is 0.)
+
+use std::ops::Range;
+
+use super::model::Model;
+use super::real::{Matrix, Real, add_scaled, multiply, vectorised};
+use super::rollout::Block;
+
+/// Rows (trajectories times steps) that one product takes at most, unless one trajectory has more.
+const ROWS: usize = 512;
+/// Numbers of a weight that are formed for all trajectories at hand before the next ones: what is summed over
+/// trajectories then stays in the cache.
+const TILE: usize = 1 << 14;
+
+/// What becomes of scores.
+pub trait Sink<T> {
+    /// Takes a piece of the score of the block's trajectory `row`: the parameters from number `at` on, in the order of
+    /// [`crate::policy::Layout`] but with the first weight transposed, [columns, width]. Pieces never overlap;
+    /// parameters that are in none have a derivative of 0.
+    fn take(&mut self, row: usize, at: usize, score: &[T]);
+}
+
+/// Forms scores. Buffers are reused from block to block.
+#[derive(Default)]
+pub struct Scores<T> {
+    /// delta of one layer, [trajectories at hand, steps, width], and of the layer below.
+    delta: Vec<T>,
+    below: Vec<T>,
+    /// A piece of a score on its way to the sink.
+    piece: Vec<T>,
+}
+
+impl<T: Real> Scores<T> {
+    /// Hands every piece of the score of every trajectory of `block` to `sink`.
+    ///
+    /// # Panics
+    /// If the block was not kept.
+    pub fn visit(&mut self, model: &Model<T>, block: &Block<T>, sink: &mut impl Sink<T>) {
+        assert!(block.kept, "scores of a block that was not kept");
+        let slots = model.process.steps() - block.scored_from;
+        let group = (ROWS / slots).max(1);
+        let widest = model.widths().iter().fold(TILE, |most, &width| most.max(width));
+        self.piece.resize(widest, T::default());
+        for first in (0..block.rows).step_by(group) {
+            let rows = first..block.rows.min(first + group);
+            self.head(model, block, rows.clone(), sink);
+            for layer in (1..model.widths().len()).rev() {
+                self.hidden(model, block, layer, rows.clone(), sink);
+            }
+            self.input(model, block, rows, sink);
+        }
+    }
+
+    /// Pieces of the logits' weights and biases, and delta of the last hidden layer.
+    fn head(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>, sink: &mut impl Sink<T>) {
+        let (values, steps) = (model.process.values, model.process.steps());
+        let slots = steps - block.scored_from;
+        let last = model.widths().len() - 1;
+        let width = model.widths()[last];
+        let layer = model.layout.layers().pop().expect("a policy has a head");
+        self.delta.resize(rows.len() * slots * width, T::default());
+        for row in rows.clone() {
+            for slot in 0..slots {
+                let action = block.actions[row * steps + block.scored_from + slot] as usize;
+                let first = action / values * values;
+                let entry = slot * block.rows + row;
+                let hidden = &block.hidden[last][entry * width..][..width];
+                let slopes = &block.slopes[last][entry * width..][..width];
+                let delta = &mut self.delta[((row - rows.start) * slots + slot) * width..][..width];
+                delta.fill(T::default());
+                for value in 0..values {
+                    let chosen = T::from_f64(f64::from(u8::from(first + value == action)));
+                    let error = chosen - block.probabilities[entry * values + value];
+                    let at = (first + value) * width;
+                    let piece = &mut self.piece[..width];
+                    vectorised(
+                        #[inline(always)]
+                        || {
+                            piece.iter_mut().zip(hidden).for_each(|(p, &h)| *p = error * h);
+                            add_scaled(delta, error, &model.head.0[at..at + width]);
+                        },
+                    );
+                    sink.take(row, layer.weight.start + at, piece);
+                    sink.take(row, layer.bias.start + first + value, &[error]);
+                }
+                vectorised(
+                    #[inline(always)]
+                    || delta.iter_mut().zip(slopes).for_each(|(d, &s)| *d *= s),
+                );
+            }
+        }
+    }
+
+    /// Pieces of hidden layer `index`, and delta of the layer below it.
+    fn hidden(
+        &mut self,
+        model: &Model<T>,
+        block: &Block<T>,
+        index: usize,
+        rows: Range<usize>,
+        sink: &mut impl Sink<T>,
+    ) {
+        let (width, inputs) = (model.widths()[index], model.widths()[index - 1]);
+        let slots = model.process.steps() - block.scored_from;
+        let layer = &model.layout.layers()[index];
+        let outputs = (TILE / inputs).max(1);
+        for start in (0..width).step_by(outputs) {
+            let outputs = outputs.min(width - start);
+            let (size, at) = (outputs * inputs, layer.weight.start + start * inputs);
+            for row in rows.clone() {
+                let delta = &self.delta[(row - rows.start) * slots * width + start..];
+                let delta = Matrix::strided(delta, slots, outputs, width);
+                let previous = &block.hidden[index - 1][row * inputs..];
+                let previous = Matrix::strided(previous, slots, inputs, block.rows * inputs);
+                multiply(&mut self.piece, false, delta.transposed(), previous);
+                sink.take(row, at, &self.piece[..size]);
+            }
+        }
+        let bias = &mut self.piece[..width];
+        for row in rows.clone() {
+            vectorised(
+                #[inline(always)]
+                || {
+                    bias.fill(T::default());
+                    let deltas = &self.delta[(row - rows.start) * slots * width..][..slots * width];
+                    deltas.chunks_exact(width).for_each(|delta| add_scaled(bias, T::from_f64(1.0), delta));
+                },
+            );
+            sink.take(row, layer.bias.start, bias);
+        }
+
+        let count = rows.len() * slots;
+        self.below.resize(count * inputs, T::default());
+        let weight = Matrix::new(&model.hidden[index - 1].0, width, inputs);
+        multiply(&mut self.below, false, Matrix::new(&self.delta, count, width), weight);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (at, below) in self.below[..count * inputs].chunks_exact_mut(inputs).enumerate() {
+                    let entry = at % slots * block.rows + rows.start + at / slots;
+                    let slopes = &block.slopes[index - 1][entry * inputs..][..inputs];
+                    below.iter_mut().zip(slopes).for_each(|(b, &s)| *b *= s);
+                }
+            },
+        );
+        std::mem::swap(&mut self.delta, &mut self.below);
+    }
+
+    /// Pieces of the first layer.
+    fn input(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>, sink: &mut impl Sink<T>) {
+        let (steps, width) = (model.process.steps(), model.widths()[0]);
+        let slots = steps - block.scored_from;
+        let layer = &model.layout.layers()[0];
+        let unset = T::from_f64(model.process.unset());
+        for row in rows.clone() {
+            // From here on delta is its own sum over this and all later steps.
+            let later = &mut self.delta[(row - rows.start) * slots * width..][..slots * width];
+            vectorised(
+                #[inline(always)]
+                || {
+                    for slot in (1..slots).rev() {
+                        let (before, after) = later.split_at_mut(slot * width);
+                        add_scaled(&mut before[(slot - 1) * width..], T::from_f64(1.0), &after[..width]);
+                    }
+                },
+            );
+            let start = &later[..width];
+            sink.take(row, layer.bias.start, start);
+            for t in 0..steps {
+                let (column, amount) = model.process.change(block.actions[row * steps + t] as usize);
+                let after = (t + 1).saturating_sub(block.scored_from) * width;
+                let piece = &mut self.piece[..width];
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        piece.iter_mut().zip(start).for_each(|(p, &s)| *p = unset * s);
+                        // Nothing comes after the last step.
+                        if let Some(later) = later.get(after..after + width) {
+                            add_scaled(piece, T::from_f64(amount), later);
+                        }
+                    },
+                );
+                sink.take(row, layer.weight.start + column * width, piece);
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! From coefficients to a gradient, by way of whatever control variate they still lack.
+
+use crate::engine::{Engine, EngineError};
+use crate::objective::{Extent, Form, Optimal, leave_one_out};
+
+/// The gradient estimate sum_i c_i grad log P_F(tau_i) over the batch that `engine` holds, completed by the control
+/// variate `optimal`, if any.
+///
+/// The leave-one-out forms take two sweeps over the batch, the others one; the memory needed does not depend on the
+/// batch.
+pub fn estimate(
+    engine: &mut dyn Engine,
+    coefficients: &[f64],
+    optimal: Option<Optimal>,
+) -> Result<Vec<f64>, EngineError> {
+    match optimal {
+        None => engine.gradient(coefficients),
+        Some(Optimal { extent, form: Form::Batch }) => Ok(engine.moments(coefficients)?.gradient(extent)),
+        Some(Optimal { extent: Extent::Scalar, form: Form::LeaveOneOut }) => {
+            let mut completed = coefficients.to_vec();
+            leave_one_out(&mut completed, &engine.square_norms()?);
+            engine.gradient(&completed)
+        }
+        Some(Optimal { extent: Extent::PerParameter, form: Form::LeaveOneOut }) => {
+            let moments = engine.moments(coefficients)?;
+            engine.leave_one_out_gradient(coefficients, &moments)
+        }
+    }
+}
