@@ -117,6 +117,16 @@ pub trait Engine: Send {
     /// Parameters must not have changed in between.
     fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
 
+    /// log R of given objects, one number each. The batch held stays as it is.
+    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError>;
+
+    /// sum_i coefficients_i * grad log R(x_i) with respect to the parameters of the target's network, in the order of its
+    /// layout. The batch held stays as it is.
+    ///
+    /// # Errors
+    /// `Limit` if the target has no network.
+    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
+
     /// |h_i|^2 of each trajectory of the batch held, h_i = grad log P_F(tau_i). Needs what [`Engine::gradient`] needs.
     ///
     /// Here, as in the two methods that follow, by the definition: a gradient a trajectory. Engines do better.
@@ -150,16 +160,6 @@ pub trait Engine: Send {
         }
         Ok(gradient)
     }
-
-    /// log R of given objects, one number each. The batch held stays as it is.
-    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError>;
-
-    /// sum_i coefficients_i * grad log R(x_i) with respect to the parameters of the target's network, in the order of its
-    /// layout. The batch held stays as it is.
-    ///
-    /// # Errors
-    /// `Limit` if the target has no network.
-    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
 }
 
 /// h_i of one of `count` trajectories, as a gradient of its own.

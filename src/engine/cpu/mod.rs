@@ -148,6 +148,18 @@ impl<T: Real> Engine for CpuEngine<T> {
         Ok(total.into_parameters(&model.layout, model.process.unset()))
     }
 
+    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+        self.reward.refresh();
+        let mut log_reward = vec![0.0; objects.count()];
+        self.reward.log_reward(objects, &mut log_reward);
+        Ok(log_reward)
+    }
+
+    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        self.reward.refresh();
+        self.reward.gradient(objects, coefficients)
+    }
+
     fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
         let mut norms = Vec::new();
         self.sweep(
@@ -188,17 +200,5 @@ impl<T: Real> Engine for CpuEngine<T> {
             |(_, sink)| sink.add_to(&mut total),
         );
         Ok(to_layout(layout, total))
-    }
-
-    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-        self.reward.refresh();
-        let mut log_reward = vec![0.0; objects.count()];
-        self.reward.log_reward(objects, &mut log_reward);
-        Ok(log_reward)
-    }
-
-    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        self.reward.refresh();
-        self.reward.gradient(objects, coefficients)
     }
 }
