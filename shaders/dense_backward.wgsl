@@ -58,7 +58,7 @@ fn dense_backward(@builtin(global_invocation_id) id: vec3<u32>) {
     let tiles = BLOCK / (4u * TILE_ROWS) * across;
     let step = work.first_step + id.x / tiles;
     if step < work.last_step {
-        let here = slot(id.y, step) * STEP;
+        let here = slot(id.y, step) * STEP_SIZE;
         let product = Product(layer.outputs, layer.inputs, here + layer.place, layer.backward, here + before.place);
         let i = id.x % tiles;
         tile(product, i / across * TILE_ROWS, i % across * TILE_UNITS);

@@ -1,5 +1,5 @@
-// A column added at step s changes the first layer's pre-activation of every later step, so its gradient is a sum over
-// those steps. Written over the first layer's deltas, from the last step back:
+// A column added at step s changes the first layer's pre-activation of every later state, so its gradient is a sum over
+// those states. Written over the first layer's deltas, from the last state back:
 //
 //   slopes of the first layer at t  <-  sum over t' >= t of delta_0(t')
 //
@@ -10,8 +10,8 @@
 @compute @workgroup_size(BLOCK)
 fn first_backward(@builtin(global_invocation_id) id: vec3<u32>) {
     var sum = vec4<f32>();
-    for (var left = SITES; left > work.scored_from; left--) {
-        let place = slot(id.y, left - 1u) * STEP + network[0].place + id.x;
+    for (var left = STATES; left > work.scored_from; left--) {
+        let place = slot(id.y, left - 1u) * STEP_SIZE + network[0].place + id.x;
         sum += slopes[place];
         slopes[place] = sum;
     }

@@ -1,6 +1,6 @@
-// Adds the slices of the weight gradient to the total, one after the other:
+// Adds the slices of the hidden layers' gradient to the total, one after the other, for each of some lists of gradients:
 //
-//   gradient[DENSE + i] <- ((gradient[DENSE + i] + partials[0][i]) + partials[1][i]) + ..
+//   gradient[list][DENSE + i] <- ((gradient[list][DENSE + i] + partials[0][list][i]) + partials[1][list][i]) + ..
 //
 // One invocation a quad.
 
@@ -9,11 +9,13 @@
 
 @compute @workgroup_size(BLOCK)
 fn fold(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x < DENSE_SIZE {
-        var sum = gradient[DENSE + id.x];
+    let size = work.lists * DENSE_SIZE;
+    if id.x < size {
+        let place = id.x / DENSE_SIZE * GRADIENT + DENSE + id.x % DENSE_SIZE;
+        var sum = gradient[place];
         for (var slice = 0u; slice < work.slices; slice++) {
-            sum += partials[slice * DENSE_SIZE + id.x];
+            sum += partials[slice * size + id.x];
         }
-        gradient[DENSE + id.x] = sum;
+        gradient[place] = sum;
     }
 }

@@ -1,49 +1,46 @@
-// Gradient of the head: of the row and the bias of each action (site, value).
+// The head's part of what is added up over trajectories: the row and the bias of each output.
 //
-//   d row  = sum over trajectories of d * h_last at the step that filled the site,   d = c (1[value taken] - p[value])
-//   d bias = sum over trajectories of d
+//   h of a row  = derivative * h_last at the state that uses the output
+//   h of a bias = derivative
 //
-// Trajectories are added up block by block, blocks one after the other.
-// One invocation a quad of units, one more for the bias; (y) an action.
+// An output is used once a trajectory. What is made of h, with the trajectory's coefficient, says the tally (lib/sum.wgsl
+// and its likes). Trajectories are added up block by block, blocks one after the other.
+// One invocation a quad of units, one more for the bias; (y) an output.
 
-@group(0) @binding(2) var<storage, read> fills: array<u32>;
-@group(0) @binding(3) var<storage, read> probabilities: array<f32>;
-@group(0) @binding(4) var<storage, read> coefficients: array<f32>;
-@group(0) @binding(5) var<storage, read> activations: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> gradient: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> coefficients: array<f32>;
+@group(0) @binding(6) var<storage, read> activations: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> gradient: array<vec4<f32>>;
+
+fn store(slice: u32, list: u32, place: u32, value: vec4<f32>) {
+    gradient[list * GRADIENT + place] += value;
+}
 
 @compute @workgroup_size(BLOCK)
 fn head_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
     let last = network[LAYERS - 1u];
     let unit = id.x;
-    let action = id.y;
+    let output = id.y;
     if unit <= last.outputs {
-        var place = HEAD_GRADIENT + action * last.outputs + unit;
+        var place = HEAD_GRADIENT + output * last.outputs + unit;
         if unit == last.outputs {
-            place = HEAD_BIAS_GRADIENT + action;
+            place = HEAD_BIAS_GRADIENT + output;
         }
-        var total = gradient[place];
         for (var block = 0u; block < work.blocks; block++) {
-            var sum = vec4<f32>();
-            for (var row = 0u; row < BLOCK; row++) {
+            var tally = fresh(place);
+            let rows = rows_of(block);
+            for (var row = 0u; row < rows; row++) {
                 let trajectory = (work.block + block) * BLOCK + row;
-                let fill = fills[trajectory * SITES + action / VALUES];
-                let step = fill >> 8u;
+                let step = step_of(trajectory, output);
                 if step >= work.scored_from {
                     let here = slot(block, step);
-                    let value = action % VALUES;
-                    let hit = select(0.0, 1.0, value == (fill & 255u));
-                    let probability = probabilities[(here * BLOCK + row) * VALUES + value];
-                    let delta = coefficients[trajectory] * (hit - probability);
-                    var h = vec4(1.0);
+                    var h = vec4(derivative(here, trajectory, step, output % OUTPUTS));
                     if unit < last.outputs {
-                        h = activations[here * STEP + last.place + row * last.outputs + unit];
+                        h *= activations[here * STEP_SIZE + last.place + row * last.outputs + unit];
                     }
-                    sum = fma(vec4(delta), h, sum);
+                    tally = take(tally, coefficients[trajectory], h);
                 }
             }
-            total += sum;
+            finish(tally, 0u, place);
         }
-        gradient[place] = total;
     }
 }

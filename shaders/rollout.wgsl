@@ -11,71 +11,12 @@
 //
 // One workgroup takes ROLLOUT_ROWS trajectories through all of its steps, with no other synchronisation than barriers
 // between layers. Actions known beforehand need no such long chain: then the steps are dealt out over workgroups (y).
-// Hidden layers are register tiles, see lib/tile.wgsl.
+// Layers are those of lib/layers.wgsl.
 
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> actions: array<u32>;
-@group(0) @binding(4) var<storage, read_write> scores: array<f32>;
-@group(0) @binding(5) var<storage, read_write> state: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> activations: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> slopes: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> actions: array<u32>;
+@group(0) @binding(6) var<storage, read_write> scores: array<f32>;
+@group(0) @binding(7) var<storage, read_write> state: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> probabilities: array<f32>;
-
-// A hidden layer at one step: activations [row][k] times transposed weight [k][unit].
-struct Product {
-    depth: u32,
-    width: u32,
-    left: u32,
-    right: u32,
-    bias: u32,
-    output: u32,
-}
-
-fn left_quad(product: Product, row: u32, k: u32) -> mat4x4<f32> {
-    let place = product.left + 4u * row * product.depth + k;
-    return mat4x4(
-        activations[place],
-        activations[place + product.depth],
-        activations[place + 2u * product.depth],
-        activations[place + 3u * product.depth],
-    );
-}
-
-fn right_quad(product: Product, unit: u32, k: u32) -> mat4x4<f32> {
-    let place = product.right + 4u * k * product.width + unit;
-    return mat4x4(
-        weights[place],
-        weights[place + product.width],
-        weights[place + 2u * product.width],
-        weights[place + 3u * product.width],
-    );
-}
-
-fn finish_quad(product: Product, row: u32, unit: u32, sum: mat4x4<f32>) {
-    let bias = weights[product.bias + unit];
-    let place = product.output + 4u * row * product.width + unit;
-    put(place, sum[0] + bias);
-    put(place + product.width, sum[1] + bias);
-    put(place + 2u * product.width, sum[2] + bias);
-    put(place + 3u * product.width, sum[3] + bias);
-}
-
-fn put(place: u32, z: vec4<f32>) {
-    let activated = activate(z);
-    activations[place] = activated.value;
-    slopes[place] = activated.slope;
-}
-
-// The logit of one action.
-fn logit(row: u32, action: u32) -> f32 {
-    let width = network[LAYERS - 1u].outputs;
-    let head = HEAD + action * width;
-    var sum = vec4<f32>();
-    for (var k = 0u; k < width; k++) {
-        sum = fma(activations[row + k], weights[head + k], sum);
-    }
-    return (sum.x + sum.y) + (sum.z + sum.w) + weights[HEAD_BIAS + action / 4u][action % 4u];
-}
 
 // Logits at probabilities[place ..] become probabilities; the value taken or drawn goes into `actions`.
 fn choose(place: u32, trajectory: u32, step: u32) {
@@ -126,7 +67,7 @@ fn rollout(
 
     for (var step = begin; step < end; step++) {
         let here = slot(block, step);
-        let first_place = here * STEP + network[0].place + first_row * width;
+        let first_place = here * STEP_SIZE + network[0].place + first_row * width;
         for (var i = lane; i < ROLLOUT_ROWS * width; i += ROLLOUT_GROUP) {
             var z = state[states + i];
             if step > begin {
@@ -137,29 +78,14 @@ fn rollout(
         }
         storageBarrier();
 
-        for (var l = 1u; l < LAYERS; l++) {
-            let layer = network[l];
-            let product = Product(
-                layer.inputs,
-                layer.outputs,
-                here * STEP + network[l - 1u].place + first_row * layer.inputs,
-                layer.forward,
-                layer.bias,
-                here * STEP + layer.place + first_row * layer.outputs,
-            );
-            let across = layer.outputs / TILE_UNITS;
-            for (var i = lane; i < ROLLOUT_ROWS / (4u * TILE_ROWS) * across; i += ROLLOUT_GROUP) {
-                tile(product, i / across * TILE_ROWS, i % across * TILE_UNITS);
-            }
-            storageBarrier();
-        }
+        hidden_layers(lane, here, first_row);
 
-        let heads = here * STEP + last.place + first_row * last.outputs;
+        let heads = here * STEP_SIZE + last.place + first_row * last.outputs;
         let places = (here * BLOCK + first_row) * VALUES;
         for (var i = lane; i < ROLLOUT_ROWS * VALUES; i += ROLLOUT_GROUP) {
             let row = i / VALUES;
             let action = actions[(first_trajectory + row) * SITES + step] / VALUES * VALUES + i % VALUES;
-            probabilities[places + i] = logit(heads + row * last.outputs, action);
+            probabilities[places + i] = head_output(heads + row * last.outputs, action);
         }
         storageBarrier();
         for (var row = lane; row < ROLLOUT_ROWS; row += ROLLOUT_GROUP) {

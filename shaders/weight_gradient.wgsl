@@ -1,6 +1,6 @@
 // Gradient of one hidden layer's weight and bias over a slice of the part: CHUNK steps of a block.
 //
-//   dW[output][input] = sum over steps and trajectories of delta_l[output] * h_(l-1)[input],   db = sum of delta_l
+//   dW[output][input] = sum over steps and trajectories of c * delta_l[output] * h_(l-1)[input],   db = sum of c * delta_l
 //
 // `partials` [slice of this dispatch][weight and bias of all hidden layers]; fold.wgsl adds them up in their order.
 // Slices are cut at multiples of CHUNK steps, so neither the part nor the dispatch shows in the sums.
@@ -8,11 +8,14 @@
 
 @group(0) @binding(2) var<storage, read> activations: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> slopes: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> coefficients: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4<f32>>;
 
-// delta_l transposed, [output][k], times h_(l-1), [k][input]; k runs over trajectories, then steps.
+// c * delta_l transposed, [output][k], times h_(l-1), [k][input]; k runs over trajectories, then steps.
 struct Product {
     depth: u32,
+    // The block, counted in the batch.
+    block: u32,
     outputs: u32,
     inputs: u32,
     left: u32,
@@ -22,16 +25,22 @@ struct Product {
 
 // Where trajectory 4k of the slice's rows lies: 16 quads of trajectories a step.
 fn place_of(base: u32, width: u32, k: u32) -> u32 {
-    return base + k / (BLOCK / 4u) * STEP + k % (BLOCK / 4u) * 4u * width;
+    return base + k / (BLOCK / 4u) * STEP_SIZE + k % (BLOCK / 4u) * 4u * width;
+}
+
+// Coefficients of those trajectories.
+fn weighing(block: u32, k: u32) -> vec4<f32> {
+    return coefficients[block * (BLOCK / 4u) + k % (BLOCK / 4u)];
 }
 
 fn left_quad(product: Product, row: u32, k: u32) -> mat4x4<f32> {
+    let c = weighing(product.block, k);
     let place = place_of(product.left, product.outputs, k) + row;
     return transpose(mat4x4(
-        slopes[place],
-        slopes[place + product.outputs],
-        slopes[place + 2u * product.outputs],
-        slopes[place + 3u * product.outputs],
+        c.x * slopes[place],
+        c.y * slopes[place + product.outputs],
+        c.z * slopes[place + 2u * product.outputs],
+        c.w * slopes[place + 3u * product.outputs],
     ));
 }
 
@@ -59,24 +68,27 @@ fn weight_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
     let before = network[work.layer - 1u];
     let across = layer.inputs / TILE_UNITS;
     let tiles = layer.outputs / TILE_ROWS * across;
-    let chunks = (SITES + CHUNK - 1u) / CHUNK;
+    let chunks = (STATES + CHUNK - 1u) / CHUNK;
     let slice = work.first_slice + id.y;
     let begin = max(slice % chunks * CHUNK, work.scored_from);
-    let end = max(min((slice % chunks + 1u) * CHUNK, SITES), begin);
-    let here = slot(slice / chunks, begin) * STEP;
+    let end = max(min((slice % chunks + 1u) * CHUNK, STATES), begin);
+    let block = work.block + slice / chunks;
+    let here = slot(slice / chunks, begin) * STEP_SIZE;
     let depth = (end - begin) * (BLOCK / 4u);
     let partial = id.y * DENSE_SIZE;
     if id.x < tiles {
         let place = partial + layer.gradient - DENSE;
-        let product = Product(depth, layer.outputs, layer.inputs, here + layer.place, here + before.place, place);
+        let product =
+            Product(depth, block, layer.outputs, layer.inputs, here + layer.place, here + before.place, place);
         tile(product, id.x / across * TILE_ROWS, id.x % across * TILE_UNITS);
     } else if id.x < tiles + layer.outputs {
         let unit = id.x - tiles;
         var sum = vec4<f32>();
         for (var k = 0u; k < depth; k++) {
             let place = place_of(here + layer.place, layer.outputs, k) + unit;
-            sum += (slopes[place] + slopes[place + layer.outputs])
-                + (slopes[place + 2u * layer.outputs] + slopes[place + 3u * layer.outputs]);
+            let c = weighing(block, k);
+            sum += (c.x * slopes[place] + c.y * slopes[place + layer.outputs])
+                + (c.z * slopes[place + 2u * layer.outputs] + c.w * slopes[place + 3u * layer.outputs]);
         }
         partials[partial + layer.gradient_bias - DENSE + unit] = sum;
     }

@@ -78,11 +78,17 @@ fn metrics(path: &Path) -> Vec<serde_json::Value> {
 
 #[test]
 fn a_joint_run_resumes_bit_for_bit() {
+    for engine in ["engine.kind=cpu", "engine.kind=gpu"] {
+        joint_run_resumes_bit_for_bit(engine);
+    }
+}
+
+fn joint_run_resumes_bit_for_bit(engine: &str) {
     let directory = tempfile::tempdir().unwrap();
     let (whole, parts) = (directory.path().join("whole"), directory.path().join("parts"));
     // Both sources of trajectories, the learned log Z, proposals, and evaluations on the way.
     let objective = "objective={ kind = \"alpha_tb\", alpha = 0.5 }";
-    let config = config(JOINT, &[objective, "evaluation.every=10", "target.horizon=30"]);
+    let config = config(JOINT, &[objective, "evaluation.every=10", "target.horizon=30", engine]);
     assert!(matches!(train(&whole, &config, None), Outcome::Finished(_)));
     for _ in 0..2 {
         assert!(matches!(train(&parts, &config, Some(13)), Outcome::Stopped { .. }));

@@ -10,9 +10,13 @@
 //
 // A part that is not kept has room for one step a block, which each step overwrites.
 //
-// Constants written by the host: BLOCK, SITES, VALUES, COLUMNS, COLUMNS_A_SITE, UNIFORM_ORDER, ACTIVATION, LAYERS,
-// STEP (quads of one step of a block), HEAD, HEAD_BIAS, CHANGES (places in `weights`), DENSE, DENSE_SIZE,
-// HEAD_GRADIENT, HEAD_BIAS_GRADIENT (places in `gradient`), CHUNK, ROLLOUT_GROUP, ROLLOUT_ROWS, TILE_ROWS, TILE_UNITS.
+// A policy sees the state before each of its SITES steps and has VALUES outputs for each: the logits of the step's site.
+// A network that gives log R sees finished objects only: then FINISHED is true, and there is one state with one output.
+//
+// Constants written by the host: BLOCK, SITES, VALUES, COLUMNS, COLUMNS_A_SITE, UNSET, UNIFORM_ORDER, ACTIVATION, LAYERS,
+// FINISHED, STATES (a trajectory), OUTPUTS (a state), STEP_SIZE (quads of one step of a block), HEAD, HEAD_BIAS,
+// CHANGES (places in `weights`), GRADIENT (length of a packed gradient), DENSE, DENSE_SIZE, HEAD_GRADIENT,
+// HEAD_BIAS_GRADIENT (places in it), CHUNK, ROLLOUT_GROUP, ROLLOUT_ROWS, TILE_ROWS, TILE_UNITS.
 
 struct Work {
     // Philox: the key, and three of the four words of the counter.
@@ -37,6 +41,10 @@ struct Work {
     slices: u32,
     // Blocks of the part.
     blocks: u32,
+    // Trajectories of the batch; the last block is filled up with others, which count for nothing.
+    count: u32,
+    // Lists of gradients that `fold` adds to.
+    lists: u32,
 }
 
 // A hidden layer; sizes and places in quads.
@@ -63,4 +71,9 @@ struct Layer {
 // Where a step of a block of the part lies, in steps.
 fn slot(block: u32, step: u32) -> u32 {
     return block * work.room + step % work.room;
+}
+
+// Trajectories of a block of the part that are of the batch.
+fn rows_of(block: u32) -> u32 {
+    return min(BLOCK, work.count - (work.block + block) * BLOCK);
 }

@@ -1,8 +1,8 @@
 //! The GPU engine: WGSL kernels on any adapter that wgpu knows.
 //!
-//! A rollout is `order` (which site when), `rollout` (the policy along all steps, in one dispatch), `finish` and
-//! `reward`; a gradient is `head`, `dense` and `first`, from the last layer back. Every stage is a file of
-//! `stages` beside its shaders in `shaders/`. The host sees a batch's log-probabilities, and a gradient, nothing
+//! A rollout is `order` (which site when), `rollout` (the policy along all steps, in one dispatch), `finish` and then
+//! log R; a gradient is `deltas`, from the last layer back, and `sums` over trajectories. Every stage is a file of
+//! [`stages`] beside its shaders in `shaders/`. The host sees a batch's log-probabilities, and a gradient, nothing
 //! else. Activations stay on the device as far as the memory budget goes; blocks beyond are replayed for their gradient,
 //! by the same kernel with the same order of operations, so the budget does not show in the result.
 
@@ -11,6 +11,7 @@ mod context;
 mod kernel;
 mod network;
 mod recorder;
+mod reward;
 mod source;
 mod stages;
 #[cfg(test)]
@@ -24,11 +25,11 @@ use std::sync::Arc;
 
 use self::buffers::Buffers;
 use self::context::Context;
-use self::network::Network;
+use self::network::{Network, Sight};
 use self::recorder::{Recorder, Work};
+use self::reward::{Reward, padded};
 use self::source::Sources;
-use self::stages::{Stages, slices};
-use super::cpu::Reward;
+use self::stages::Stages;
 use super::{BLOCK, Batch, Engine, EngineError, Rollout};
 use crate::policy::{Activation, Layout};
 use crate::process::{Objects, SiteFilling, Trajectories};
@@ -59,8 +60,7 @@ pub struct GpuEngine {
     stages: Stages,
     buffers: Buffers,
     memory_budget: u64,
-    /// log R where no kernel gives it.
-    host_reward: Reward<f32>,
+    reward: Reward,
     held: Held,
 }
 
@@ -72,14 +72,12 @@ struct Held {
     work: Work,
     /// Blocks, from the first on, whose activations are on the device.
     resident: usize,
+    /// Whether their deltas are there too.
+    differentiated: bool,
 }
 
-/// Bytes of weight gradients of slices that are held at once, where there are several.
-const PARTIALS: u64 = 1 << 26;
-
-/// Blocks of a part, and slices of weight gradients at once: kernels loop over them, see `ITERATIONS`.
+/// Blocks of a part: kernels loop over them, see `ITERATIONS`.
 const MOST_BLOCKS: usize = 512;
-const MOST_SLICES: u64 = 4096;
 
 impl GpuEngine {
     /// # Errors
@@ -97,29 +95,22 @@ impl GpuEngine {
         let widest = layout.widths[1..layout.widths.len() - 1].iter().copied().max().unwrap_or(1);
         let tiling = options.tiling.unwrap_or_else(|| Tiling::suggested(context.adapter.kind, widest));
         check_adapter(&context, &process, &tiling)?;
-        let network = Network::new(process, layout, tiling).map_err(|quads| {
+        let network = Network::new(process, Sight::Steps, layout, tiling).map_err(|quads| {
             EngineError::Limit(format!("the network needs buffers of {} bytes: make its layers narrower", 16 * quads))
         })?;
         let sources = Sources::new(&network, activation);
-        let host_reward = Reward::new(target.clone());
-        let stages = Stages::new(&context, &sources, &network, target.as_ref())?;
+        let stages = Stages::new(&context, &sources, &network)?;
+        let memory_budget = options.memory_budget;
+        let reward = Reward::new(&context, &sources, target, options.tiling, memory_budget)?;
 
         let mut buffers = Buffers::default();
         Recorder::prepare(&context, &mut buffers)?;
-        buffers.uniform(&context, "network", size_of_val(network.layers.as_slice()) as u64)?;
+        buffers.uniform(&context, "network", sources.uniform_bytes())?;
         buffers.write(&context, "network", &network.layers);
         let advice = "make the policy's layers narrower, or the object smaller";
         buffers.reserve(&context, "weights", quads(network.weights), advice)?;
         buffers.reserve(&context, "gradient", quads(network.gradient), advice)?;
-        buffers.reserve(
-            &context,
-            "reward_parameters",
-            4 * stages.reward.parameters().len() as u64,
-            "fewer parameters",
-        )?;
-        buffers.write(&context, "reward_parameters", stages.reward.parameters());
-        let memory_budget = options.memory_budget;
-        Ok(Self { context, network, stages, buffers, memory_budget, host_reward, held: Held::default() })
+        Ok(Self { context, network, stages, buffers, memory_budget, reward, held: Held::default() })
     }
 
     /// Steps of blocks that the device has room for.
@@ -167,6 +158,39 @@ impl GpuEngine {
         Ok(())
     }
 
+    /// Takes the batch held, part by part, to its deltas and on to `gradient`.
+    fn sweep(&mut self) -> Result<(), EngineError> {
+        let Held { count, work, resident, differentiated } = self.held;
+        let (steps, blocks) = (self.network.process.steps(), count.div_ceil(BLOCK));
+        let most = blocks.min(self.kept_blocks());
+        if resident < blocks {
+            self.reserve_part(most, steps, steps.div_ceil(self.stages.steps.replay_steps()))?;
+        }
+        let (at_once, bytes) = self.stages.gradient.slices_at_once(&self.network, most);
+        self.buffers.reserve(&self.context, "partials", bytes, "make hidden layers narrower")?;
+        // Parts take each other's place; what remains is known at the end.
+        self.held.resident = 0;
+        let Self { context, network, stages, buffers, .. } = self;
+        let mut recorder = Recorder::new(context, buffers, &network.tiling);
+        for first in (0..blocks).step_by(most) {
+            let part =
+                Work { block: first as u32, blocks: most.min(blocks - first) as u32, room: steps as u32, ..work };
+            let here = first == 0 && resident >= part.blocks as usize;
+            if !here {
+                stages.steps.record(&mut recorder, network, &part, false);
+            }
+            if !here || !differentiated {
+                stages.deltas.record(&mut recorder, network, &part);
+            }
+            stages.gradient.record(&mut recorder, network, &part, at_once);
+        }
+        recorder.submit();
+        self.context.check()?;
+        self.held.resident = if most == blocks { blocks } else { 0 };
+        self.held.differentiated = true;
+        Ok(())
+    }
+
     /// Uploads given actions; trajectories that fill up the last block set every site to its first value.
     fn upload(&self, trajectories: &Trajectories, count: usize) -> Result<(), EngineError> {
         let process = &self.network.process;
@@ -203,7 +227,7 @@ impl Engine for GpuEngine {
             )));
         }
         self.buffers.write(&self.context, "weights", &self.network.pack(parameters));
-        self.held.resident = 0;
+        self.held = Held { resident: 0, differentiated: false, ..self.held };
         self.context.check()
     }
 
@@ -231,6 +255,7 @@ impl Engine for GpuEngine {
             stream: draw.stream as u32,
             scored_from: scored_from as u32,
             sampled_from: sampled_from as u32,
+            count: count as u32,
             ..Work::default()
         };
         let whole = Work { blocks: blocks as u32, ..work };
@@ -251,18 +276,18 @@ impl Engine for GpuEngine {
             stages.steps.record(&mut recorder, network, &part, true);
         }
         stages.finish.record(&mut recorder, &whole);
-        stages.reward.record(&mut recorder, &whole);
         recorder.submit();
         self.context.check()?;
-        self.held = Held { count, work: Work { sampled_from: steps as u32, ..work }, resident: kept };
+        let replay = Work { sampled_from: steps as u32, ..work };
+        self.held = Held { count, work: replay, resident: kept, differentiated: false };
+        self.reward.of_batch(&self.context, &self.buffers, count)?;
 
         let [log_values, log_rewards] =
             self.buffers.read::<f32, 2>(&self.context, ["log_forward", "log_rewards"], count)?;
         let mut log_reward: Vec<f64> = log_rewards.into_iter().map(f64::from).collect();
-        if self.stages.reward.is_on_host() {
+        if self.reward.is_on_host() {
             let objects = self.objects()?;
-            self.host_reward.refresh();
-            self.host_reward.log_reward(&objects, &mut log_reward);
+            log_reward = self.reward.log_reward(&self.context, &objects)?;
         }
         let log_order = self.network.process.log_order(scored_from);
         Ok(Batch {
@@ -287,56 +312,25 @@ impl Engine for GpuEngine {
     }
 
     fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        let Held { count, work, resident } = self.held;
+        let Held { count, .. } = self.held;
         if coefficients.len() != count {
             return Err(EngineError::Limit(format!("{} coefficients for {count} trajectories", coefficients.len())));
         }
         if count == 0 {
             return Ok(vec![0.0; self.network.layout.parameters()]);
         }
-        let (steps, blocks) = (self.network.process.steps(), count.div_ceil(BLOCK));
-        let most = blocks.min(self.kept_blocks());
-        let slice_bytes = quads(self.network.dense_size).max(16);
-        let at_once = slices(&self.network, most).min((PARTIALS / slice_bytes).clamp(1, MOST_SLICES) as usize);
-        if resident < blocks {
-            self.reserve_part(most, steps, steps.div_ceil(self.stages.steps.replay_steps()))?;
-        }
-        self.buffers.reserve(&self.context, "partials", at_once as u64 * slice_bytes, "make hidden layers narrower")?;
-        let mut padded = vec![0.0; blocks * BLOCK];
-        padded.iter_mut().zip(coefficients).for_each(|(to, from)| *to = *from as f32);
-        self.buffers.write(&self.context, "coefficients", &padded);
-
-        // Deltas overwrite slopes, so activations serve one gradient only.
-        self.held.resident = 0;
-        let Self { context, network, stages, buffers, .. } = self;
-        let mut recorder = Recorder::new(context, buffers, &network.tiling);
-        recorder.clear("gradient");
-        for first in (0..blocks).step_by(most) {
-            let room = steps as u32;
-            let part = Work { block: first as u32, blocks: most.min(blocks - first) as u32, room, ..work };
-            if first > 0 || resident < part.blocks as usize {
-                stages.steps.record(&mut recorder, network, &part, false);
-            }
-            stages.head.record(&mut recorder, network, &part);
-            stages.dense.record(&mut recorder, network, &part, at_once);
-            stages.first.record(&mut recorder, network, &part);
-        }
-        recorder.submit();
-        self.context.check()?;
+        self.buffers.write(&self.context, "coefficients", &padded(coefficients));
+        self.sweep()?;
         let [gradient] = self.buffers.read(&self.context, ["gradient"], 4 * self.network.gradient as usize)?;
         Ok(self.network.unpack(&gradient))
     }
 
     fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-        self.host_reward.refresh();
-        let mut log_reward = vec![0.0; objects.count()];
-        self.host_reward.log_reward(objects, &mut log_reward);
-        Ok(log_reward)
+        self.reward.log_reward(&self.context, objects)
     }
 
     fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        self.host_reward.refresh();
-        self.host_reward.gradient(objects, coefficients)
+        self.reward.gradient(&self.context, objects, coefficients)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The policy network as the kernels see it: padded widths, places of tensors in buffers, packing and unpacking.
+//! A network as the kernels see it, a policy or what gives log R: padded widths, places of tensors in buffers, packing and unpacking.
 //!
 //! Widths are padded with zero weights to whole tiles; as every activation is 0 at 0, padded units stay 0 and get no
 //! gradient. All sizes and places count quads (`vec4<f32>`, 4 numbers).
@@ -31,9 +31,19 @@ impl Layer {
     }
 }
 
+/// What a network is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// The state before each step of a trajectory: a policy, with a logit for each value of the step's site.
+    Steps,
+    /// Finished objects, one output each.
+    Finished,
+}
+
 /// Where everything lies, in quads.
 pub(super) struct Network {
     pub process: SiteFilling,
+    pub sight: Sight,
     pub layout: Layout,
     pub tiling: Tiling,
     /// Hidden layers.
@@ -54,15 +64,15 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// Lays out a network for kernels of the given tiling. It must have a hidden layer.
+    /// Lays out a network of at least one hidden layer for kernels of the given tiling.
     ///
     /// # Errors
     /// The number of quads, where it does not fit 32 bits.
-    pub fn new(process: SiteFilling, layout: Layout, tiling: Tiling) -> Result<Self, u64> {
+    pub fn new(process: SiteFilling, sight: Sight, layout: Layout, tiling: Tiling) -> Result<Self, u64> {
         let hidden = &layout.widths[1..layout.widths.len() - 1];
         let widths: Vec<u64> =
             hidden.iter().map(|width| (width.next_multiple_of(tiling.multiple()) / 4) as u64).collect();
-        let (columns, actions) = (process.columns() as u64, process.actions() as u64);
+        let (columns, rows) = (process.columns() as u64, *layout.widths.last().unwrap_or(&0) as u64);
         let block = BLOCK as u64;
 
         let mut weights = Places::default();
@@ -72,12 +82,12 @@ impl Network {
         let mut dense = 0;
         for (index, &outputs) in widths.iter().enumerate() {
             let inputs = if index == 0 { 0 } else { widths[index - 1] };
-            let rows = if index == 0 { columns } else { 4 * inputs };
+            let input_rows = if index == 0 { columns } else { 4 * inputs };
             let weight = if index == 0 { columns * outputs } else { 4 * outputs * inputs };
             layers.push(Layer {
                 inputs: inputs as u32,
                 outputs: outputs as u32,
-                forward: weights.take(rows * outputs),
+                forward: weights.take(input_rows * outputs),
                 bias: weights.take(outputs),
                 backward: weights.take(4 * outputs * inputs),
                 place: step.take(block * outputs),
@@ -91,11 +101,11 @@ impl Network {
         let dense_size = gradient.0 - dense;
         let last = widths[widths.len() - 1];
         let network = Self {
-            head: weights.take(actions * last),
-            head_bias: weights.take(actions.div_ceil(4)),
+            head: weights.take(rows * last),
+            head_bias: weights.take(rows.div_ceil(4)),
             changes: weights.take(process.values.div_ceil(4) as u64),
-            head_gradient: gradient.take(actions * last),
-            head_bias_gradient: gradient.take(actions),
+            head_gradient: gradient.take(rows * last),
+            head_bias_gradient: gradient.take(rows),
             weights: weights.0 as u32,
             gradient: gradient.0 as u32,
             dense: dense as u32,
@@ -103,11 +113,27 @@ impl Network {
             step: step.0 as u32,
             layers,
             process,
+            sight,
             layout,
             tiling,
         };
         let most = weights.0.max(gradient.0).max(step.0);
         if most > u64::from(u32::MAX) { Err(most) } else { Ok(network) }
+    }
+
+    /// States of a trajectory that the network sees.
+    pub fn states(&self) -> usize {
+        if self.sight == Sight::Finished { 1 } else { self.process.steps() }
+    }
+
+    /// Outputs that are needed of a state.
+    pub fn outputs(&self) -> usize {
+        if self.sight == Sight::Finished { 1 } else { self.process.values }
+    }
+
+    /// Rows of the head.
+    pub fn head_rows(&self) -> usize {
+        self.layout.widths[self.layout.widths.len() - 1]
     }
 
     /// Multiply-adds of the hidden layers for one step of a block.
@@ -155,7 +181,6 @@ impl Network {
     pub fn unpack(&self, gradient: &[f32]) -> Vec<f64> {
         let mut parameters = vec![0.0; self.layout.parameters()];
         let tensors = self.layout.layers();
-        let unset = self.process.unset();
         for (index, (layer, tensor)) in self.layers.iter().zip(&tensors).enumerate() {
             let bias = &gradient[4 * layer.gradient_bias as usize..][..tensor.outputs];
             let weight = &gradient[4 * layer.gradient as usize..];
@@ -163,11 +188,8 @@ impl Network {
             for (output, &bias) in bias.iter().enumerate() {
                 parameters[tensor.bias.start + output] = f64::from(bias);
                 for input in 0..tensor.inputs {
-                    parameters[tensor.weight.start + output * tensor.inputs + input] = if index == 0 {
-                        f64::from(weight[input * outputs + output]) + unset * f64::from(bias)
-                    } else {
-                        f64::from(weight[output * inputs + input])
-                    };
+                    let place = if index == 0 { input * outputs + output } else { output * inputs + input };
+                    parameters[tensor.weight.start + output * tensor.inputs + input] = f64::from(weight[place]);
                 }
             }
         }
@@ -198,10 +220,13 @@ impl Network {
             ("COLUMNS", process.columns() as u32),
             ("COLUMNS_A_SITE", columns_a_site as u32),
             ("LAYERS", self.layers.len() as u32),
-            ("STEP", self.step),
+            ("STATES", self.states() as u32),
+            ("OUTPUTS", self.outputs() as u32),
+            ("STEP_SIZE", self.step),
             ("HEAD", self.head),
             ("HEAD_BIAS", self.head_bias),
             ("CHANGES", self.changes),
+            ("GRADIENT", self.gradient),
             ("DENSE", self.dense),
             ("DENSE_SIZE", self.dense_size),
             ("HEAD_GRADIENT", self.head_gradient),

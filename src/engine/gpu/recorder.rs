@@ -29,6 +29,8 @@ pub(super) struct Work {
     pub first_slice: u32,
     pub slices: u32,
     pub blocks: u32,
+    pub count: u32,
+    pub lists: u32,
 }
 
 impl Work {
@@ -74,6 +76,11 @@ impl<'a> Recorder<'a> {
     /// Sets a buffer to zero.
     pub fn clear(&mut self, name: &str) {
         self.encoder.clear_buffer(self.buffers.get(name), 0, None);
+    }
+
+    /// Copies the first `bytes` of a buffer to another one.
+    pub fn copy(&mut self, from: &wgpu::Buffer, to: &wgpu::Buffer, bytes: u64) {
+        self.encoder.copy_buffer_to_buffer(from, 0, to, 0, bytes);
     }
 
     /// Runs `kernel` on `work` in `groups` workgroups; `cost` is its number of multiply-adds.

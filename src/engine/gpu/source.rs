@@ -9,7 +9,7 @@ use crate::random::{MULTIPLIERS, ROUNDS, WEYL};
 
 use super::context::Context;
 use super::kernel::Kernel;
-use super::network::Network;
+use super::network::{Layer, Network, Sight};
 use super::tiling::Tiling;
 use crate::engine::EngineError;
 
@@ -26,6 +26,10 @@ pub(super) const ELEMENTARY: &str = shader!("lib/elementary.wgsl");
 pub(super) const ACTIVATION: &str = shader!("lib/activation.wgsl");
 pub(super) const COLUMN: &str = shader!("lib/column.wgsl");
 pub(super) const TILE: &str = shader!("lib/tile.wgsl");
+pub(super) const LAYERS: &str = shader!("lib/layers.wgsl");
+pub(super) const CHOICE: &str = shader!("lib/choice.wgsl");
+pub(super) const SINGLE: &str = shader!("lib/single.wgsl");
+pub(super) const SUM: &str = shader!("lib/sum.wgsl");
 
 /// Steps of a block that one slice of the weight gradient sums over. Part of the result's bits, so not a setting.
 pub(super) const CHUNK: usize = 32;
@@ -34,6 +38,8 @@ pub(super) const CHUNK: usize = 32;
 pub(super) struct Sources {
     header: String,
     tiling: Tiling,
+    sight: Sight,
+    layers: usize,
 }
 
 impl Sources {
@@ -59,13 +65,28 @@ impl Sources {
         for (name, value) in constants {
             writeln!(header, "const {name} = {value}u;").expect("a String takes all text");
         }
-        writeln!(header, "const UNIFORM_ORDER = {};", process.order == Order::Uniform)
-            .expect("a String takes all text");
-        writeln!(header, "const LEAK = {LEAK:?}f;").expect("a String takes all text");
+        for (name, value) in
+            [("UNIFORM_ORDER", process.order == Order::Uniform), ("FINISHED", network.sight == Sight::Finished)]
+        {
+            writeln!(header, "const {name} = {value};").expect("a String takes all text");
+        }
+        for (name, value) in [("LEAK", LEAK), ("UNSET", process.unset())] {
+            writeln!(header, "const {name} = {:?}f;", value as f32).expect("a String takes all text");
+        }
         for (name, [x, y]) in [("PHILOX_MULTIPLIERS", MULTIPLIERS), ("PHILOX_WEYL", WEYL)] {
             writeln!(header, "const {name} = vec2<u32>({x}u, {y}u);").expect("a String takes all text");
         }
-        Self { header, tiling }
+        Self { header, tiling, sight: network.sight, layers: network.layers.len() }
+    }
+
+    /// Bytes of the uniform buffer `network`.
+    pub fn uniform_bytes(&self) -> u64 {
+        (self.layers * size_of::<Layer>()) as u64
+    }
+
+    /// How the head of this network is used: the functions that lib/choice.wgsl explains.
+    pub fn outputs(&self) -> &'static str {
+        if self.sight == Sight::Finished { SINGLE } else { CHOICE }
     }
 
     /// The kernel `name` of the assembled `parts`.

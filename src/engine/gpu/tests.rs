@@ -4,9 +4,9 @@ use std::mem::offset_of;
 
 use super::buffers::Buffers;
 use super::context::Context;
-use super::network::{Layer, Network};
+use super::network::{Layer, Network, Sight};
 use super::recorder::{Recorder, Work};
-use super::source::{ACTIVATION, COLUMN, ELEMENTARY, PHILOX, Sources, TILE, shader};
+use super::source::{ACTIVATION, CHOICE, COLUMN, ELEMENTARY, LAYERS, PHILOX, SINGLE, SUM, Sources, TILE, shader};
 use super::tiling::Tiling;
 use crate::policy::{Activation, Layout};
 use crate::process::{Encoding, Order, SiteFilling};
@@ -19,7 +19,7 @@ fn context() -> Context {
 fn network(tiling: Tiling) -> Network {
     let process = SiteFilling { sites: 5, values: 3, order: Order::Uniform, encoding: Encoding::OneHot };
     let layout = Layout::new(process.columns(), &[8, 24], process.actions());
-    Network::new(process, layout, tiling).unwrap()
+    Network::new(process, Sight::Steps, layout, tiling).unwrap()
 }
 
 fn sources(activation: Activation) -> Sources {
@@ -145,16 +145,19 @@ fn shaders() -> Vec<(&'static str, Vec<&'static str>)> {
     vec![
         ("order", vec![PHILOX, shader!("order.wgsl")]),
         ("start", vec![COLUMN, shader!("start.wgsl")]),
-        ("rollout", vec![PHILOX, ELEMENTARY, ACTIVATION, COLUMN, TILE, shader!("rollout.wgsl")]),
+        ("rollout", vec![PHILOX, ELEMENTARY, ACTIVATION, COLUMN, TILE, LAYERS, shader!("rollout.wgsl")]),
+        ("evaluate", vec![ELEMENTARY, ACTIVATION, COLUMN, TILE, LAYERS, shader!("evaluate.wgsl")]),
         ("finish", vec![shader!("finish.wgsl")]),
         ("reward", vec![shader!("reward.wgsl"), reward]),
-        ("head_backward", vec![shader!("head_backward.wgsl")]),
-        ("head_gradient", vec![shader!("head_gradient.wgsl")]),
+        ("head_backward", vec![CHOICE, shader!("head_backward.wgsl")]),
+        ("head_backward", vec![SINGLE, shader!("head_backward.wgsl")]),
+        ("head_gradient", vec![CHOICE, SUM, shader!("head_gradient.wgsl")]),
+        ("head_gradient", vec![SINGLE, SUM, shader!("head_gradient.wgsl")]),
         ("dense_backward", vec![TILE, shader!("dense_backward.wgsl")]),
         ("weight_gradient", vec![TILE, shader!("weight_gradient.wgsl")]),
         ("fold", vec![shader!("fold.wgsl")]),
         ("first_backward", vec![shader!("first_backward.wgsl")]),
-        ("first_gradient", vec![shader!("first_gradient.wgsl")]),
+        ("first_gradient", vec![SUM, shader!("first_gradient.wgsl")]),
     ]
 }
 
@@ -170,7 +173,7 @@ macro_rules! members {
 #[test]
 fn uniforms_lie_in_wgsl_as_they_lie_in_rust() {
     let work: Members = members!(Work: key, iteration, first_trajectory, stream, block, room, scored_from, sampled_from,
-        first_step, last_step, group_steps, layer, first_slice, slices, blocks);
+        first_step, last_step, group_steps, layer, first_slice, slices, blocks, count, lists);
     let layer: Members = members!(Layer: inputs, outputs, forward, backward, bias, place, gradient, gradient_bias);
     for (name, parts) in shaders() {
         let source = sources(Activation::Swish).assemble(&parts);

@@ -2,9 +2,10 @@
 
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
-use crate::engine::gpu::network::Network;
+use crate::engine::gpu::network::{Layer, Network};
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder, Work};
-use crate::engine::gpu::source::{ACTIVATION, COLUMN, ELEMENTARY, PHILOX, Sources, TILE, shader};
+use crate::engine::gpu::source::{ACTIVATION, COLUMN, ELEMENTARY, LAYERS, PHILOX, Sources, TILE, shader};
+use crate::engine::gpu::tiling::Tiling;
 use crate::engine::{BLOCK, EngineError};
 use crate::random::ROUNDS;
 
@@ -27,7 +28,7 @@ impl Steps {
             let message = "a step of the rollout is too long for one invocation: make hidden layers narrower";
             return Err(EngineError::Limit(message.into()));
         }
-        let parts = [PHILOX, ELEMENTARY, ACTIVATION, COLUMN, TILE, shader!("rollout.wgsl")];
+        let parts = [PHILOX, ELEMENTARY, ACTIVATION, COLUMN, TILE, LAYERS, shader!("rollout.wgsl")];
         Ok(Self {
             start: sources.kernel(context, "start", &[COLUMN, shader!("start.wgsl")])?,
             rollout: sources.kernel(context, "rollout", &parts)?,
@@ -64,18 +65,28 @@ impl Steps {
 
 /// Loop iterations of an invocation of the rollout for one step: a loop of n counts as n + 1.
 fn iterations(network: &Network) -> usize {
-    let tiling = &network.tiling;
+    let (tiling, layers) = (&network.tiling, &network.layers);
     let values = network.process.values;
-    // Iterations of a loop over `count` things that the workgroup shares, each of which takes `inner`.
-    let shared = |count: usize, inner: usize| count.div_ceil(tiling.group) * (1 + inner) + 1;
-    let width = |layer: usize| network.layers[layer].outputs as usize;
-    let last = network.layers.len() - 1;
-    let tiles = |layer| tiling.trajectories / (4 * tiling.rows) * (width(layer) / tiling.units);
-    let dense: usize = (1..=last).map(|layer| shared(tiles(layer), width(layer - 1) + 1) + 1).sum();
+    let width = |layer: usize| layers[layer].outputs as usize;
     let choice = 4 * (values + 1) + ROUNDS as usize + 1;
-    shared(tiling.trajectories * width(0), 0)
-        + dense
-        + shared(tiling.trajectories * values, width(last) + 1)
-        + shared(tiling.trajectories, choice)
+    shared_iterations(tiling, tiling.trajectories * width(0), 0)
+        + hidden_iterations(network)
+        + shared_iterations(tiling, tiling.trajectories * values, width(layers.len() - 1) + 1)
+        + shared_iterations(tiling, tiling.trajectories, choice)
         + 2
+}
+
+/// Those of lib/layers.wgsl.
+pub(super) fn hidden_iterations(network: &Network) -> usize {
+    let tiling = &network.tiling;
+    let layer = |layer: &Layer| {
+        let tiles = tiling.trajectories / (4 * tiling.rows) * (layer.outputs as usize / tiling.units);
+        shared_iterations(tiling, tiles, layer.inputs as usize + 1) + 1
+    };
+    network.layers[1..].iter().map(layer).sum()
+}
+
+/// Those of a loop over `count` things that a workgroup shares, each of which takes `inner`.
+pub(super) fn shared_iterations(tiling: &Tiling, count: usize, inner: usize) -> usize {
+    count.div_ceil(tiling.group) * (1 + inner) + 1
 }

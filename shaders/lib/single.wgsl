@@ -1,0 +1,14 @@
+// The head of a network over finished objects: one output, which is what is differentiated. Functions as in
+// lib/choice.wgsl.
+
+fn first_output(trajectory: u32, step: u32) -> u32 {
+    return 0u;
+}
+
+fn step_of(trajectory: u32, output: u32) -> u32 {
+    return 0u;
+}
+
+fn derivative(here: u32, trajectory: u32, step: u32, value: u32) -> f32 {
+    return 1.0;
+}

@@ -1,0 +1,67 @@
+//! Stage: what a network's outputs hand back to every pre-activation (shaders/head_backward.wgsl,
+//! shaders/dense_backward.wgsl, shaders/first_backward.wgsl).
+//!
+//! For every trajectory by itself, whatever it weighs in a sum: the same deltas serve gradients with several lists of
+//! coefficients, and what is made of single trajectories' gradients.
+
+use crate::engine::gpu::context::Context;
+use crate::engine::gpu::kernel::Kernel;
+use crate::engine::gpu::network::Network;
+use crate::engine::gpu::recorder::{Recorder, Work};
+use crate::engine::gpu::source::{Sources, TILE, shader};
+use crate::engine::{BLOCK, EngineError};
+
+/// Workgroups in a row that every adapter takes.
+const MOST_GROUPS: usize = 65535;
+
+pub(in crate::engine::gpu) struct Deltas {
+    head: Kernel,
+    dense: Kernel,
+    first: Kernel,
+}
+
+impl Deltas {
+    pub fn new(context: &Context, sources: &Sources) -> Result<Self, EngineError> {
+        let head = [sources.outputs(), shader!("head_backward.wgsl")];
+        Ok(Self {
+            head: sources.kernel(context, "head_backward", &head)?,
+            dense: sources.kernel(context, "dense_backward", &[TILE, shader!("dense_backward.wgsl")])?,
+            first: sources.kernel(context, "first_backward", &[shader!("first_backward.wgsl")])?,
+        })
+    }
+
+    /// From a part's slopes, which are overwritten, to its deltas; those of the first layer summed over later states.
+    pub fn record(&mut self, recorder: &mut Recorder, network: &Network, part: &Work) {
+        self.head(recorder, network, part);
+        for layer in (1..network.layers.len()).rev() {
+            self.dense(recorder, network, part, layer);
+        }
+        let (width, blocks) = (network.layers[0].outputs as usize, part.blocks as usize);
+        let cost = (BLOCK * blocks * 4 * width * network.states()) as f64;
+        recorder.dispatch(&mut self.first, part, [width, blocks, 1], cost);
+    }
+
+    fn head(&mut self, recorder: &mut Recorder, network: &Network, part: &Work) {
+        let steps = network.states() - part.scored_from as usize;
+        let width = network.layers[network.layers.len() - 1].outputs as usize;
+        let blocks = part.blocks as usize;
+        let cost = (BLOCK * blocks * steps * network.outputs() * 4 * width) as f64;
+        let work = Work { first_step: part.scored_from, ..*part };
+        recorder.dispatch(&mut self.head, &work, [width, steps, blocks], cost);
+    }
+
+    fn dense(&mut self, recorder: &mut Recorder, network: &Network, part: &Work, index: usize) {
+        let layer = &network.layers[index];
+        let tiling = &network.tiling;
+        let tiles = BLOCK / (4 * tiling.rows) * (layer.inputs as usize / tiling.units);
+        let (begin, end) = (part.scored_from as usize, network.states());
+        let cost = layer.products() * f64::from(part.blocks);
+        let share = recorder.share(end - begin, cost).min((MOST_GROUPS * BLOCK / tiles).max(1));
+        for first in (begin..end).step_by(share) {
+            let last = (first + share).min(end);
+            let work = Work { layer: index as u32, first_step: first as u32, last_step: last as u32, ..*part };
+            let groups = [(tiles * (last - first)).div_ceil(BLOCK), part.blocks as usize, 1];
+            recorder.dispatch(&mut self.dense, &work, groups, cost * (last - first) as f64);
+        }
+    }
+}
