@@ -66,31 +66,41 @@ fn times() {
     }
 }
 
-/// The most memory that the process has held since the last reset, in MiB: Linux only.
+/// The most memory that this process has held, in MiB: Linux only.
 fn peak_memory() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib / 1024.0)
 }
 
+/// A process of its own for every figure: what an earlier one left with the allocator would count for a later one.
 fn memory() {
-    println!("peak memory of the process in MiB, N = 10, activations of at most 256 MiB kept (the rest is replayed)");
-    for batch in [256, 4096] {
-        let coefficients = vec![1.0; batch];
-        for (name, kind) in KINDS {
-            let mut engine = prepare(10, batch, 256 << 20);
-            // Writing 5 resets the mark.
-            let reset = std::fs::write("/proc/self/clear_refs", "5");
-            seconds(&mut engine, &coefficients, kind);
-            match (reset, peak_memory()) {
-                (Ok(()), Some(peak)) => println!("batch {batch:4}  {name:38} {peak:8.1}"),
-                _ => println!("batch {batch:4}  {name:38} unknown: needs Linux's /proc"),
-            }
+    println!("peak memory of a process in MiB, N = 10, activations of at most 256 MiB kept (the rest is replayed)");
+    let program = std::env::current_exe().expect("a running program has a path");
+    for batch in ["256", "4096"] {
+        for (index, (name, _)) in KINDS.into_iter().enumerate() {
+            let output = std::process::Command::new(&program).args([MEMORY, batch, &index.to_string()]).output();
+            let peak = output.map_or("unknown".into(), |output| String::from_utf8_lossy(&output.stdout).into_owned());
+            println!("batch {batch:>4}  {name:38} {:>8}", peak.trim());
         }
     }
 }
 
+/// First argument of a process that measures its own memory; batch and number of the kind follow.
+const MEMORY: &str = "--memory-of";
+
 fn main() {
-    times();
-    memory();
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.iter().position(|argument| argument == MEMORY) {
+        Some(at) => {
+            let number = |index: usize| arguments[at + index].parse::<usize>().expect("a number");
+            let mut engine = prepare(10, number(1), 256 << 20);
+            seconds(&mut engine, &vec![1.0; number(1)], KINDS[number(2)].1);
+            println!("{}", peak_memory().map_or("needs Linux's /proc".into(), |peak| format!("{peak:.1}")));
+        }
+        None => {
+            times();
+            memory();
+        }
+    }
 }

@@ -11,7 +11,7 @@
 //! - [`objective`] turns log-weights into one coefficient a trajectory, the whole difference between objectives;
 //! - [`engine`] turns coefficients into a gradient, [`optimizer`] into new parameters; [`trainer`] repeats;
 //! - [`metrics`] and [`evaluation`] hold the result against exact answers; [`joint`] trains an energy model along;
-//! - [`session`] keeps a run in its directory ([`run`]), [`summary`] and [`report`] show it to people.
+//! - [`session`] keeps a run in its directory ([`run`]), [`summary`] and [`report`] show it to people, [`suite`] compares many.
 //!
 //! Randomness is counter-based ([`random`]), so that runs are reproducible and resume bit for bit.
 //!
@@ -50,3 +50,4 @@ pub mod summary;
 pub mod target;
 pub mod throughput;
 pub mod trainer;
+pub mod variance;

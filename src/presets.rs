@@ -20,9 +20,11 @@ pub const EXPERIMENTS: [(&str, &str); 4] = [
 ];
 
 /// Suite files in the binary: name and text.
-pub const SUITES: [(&str, &str); 2] = [
+pub const SUITES: [(&str, &str); 4] = [
     ("quick-ising", include_str!("../presets/suites/quick-ising.toml")),
     ("paper-ising", include_str!("../presets/suites/paper-ising.toml")),
+    ("quick-densities", include_str!("../presets/suites/quick-densities.toml")),
+    ("paper-densities", include_str!("../presets/suites/paper-densities.toml")),
 ];
 
 /// The paper's sides (arXiv:2210.07992, section 5).

@@ -39,6 +39,10 @@ pub enum Stream {
     EvaluationBackward = 8,
     /// Data or target samples drawn for an evaluation.
     EvaluationTarget = 9,
+    /// Batches in which gradient estimators are compared.
+    Variance = 10,
+    /// Batches of the long run that they are compared with.
+    VarianceReference = 11,
 }
 
 /// Four words from a counter and a key.

@@ -10,6 +10,7 @@ mod presets;
 mod progress;
 mod sample;
 mod train;
+mod variance;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Trains a suite of runs and compares them in a table
     Compare(compare::Arguments),
+    /// Compares gradient estimators on a frozen policy: variance, bias, time
+    Variance(variance::Arguments),
     /// Lists the GPU adapters of this machine
     Adapters(adapters::Arguments),
     /// Lists the built-in experiments and suites, or shows one
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Variance(arguments) => variance::run(&arguments),
         Command::Adapters(arguments) => adapters::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),
     };

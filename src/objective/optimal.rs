@@ -63,16 +63,14 @@ pub struct Moments {
 impl Moments {
     /// Adds a trajectory with coefficient `c` and score `h`; the first one says how many parameters there are.
     pub fn add(&mut self, c: f64, h: &[f64]) {
-        let terms: [(&mut Vec<f64>, fn(f64, f64) -> f64); 4] = [
-            (&mut self.sum, |_, h| h),
-            (&mut self.weighted_sum, |c, h| c * h),
-            (&mut self.squares, |_, h| h * h),
-            (&mut self.weighted_squares, |c, h| c * h * h),
-        ];
-        for (list, term) in terms {
+        let accumulate = |list: &mut Vec<f64>, term: fn(f64, f64) -> f64| {
             list.resize(h.len(), 0.0);
             list.iter_mut().zip(h).for_each(|(sum, &h)| *sum += term(c, h));
-        }
+        };
+        accumulate(&mut self.sum, |_, h| h);
+        accumulate(&mut self.weighted_sum, |c, h| c * h);
+        accumulate(&mut self.squares, |_, h| h * h);
+        accumulate(&mut self.weighted_squares, |c, h| c * h * h);
     }
 
     /// The estimate with the control variate in batch form: sum c h - r sum h, where r is sum c h^2 / sum h^2 for each

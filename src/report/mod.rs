@@ -9,5 +9,5 @@ mod pictures;
 mod table;
 
 pub use html::{Figure, Page, Section, escape};
-pub use pictures::{Chart, Content, Histogram, Panel, PictureError, panels};
+pub use pictures::{Bars, Chart, Content, Histogram, Panel, PictureError, panels};
 pub use table::{Align, Cell, Column, Table};

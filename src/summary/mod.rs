@@ -47,9 +47,12 @@ pub fn number_keys() -> Vec<String> {
             }
         }
     }
-    let empty = serde_json::to_value(Summary::default()).expect("a summary holds numbers and texts");
+    // Every object and text that there may be, so that what is null can only be a number.
+    let (exact, text) = (Some(Comparison::default()), Some(String::new()));
+    let evaluation = Evaluation { exact, log_z_exact_missing: text, ..Evaluation::default() };
+    let full = serde_json::to_value(Summary { evaluation, ..Summary::default() });
     let mut keys = Vec::new();
-    collect("", &empty, &mut keys);
+    collect("", &full.expect("a summary holds numbers and texts"), &mut keys);
     keys
 }
 

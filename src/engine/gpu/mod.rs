@@ -2,7 +2,7 @@
 //!
 //! A rollout is `order` (which site when), `rollout` (the policy along all steps, in one dispatch), `finish` and then
 //! log R; a gradient is `deltas`, from the last layer back, and `sums` over trajectories. Every stage is a file of
-//! [`stages`] beside its shaders in `shaders/`. The host sees a batch's log-probabilities, and a gradient, nothing
+//! `stages` beside its shaders in `shaders/`. The host sees a batch's log-probabilities, and a gradient, nothing
 //! else. Activations stay on the device as far as the memory budget goes; blocks beyond are replayed for their gradient,
 //! by the same kernel with the same order of operations, so the budget does not show in the result.
 

@@ -2,6 +2,7 @@
 //!
 //! Any data makes a picture: what is not finite is left out, and where nothing is left the picture says so.
 
+mod bars;
 mod canvas;
 mod chart;
 mod frame;
@@ -9,6 +10,7 @@ mod histogram;
 mod panels;
 mod range;
 
+pub use bars::Bars;
 pub use canvas::PictureError;
 pub use chart::Chart;
 pub use histogram::Histogram;
