@@ -1,4 +1,5 @@
-//! Gradient statistics of single trajectories, against their definition: one gradient a trajectory.
+//! Gradient statistics of single trajectories, against their definition: one gradient a trajectory. The GPU engine's need
+//! an adapter; a software one is enough.
 
 mod common;
 
@@ -6,7 +7,8 @@ use std::sync::Arc;
 
 use common::{Setting, coefficients, relative_difference};
 use wgflow::engine::cpu::{CpuEngine, Real};
-use wgflow::engine::{Batch, Engine, EngineError, Rollout};
+use wgflow::engine::gpu::{AdapterKind, GpuEngine, GpuOptions, Tiling};
+use wgflow::engine::{BLOCK, Batch, Engine, EngineError, Given, Rollout};
 use wgflow::objective::{Extent, Moments};
 use wgflow::policy::Activation;
 use wgflow::process::{Objects, Order, Trajectories};
@@ -170,4 +172,87 @@ fn what_is_not_finite_is_handed_on() {
     for list in statistics(&mut engine) {
         assert!(list.iter().any(|value| value.is_nan()));
     }
+}
+
+fn gpu(setting: &Setting, options: GpuOptions) -> GpuEngine {
+    let options = GpuOptions { adapter: std::env::var("WGFLOW_ADAPTER").ok(), ..options };
+    let (process, layout) = (setting.process.clone(), setting.layout.clone());
+    let mut engine = GpuEngine::new(process, layout, setting.activation, setting.target.clone(), options)
+        .unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install the package mesa-vulkan-drivers"));
+    engine.set_parameters(&setting.parameters()).unwrap();
+    engine
+}
+
+/// Trajectories whose scores count from `scored_from` on, for statistics.
+fn replay(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
+    let given = Given { trajectories, scored_from, sampled_from: trajectories.steps() };
+    Rollout { draw: DRAW, count: trajectories.count(), given: Some(given), keep: true }
+}
+
+#[test]
+fn gpu_statistics_follow_the_f64_definition() {
+    // Every shape, activation, encoding and order once.
+    for setting in settings().into_iter().step_by(3) {
+        let (mut double, mut engine) = (ByDefinition(setting.native::<f64>()), gpu(&setting, GpuOptions::default()));
+        double.rollout(&Rollout::sample(DRAW, COUNT)).unwrap();
+        let trajectories = double.trajectories().unwrap();
+        for scored_from in [0, 2] {
+            double.rollout(&replay(&trajectories, scored_from)).unwrap();
+            engine.rollout(&replay(&trajectories, scored_from)).unwrap();
+            // As for the native engine in f32.
+            assert_close(&statistics(&mut engine), &statistics(&mut double), 2e-5);
+        }
+    }
+}
+
+#[test]
+fn gpu_square_norms_follow_f64_over_many_steps() {
+    // 70 steps are several tiles of pairs, the last ones not full.
+    let setting = Setting::wave(70, 2, Order::Uniform, &[24, 40], Activation::Swish);
+    let (mut double, mut engine) = (setting.native::<f64>(), gpu(&setting, GpuOptions::default()));
+    double.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
+    let trajectories = double.trajectories().unwrap();
+    for scored_from in [0, 9, 69] {
+        let expected = double.rollout(&replay(&trajectories, scored_from)).and_then(|_| double.square_norms()).unwrap();
+        let found = engine.rollout(&replay(&trajectories, scored_from)).and_then(|_| engine.square_norms()).unwrap();
+        // Sums over 2500 pairs of states, of either sign, in f32.
+        assert!(relative_difference(&found, &expected) < 5e-5);
+    }
+    engine.rollout(&replay(&trajectories, 70)).unwrap();
+    assert_eq!(engine.square_norms().unwrap(), [0.0; COUNT], "no step counts");
+    assert!(engine.moments(&coefficients(COUNT)).unwrap().squares.iter().all(|&sum| sum == 0.0));
+}
+
+#[test]
+fn memory_dispatches_and_what_was_asked_before_change_no_bit_on_the_gpu() {
+    let setting = Setting::wave(9, 2, Order::Uniform, &[24, 16], Activation::Swish);
+    let statistics_within = |memory_budget, tiling| {
+        let mut engine = gpu(&setting, GpuOptions { memory_budget, tiling, ..GpuOptions::default() });
+        engine.rollout(&Rollout::sample(DRAW, 3 * BLOCK + 6).kept()).unwrap();
+        let c = coefficients(3 * BLOCK + 6);
+        let gradient = engine.gradient(&c).unwrap();
+        let moments = engine.moments(&c).unwrap();
+        let left_out = engine.leave_one_out_gradient(&c, &moments).unwrap();
+        let norms = engine.square_norms().unwrap();
+        assert_eq!(engine.moments(&c).unwrap(), moments, "deltas serve again");
+        assert_eq!(engine.gradient(&c).unwrap(), gradient, "deltas serve again");
+        (gradient, moments, left_out, norms)
+    };
+    let expected = statistics_within(u64::MAX, None);
+    // One block of 9 steps at a time, then two; padded widths are 32 and 16.
+    let block = 64 * 9 * (2 * 48 + 2) * 4;
+    assert!(statistics_within(0, None) == expected, "one block at a time");
+    assert!(statistics_within(2 * block, None) == expected, "two blocks at a time");
+    let short = Tiling { dispatch: 1, ..Tiling::suggested(AdapterKind::Software, 24) };
+    assert!(statistics_within(u64::MAX, Some(short)) == expected, "in short dispatches");
+}
+
+#[test]
+fn a_batch_of_one_on_the_gpu_is_left_as_it_is() {
+    let setting = Setting::wave(7, 2, Order::Uniform, &[24, 40], Activation::Relu);
+    let mut engine = gpu(&setting, GpuOptions::default());
+    engine.rollout(&Rollout::sample(DRAW, 1).kept()).unwrap();
+    let moments = engine.moments(&[0.7]).unwrap();
+    let left_out = engine.leave_one_out_gradient(&[0.7], &moments).unwrap();
+    assert_eq!(left_out, moments.weighted_sum);
 }

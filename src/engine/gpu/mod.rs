@@ -29,8 +29,9 @@ use self::network::{Network, Sight};
 use self::recorder::{Recorder, Work};
 use self::reward::{Reward, padded};
 use self::source::Sources;
-use self::stages::Stages;
+use self::stages::{Aim, Stages, Tally};
 use super::{BLOCK, Batch, Engine, EngineError, Rollout};
+use crate::objective::Moments;
 use crate::policy::{Activation, Layout};
 use crate::process::{Objects, SiteFilling, Trajectories};
 use crate::target::Target;
@@ -99,17 +100,17 @@ impl GpuEngine {
             EngineError::Limit(format!("the network needs buffers of {} bytes: make its layers narrower", 16 * quads))
         })?;
         let sources = Sources::new(&network, activation);
-        let stages = Stages::new(&context, &sources, &network)?;
         let memory_budget = options.memory_budget;
         let reward = Reward::new(&context, &sources, target, options.tiling, memory_budget)?;
+        let bytes = sources.uniform_bytes();
+        let stages = Stages::new(&context, sources, &network)?;
 
         let mut buffers = Buffers::default();
         Recorder::prepare(&context, &mut buffers)?;
-        buffers.uniform(&context, "network", sources.uniform_bytes())?;
+        buffers.uniform(&context, "network", bytes)?;
         buffers.write(&context, "network", &network.layers);
         let advice = "make the policy's layers narrower, or the object smaller";
         buffers.reserve(&context, "weights", quads(network.weights), advice)?;
-        buffers.reserve(&context, "gradient", quads(network.gradient), advice)?;
         Ok(Self { context, network, stages, buffers, memory_budget, reward, held: Held::default() })
     }
 
@@ -158,19 +159,18 @@ impl GpuEngine {
         Ok(())
     }
 
-    /// Takes the batch held, part by part, to its deltas and on to `gradient`.
-    fn sweep(&mut self) -> Result<(), EngineError> {
+    /// Takes the batch held, part by part, to its deltas and on to what is asked.
+    fn sweep(&mut self, aim: Aim) -> Result<(), EngineError> {
         let Held { count, work, resident, differentiated } = self.held;
         let (steps, blocks) = (self.network.process.steps(), count.div_ceil(BLOCK));
         let most = blocks.min(self.kept_blocks());
         if resident < blocks {
             self.reserve_part(most, steps, steps.div_ceil(self.stages.steps.replay_steps()))?;
         }
-        let (at_once, bytes) = self.stages.gradient.slices_at_once(&self.network, most);
-        self.buffers.reserve(&self.context, "partials", bytes, "make hidden layers narrower")?;
         // Parts take each other's place; what remains is known at the end.
         self.held.resident = 0;
         let Self { context, network, stages, buffers, .. } = self;
+        let at_once = stages.prepare(context, buffers, network, aim, most)?;
         let mut recorder = Recorder::new(context, buffers, &network.tiling);
         for first in (0..blocks).step_by(most) {
             let part =
@@ -182,13 +182,33 @@ impl GpuEngine {
             if !here || !differentiated {
                 stages.deltas.record(&mut recorder, network, &part);
             }
-            stages.gradient.record(&mut recorder, network, &part, at_once);
+            stages.record(&mut recorder, network, aim, &part, at_once);
         }
         recorder.submit();
         self.context.check()?;
         self.held.resident = if most == blocks { blocks } else { 0 };
         self.held.differentiated = true;
         Ok(())
+    }
+
+    /// The lists of `tally` over the batch held, each in the order of the layout.
+    fn sums<const LISTS: usize>(
+        &mut self,
+        tally: Tally,
+        coefficients: &[f64],
+    ) -> Result<[Vec<f64>; LISTS], EngineError> {
+        let count = self.held.count;
+        if coefficients.len() != count {
+            return Err(EngineError::Limit(format!("{} coefficients for {count} trajectories", coefficients.len())));
+        }
+        if count == 0 {
+            return Ok(std::array::from_fn(|_| vec![0.0; self.network.layout.parameters()]));
+        }
+        self.buffers.write(&self.context, "coefficients", &padded(coefficients));
+        self.sweep(Aim::Sums(tally))?;
+        let length = 4 * self.network.gradient as usize;
+        let [lists] = self.buffers.read::<f32, 1>(&self.context, ["gradient"], LISTS * length)?;
+        Ok(std::array::from_fn(|list| self.network.unpack(&lists[list * length..][..length])))
     }
 
     /// Uploads given actions; trajectories that fill up the last block set every site to its first value.
@@ -312,17 +332,42 @@ impl Engine for GpuEngine {
     }
 
     fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        let Held { count, .. } = self.held;
-        if coefficients.len() != count {
-            return Err(EngineError::Limit(format!("{} coefficients for {count} trajectories", coefficients.len())));
+        let [gradient] = self.sums(Tally::Gradient, coefficients)?;
+        Ok(gradient)
+    }
+
+    fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
+        let Held { count, work, .. } = self.held;
+        if count == 0 || work.scored_from as usize == self.network.states() {
+            return Ok(vec![0.0; count]);
         }
-        if count == 0 {
-            return Ok(vec![0.0; self.network.layout.parameters()]);
+        let bytes = 4 * count.next_multiple_of(BLOCK) as u64;
+        self.buffers.reserve(&self.context, "norms", bytes, "make the batch smaller")?;
+        self.sweep(Aim::Norms)?;
+        let [norms] = self.buffers.read::<f32, 1>(&self.context, ["norms"], count)?;
+        Ok(norms.into_iter().map(f64::from).collect())
+    }
+
+    fn moments(&mut self, coefficients: &[f64]) -> Result<Moments, EngineError> {
+        let [sum, weighted_sum, squares, weighted_squares] = self.sums(Tally::Moments, coefficients)?;
+        Ok(Moments { sum, weighted_sum, squares, weighted_squares })
+    }
+
+    fn leave_one_out_gradient(&mut self, coefficients: &[f64], moments: &Moments) -> Result<Vec<f64>, EngineError> {
+        let lists = [&moments.squares, &moments.weighted_squares];
+        if let Some(list) = lists.iter().find(|list| list.len() != self.network.layout.parameters()) {
+            let expected = self.network.layout.parameters();
+            return Err(EngineError::Limit(format!(
+                "moments of {} parameters, where there are {expected}",
+                list.len()
+            )));
         }
-        self.buffers.write(&self.context, "coefficients", &padded(coefficients));
-        self.sweep()?;
-        let [gradient] = self.buffers.read(&self.context, ["gradient"], 4 * self.network.gradient as usize)?;
-        Ok(self.network.unpack(&gradient))
+        let known = lists.map(|list| self.network.pack_gradient(list)).concat();
+        let bytes = size_of_val(known.as_slice()) as u64;
+        self.buffers.reserve(&self.context, "known", bytes, "make hidden layers narrower")?;
+        self.buffers.write(&self.context, "known", &known);
+        let [gradient] = self.sums(Tally::LeftOut, coefficients)?;
+        Ok(gradient)
     }
 
     fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {

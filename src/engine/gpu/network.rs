@@ -136,6 +136,25 @@ impl Network {
         self.layout.widths[self.layout.widths.len() - 1]
     }
 
+    /// Register tiles of pairs of a trajectory's states.
+    pub fn pair_tiles(&self) -> usize {
+        let states = self.states();
+        states.div_ceil(4 * self.tiling.rows) * states.div_ceil(4 * self.tiling.units)
+    }
+
+    /// Pieces that the square norm of a trajectory's gradient is the sum of: a state's, a quad of the first layer's, a
+    /// tile's of each other layer.
+    pub fn pieces(&self) -> usize {
+        self.states() + self.layers[0].outputs as usize + (self.layers.len() - 1) * self.pair_tiles()
+    }
+
+    /// A list of parameters in the order of [`Layout`] as a gradient that [`Network::unpack`] gives back.
+    pub fn pack_gradient(&self, parameters: &[f64]) -> Vec<f32> {
+        let mut packed = vec![0.0; 4 * self.gradient as usize];
+        self.for_each_place(|parameter, place| packed[place] = parameters[parameter] as f32);
+        packed
+    }
+
     /// Multiply-adds of the hidden layers for one step of a block.
     pub fn products(&self) -> f64 {
         self.layers.iter().map(Layer::products).sum()
@@ -180,29 +199,33 @@ impl Network {
     /// The kernels' gradient to that of the parameters in the order of [`Layout`].
     pub fn unpack(&self, gradient: &[f32]) -> Vec<f64> {
         let mut parameters = vec![0.0; self.layout.parameters()];
+        self.for_each_place(|parameter, place| parameters[parameter] = f64::from(gradient[place]));
+        parameters
+    }
+
+    /// Calls `visit` with the number of each parameter in the order of [`Layout`], and its place in a gradient, counted
+    /// in numbers.
+    fn for_each_place(&self, mut visit: impl FnMut(usize, usize)) {
         let tensors = self.layout.layers();
         for (index, (layer, tensor)) in self.layers.iter().zip(&tensors).enumerate() {
-            let bias = &gradient[4 * layer.gradient_bias as usize..][..tensor.outputs];
-            let weight = &gradient[4 * layer.gradient as usize..];
+            // The first layer has a row a column of inputs, the others one an output.
             let (inputs, outputs) = (4 * layer.inputs as usize, 4 * layer.outputs as usize);
-            for (output, &bias) in bias.iter().enumerate() {
-                parameters[tensor.bias.start + output] = f64::from(bias);
-                for input in 0..tensor.inputs {
-                    let place = if index == 0 { input * outputs + output } else { output * inputs + input };
-                    parameters[tensor.weight.start + output * tensor.inputs + input] = f64::from(weight[place]);
-                }
+            let (by_output, by_input) = if index == 0 { (1, outputs) } else { (inputs, 1) };
+            for output in 0..tensor.outputs {
+                let row = tensor.weight.start + output * tensor.inputs;
+                let first = 4 * layer.gradient as usize + output * by_output;
+                (0..tensor.inputs).for_each(|input| visit(row + input, first + input * by_input));
+                visit(tensor.bias.start + output, 4 * layer.gradient_bias as usize + output);
             }
         }
         let (head, last) = self.head_tensor(&tensors);
-        for action in 0..head.outputs {
-            let row = &gradient[4 * self.head_gradient as usize + action * last..][..head.inputs];
-            for (input, &value) in row.iter().enumerate() {
-                parameters[head.weight.start + action * head.inputs + input] = f64::from(value);
-            }
-            let bias = gradient[4 * (self.head_bias_gradient as usize + action)];
-            parameters[head.bias.start + action] = f64::from(bias);
+        for output in 0..head.outputs {
+            let row = head.weight.start + output * head.inputs;
+            let first = 4 * self.head_gradient as usize + output * last;
+            (0..head.inputs).for_each(|input| visit(row + input, first + input));
+            // A quad a bias, of four equal numbers.
+            visit(head.bias.start + output, 4 * (self.head_bias_gradient as usize + output));
         }
-        parameters
     }
 
     /// The head's place among the parameters, and its padded width.
@@ -222,6 +245,8 @@ impl Network {
             ("LAYERS", self.layers.len() as u32),
             ("STATES", self.states() as u32),
             ("OUTPUTS", self.outputs() as u32),
+            ("PAIR_TILES", self.pair_tiles() as u32),
+            ("PIECES", self.pieces() as u32),
             ("STEP_SIZE", self.step),
             ("HEAD", self.head),
             ("HEAD_BIAS", self.head_bias),

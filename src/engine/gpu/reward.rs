@@ -12,7 +12,7 @@ use super::kernel::Kernel;
 use super::network::{Network, Sight};
 use super::recorder::{Recorder, Work};
 use super::source::{Sources, shader};
-use super::stages::{Deltas, Evaluate, Sums};
+use super::stages::{Deltas, Evaluate, Sums, Tally};
 use super::tiling::Tiling;
 use crate::engine::{BLOCK, EngineError, cpu};
 use crate::process::{Objects, Order, SiteFilling};
@@ -262,7 +262,7 @@ impl Model {
         Ok(Self {
             evaluate: Evaluate::new(context, &sources, &network)?,
             deltas: Deltas::new(context, &sources)?,
-            gradient: Sums::gradient(context, &sources, &network)?,
+            gradient: Sums::new(context, &sources, &network, Tally::Gradient)?,
             network,
             version: None,
             part: most.clamp(1, MOST_BLOCKS as u64) as usize,

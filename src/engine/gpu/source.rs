@@ -25,11 +25,14 @@ pub(super) const PHILOX: &str = shader!("lib/philox.wgsl");
 pub(super) const ELEMENTARY: &str = shader!("lib/elementary.wgsl");
 pub(super) const ACTIVATION: &str = shader!("lib/activation.wgsl");
 pub(super) const COLUMN: &str = shader!("lib/column.wgsl");
-pub(super) const TILE: &str = shader!("lib/tile.wgsl");
+pub(super) const MULTIPLY: &str = shader!("lib/multiply.wgsl");
+pub(super) const TILE: &str = concat!(shader!("lib/multiply.wgsl"), shader!("lib/tile.wgsl"));
 pub(super) const LAYERS: &str = shader!("lib/layers.wgsl");
 pub(super) const CHOICE: &str = shader!("lib/choice.wgsl");
 pub(super) const SINGLE: &str = shader!("lib/single.wgsl");
 pub(super) const SUM: &str = shader!("lib/sum.wgsl");
+pub(super) const MOMENTS: &str = shader!("lib/moments.wgsl");
+pub(super) const LEFT_OUT: &str = shader!("lib/left_out.wgsl");
 
 /// Steps of a block that one slice of the weight gradient sums over. Part of the result's bits, so not a setting.
 pub(super) const CHUNK: usize = 32;

@@ -6,7 +6,10 @@ use super::buffers::Buffers;
 use super::context::Context;
 use super::network::{Layer, Network, Sight};
 use super::recorder::{Recorder, Work};
-use super::source::{ACTIVATION, CHOICE, COLUMN, ELEMENTARY, LAYERS, PHILOX, SINGLE, SUM, Sources, TILE, shader};
+use super::source::{
+    ACTIVATION, CHOICE, COLUMN, ELEMENTARY, LAYERS, LEFT_OUT, MOMENTS, MULTIPLY, PHILOX, SINGLE, SUM, Sources, TILE,
+    shader,
+};
 use super::tiling::Tiling;
 use crate::policy::{Activation, Layout};
 use crate::process::{Encoding, Order, SiteFilling};
@@ -142,7 +145,7 @@ fn activations_and_slopes_are_those_of_the_host() {
 /// Every shader by its name and the parts it is made of.
 fn shaders() -> Vec<(&'static str, Vec<&'static str>)> {
     let reward = "fn log_reward(trajectory: u32) -> f32 { return f32(value(trajectory, 0u)); }";
-    vec![
+    let mut shaders = vec![
         ("order", vec![PHILOX, shader!("order.wgsl")]),
         ("start", vec![COLUMN, shader!("start.wgsl")]),
         ("rollout", vec![PHILOX, ELEMENTARY, ACTIVATION, COLUMN, TILE, LAYERS, shader!("rollout.wgsl")]),
@@ -151,14 +154,24 @@ fn shaders() -> Vec<(&'static str, Vec<&'static str>)> {
         ("reward", vec![shader!("reward.wgsl"), reward]),
         ("head_backward", vec![CHOICE, shader!("head_backward.wgsl")]),
         ("head_backward", vec![SINGLE, shader!("head_backward.wgsl")]),
-        ("head_gradient", vec![CHOICE, SUM, shader!("head_gradient.wgsl")]),
-        ("head_gradient", vec![SINGLE, SUM, shader!("head_gradient.wgsl")]),
         ("dense_backward", vec![TILE, shader!("dense_backward.wgsl")]),
         ("weight_gradient", vec![TILE, shader!("weight_gradient.wgsl")]),
         ("fold", vec![shader!("fold.wgsl")]),
         ("first_backward", vec![shader!("first_backward.wgsl")]),
-        ("first_gradient", vec![SUM, shader!("first_gradient.wgsl")]),
-    ]
+        ("head_norms", vec![CHOICE, shader!("head_norms.wgsl")]),
+        ("hidden_norms", vec![MULTIPLY, shader!("hidden_norms.wgsl")]),
+        ("first_norms", vec![shader!("first_norms.wgsl")]),
+        ("sum_norms", vec![shader!("sum_norms.wgsl")]),
+        ("head_gradient", vec![SINGLE, SUM, shader!("head_gradient.wgsl")]),
+    ];
+    for tally in [SUM, MOMENTS, LEFT_OUT] {
+        shaders.extend([
+            ("head_gradient", vec![CHOICE, tally, shader!("head_gradient.wgsl")]),
+            ("hidden_scores", vec![MULTIPLY, tally, shader!("hidden_scores.wgsl")]),
+            ("first_gradient", vec![tally, shader!("first_gradient.wgsl")]),
+        ]);
+    }
+    shaders
 }
 
 /// Name and offset of each member.

@@ -4,6 +4,7 @@
 mod deltas;
 mod evaluate;
 mod finish;
+mod norms;
 mod order;
 mod rollout;
 mod sums;
@@ -11,12 +12,15 @@ mod sums;
 pub(super) use deltas::Deltas;
 pub(super) use evaluate::Evaluate;
 pub(super) use finish::Finish;
+pub(super) use norms::Norms;
 pub(super) use order::OrderSites;
 pub(super) use rollout::Steps;
-pub(super) use sums::Sums;
+pub(super) use sums::{Sums, Tally};
 
+use super::buffers::Buffers;
 use super::context::Context;
 use super::network::Network;
+use super::recorder::{Recorder, Work};
 use super::source::Sources;
 use crate::engine::EngineError;
 
@@ -26,17 +30,90 @@ pub(super) struct Stages {
     pub steps: Steps,
     pub finish: Finish,
     pub deltas: Deltas,
-    pub gradient: Sums,
+    sources: Sources,
+    statistics: [Option<Statistic>; 4],
+}
+
+/// What is asked of a batch whose deltas are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// Sums over trajectories, in `gradient`.
+    Sums(Tally),
+    /// Square norms of the trajectories' gradients, in `norms`.
+    Norms,
+}
+
+impl Aim {
+    /// Place among [`Stages::statistics`].
+    fn place(self) -> usize {
+        match self {
+            Self::Sums(tally) => tally as usize,
+            Self::Norms => 3,
+        }
+    }
+}
+
+/// The stage that does it.
+enum Statistic {
+    Sums(Sums),
+    Norms(Norms),
 }
 
 impl Stages {
-    pub fn new(context: &Context, sources: &Sources, network: &Network) -> Result<Self, EngineError> {
-        Ok(Self {
-            order: OrderSites::new(context, sources)?,
-            steps: Steps::new(context, sources, network)?,
-            finish: Finish::new(context, sources)?,
-            deltas: Deltas::new(context, sources)?,
-            gradient: Sums::gradient(context, sources, network)?,
-        })
+    pub fn new(context: &Context, sources: Sources, network: &Network) -> Result<Self, EngineError> {
+        let mut stages = Self {
+            order: OrderSites::new(context, &sources)?,
+            steps: Steps::new(context, &sources, network)?,
+            finish: Finish::new(context, &sources)?,
+            deltas: Deltas::new(context, &sources)?,
+            sources,
+            statistics: [const { None }; 4],
+        };
+        stages.statistic(context, network, Aim::Sums(Tally::Gradient))?;
+        Ok(stages)
+    }
+
+    /// The stage for `aim`, compiled when it is first asked for.
+    fn statistic(&mut self, context: &Context, network: &Network, aim: Aim) -> Result<&mut Statistic, EngineError> {
+        let place = aim.place();
+        if self.statistics[place].is_none() {
+            self.statistics[place] = Some(match aim {
+                Aim::Sums(tally) => Statistic::Sums(Sums::new(context, &self.sources, network, tally)?),
+                Aim::Norms => Statistic::Norms(Norms::new(context, &self.sources, network)?),
+            });
+        }
+        let Some(statistic) = &mut self.statistics[place] else { unreachable!("just made") };
+        Ok(statistic)
+    }
+
+    /// Makes room to carry out `aim` in parts of `blocks` blocks; returns how many slices or blocks fit at once.
+    pub fn prepare(
+        &mut self,
+        context: &Context,
+        buffers: &mut Buffers,
+        network: &Network,
+        aim: Aim,
+        blocks: usize,
+    ) -> Result<usize, EngineError> {
+        let advice = "make hidden layers narrower";
+        let (name, (at_once, bytes)) = match self.statistic(context, network, aim)? {
+            Statistic::Sums(sums) => ("partials", sums.slices_at_once(network, blocks)),
+            Statistic::Norms(_) => ("pieces", Norms::blocks_at_once(network, blocks)),
+        };
+        if let Aim::Sums(tally) = aim {
+            let bytes = 16 * tally.lists() as u64 * u64::from(network.gradient);
+            buffers.reserve(context, "gradient", bytes, advice)?;
+        }
+        buffers.reserve(context, name, bytes, advice)?;
+        Ok(at_once)
+    }
+
+    /// Carries out `aim`, which was prepared, on a part.
+    pub fn record(&mut self, recorder: &mut Recorder, network: &Network, aim: Aim, part: &Work, at_once: usize) {
+        match &mut self.statistics[aim.place()] {
+            Some(Statistic::Sums(sums)) => sums.record(recorder, network, part, at_once),
+            Some(Statistic::Norms(norms)) => norms.record(recorder, network, part, at_once),
+            None => unreachable!("prepared before"),
+        }
     }
 }

@@ -1,18 +1,45 @@
 //! Stage: what is added up over trajectories, parameter by parameter (shaders/head_gradient.wgsl,
-//! shaders/first_gradient.wgsl, shaders/weight_gradient.wgsl, shaders/fold.wgsl).
+//! shaders/first_gradient.wgsl, shaders/weight_gradient.wgsl or shaders/hidden_scores.wgsl, shaders/fold.wgsl).
 
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::{Recorder, Work};
-use crate::engine::gpu::source::{CHUNK, SUM, Sources, TILE, shader};
+use crate::engine::gpu::source::{CHUNK, LEFT_OUT, MOMENTS, MULTIPLY, SUM, Sources, TILE, shader};
 use crate::engine::{BLOCK, EngineError};
 
 /// Bytes of hidden layers' slices that are held at once, where there are several, and how many: `fold` loops over them.
 const PARTIALS: u64 = 1 << 26;
 const MOST_SLICES: u64 = 4096;
 
+/// What is made of the gradients h of single trajectories, and of their coefficients c.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine::gpu) enum Tally {
+    /// sum c h. No h is ever formed by itself: hidden layers are products over all trajectories.
+    Gradient,
+    /// sum h, sum c h, sum h^2 and sum c h^2.
+    Moments,
+    /// sum h (c - k), k from the moments of all other trajectories, which `known` holds.
+    LeftOut,
+}
+
+impl Tally {
+    /// Lists of the length of a gradient.
+    pub fn lists(self) -> usize {
+        if self == Self::Moments { 4 } else { 1 }
+    }
+
+    fn source(self) -> &'static str {
+        match self {
+            Self::Gradient => SUM,
+            Self::Moments => MOMENTS,
+            Self::LeftOut => LEFT_OUT,
+        }
+    }
+}
+
 pub(in crate::engine::gpu) struct Sums {
+    tally: Tally,
     head: Kernel,
     /// Where there are several hidden layers.
     hidden: Option<Hidden>,
@@ -26,30 +53,34 @@ struct Hidden {
 }
 
 impl Sums {
-    /// The gradient: sum c h.
-    pub fn gradient(context: &Context, sources: &Sources, network: &Network) -> Result<Self, EngineError> {
-        let head = [sources.outputs(), SUM, shader!("head_gradient.wgsl")];
+    pub fn new(context: &Context, sources: &Sources, network: &Network, tally: Tally) -> Result<Self, EngineError> {
+        let head = [sources.outputs(), tally.source(), shader!("head_gradient.wgsl")];
         let hidden = || {
+            let slices = match tally {
+                Tally::Gradient => ("weight_gradient", &[TILE, shader!("weight_gradient.wgsl")][..]),
+                _ => ("hidden_scores", &[MULTIPLY, tally.source(), shader!("hidden_scores.wgsl")][..]),
+            };
             Ok::<_, EngineError>(Hidden {
-                slices: sources.kernel(context, "weight_gradient", &[TILE, shader!("weight_gradient.wgsl")])?,
+                slices: sources.kernel(context, slices.0, slices.1)?,
                 fold: sources.kernel(context, "fold", &[shader!("fold.wgsl")])?,
             })
         };
         Ok(Self {
+            tally,
             head: sources.kernel(context, "head_gradient", &head)?,
             hidden: if network.layers.len() > 1 { Some(hidden()?) } else { None },
-            first: sources.kernel(context, "first_gradient", &[SUM, shader!("first_gradient.wgsl")])?,
+            first: sources.kernel(context, "first_gradient", &[tally.source(), shader!("first_gradient.wgsl")])?,
         })
     }
 
     /// Slices of the hidden layers that `blocks` blocks are summed in.
     fn slices(&self, network: &Network, blocks: usize) -> usize {
-        blocks * network.states().div_ceil(CHUNK)
+        blocks * if self.tally == Tally::Gradient { network.states().div_ceil(CHUNK) } else { 1 }
     }
 
     /// Slices that are worked on at once in parts of `blocks` blocks, and bytes of `partials` that they need.
     pub fn slices_at_once(&self, network: &Network, blocks: usize) -> (usize, u64) {
-        let bytes = (16 * u64::from(network.dense_size)).max(16);
+        let bytes = (16 * self.tally.lists() as u64 * u64::from(network.dense_size)).max(16);
         let count = self.slices(network, blocks).min((PARTIALS / bytes).clamp(1, MOST_SLICES) as usize);
         (count, count as u64 * bytes)
     }
@@ -77,20 +108,24 @@ impl Sums {
     fn hidden(&mut self, recorder: &mut Recorder, network: &Network, part: &Work, at_once: usize) {
         let slices = self.slices(network, part.blocks as usize);
         let Some(hidden) = &mut self.hidden else { return };
-        let cost = network.products() * CHUNK as f64;
+        let states = if self.tally == Tally::Gradient { CHUNK } else { network.states() };
+        let cost = network.products() * states as f64;
         let at_once = at_once.min(recorder.share(slices, cost));
         for first in (0..slices).step_by(at_once) {
             let count = at_once.min(slices - first);
             for (index, layer) in network.layers.iter().enumerate().skip(1) {
-                let work = Work { layer: index as u32, first_slice: first as u32, slices: count as u32, ..*part };
+                let lists = self.tally.lists() as u32;
+                let (first_slice, slices) = (first as u32, count as u32);
+                let work = Work { layer: index as u32, first_slice, slices, lists, ..*part };
                 let (inputs, outputs) = (layer.inputs as usize, layer.outputs as usize);
                 // One more invocation a quad of outputs, for the bias.
                 let tiles = inputs / network.tiling.units * (outputs / network.tiling.rows) + outputs;
-                let cost = layer.products() * (CHUNK * count) as f64;
+                let cost = layer.products() * (states * count) as f64;
                 recorder.dispatch(&mut hidden.slices, &work, [tiles.div_ceil(BLOCK), count, 1], cost);
             }
-            let work = Work { slices: count as u32, lists: 1, ..*part };
-            let groups = (network.dense_size as usize).div_ceil(BLOCK);
+            let lists = self.tally.lists();
+            let work = Work { slices: count as u32, lists: lists as u32, ..*part };
+            let groups = (lists * network.dense_size as usize).div_ceil(BLOCK);
             recorder.dispatch(&mut hidden.fold, &work, [groups, 1, 1], 0.0);
         }
     }
