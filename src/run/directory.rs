@@ -56,7 +56,6 @@ impl RunDirectory {
             let message = format!("{} is not the directory of a run: it has no config.toml", path.display());
             return Err(ConfigError::new(message).into());
         }
-        files::sweep(path)?;
         let config = Config::read(&run.config_path(), &[])?;
         Ok((run, config))
     }
@@ -139,8 +138,10 @@ impl RunDirectory {
         Ok(Some(serde_json::from_slice(&text).map_err(damaged)?))
     }
 
-    /// Opens the metrics log for appending, cut back to the iterations before `start`.
+    /// Takes the directory over for a process that trains from iteration `start` on: removes what a killed one left
+    /// half-written, cuts the metrics log back to the iterations before `start`, and opens it for appending.
     pub fn log(&self, start: u32) -> Result<MetricsLog, RunError> {
+        files::sweep(&self.path)?;
         let kept = self.metrics(start)?;
         let path = self.metrics_path();
         let text: String = kept.iter().map(|line| format!("{line}\n")).collect();
