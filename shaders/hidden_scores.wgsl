@@ -36,15 +36,20 @@ fn state(product: Product, k: u32, j: u32) -> u32 {
     return min(4u * k + j, product.states - 1u) * STEP_SIZE;
 }
 
-fn left_quad(product: Product, row: u32, k: u32) -> mat4x4<f32> {
+// A quad of outputs of delta_l at four states, a column each.
+fn deltas(product: Product, row: u32, k: u32) -> mat4x4<f32> {
     let place = product.left + row;
     let left = product.states - 4u * k;
-    return transpose(mat4x4(
+    return mat4x4(
         slopes[place + state(product, k, 0u)],
         select(vec4<f32>(), slopes[place + state(product, k, 1u)], left > 1u),
         select(vec4<f32>(), slopes[place + state(product, k, 2u)], left > 2u),
         select(vec4<f32>(), slopes[place + state(product, k, 3u)], left > 3u),
-    ));
+    );
+}
+
+fn left_quad(product: Product, row: u32, k: u32) -> mat4x4<f32> {
+    return transpose(deltas(product, row, k));
 }
 
 fn right_quad(product: Product, unit: u32, k: u32) -> mat4x4<f32> {
@@ -113,32 +118,39 @@ fn score_tile(whole: Product, slice: u32, row: u32, unit: u32) {
     finish_quad(product, slice, row + $Ru, unit + $Uu, tallies$R$U);
 }
 
+// The quad `row` of the bias, at `place` in a gradient, over all trajectories of a block.
+fn score_bias(whole: Product, slice: u32, row: u32, place: u32) {
+    var product = whole;
+    let block = work.first_slice + slice;
+    let rows = rows_of(block);
+    var tally = fresh(place);
+    for (var trajectory = 0u; trajectory < rows; trajectory++) {
+        var h = vec4<f32>();
+        for (var k = 0u; k < product.depth; k++) {
+            let delta = deltas(product, row, k);
+            h += (delta[0] + delta[1]) + (delta[2] + delta[3]);
+        }
+        tally = take(tally, coefficients[(work.block + block) * BLOCK + trajectory], h);
+        product.left += product.outputs;
+    }
+    finish(tally, slice, place);
+}
+
 @compute @workgroup_size(BLOCK)
 fn hidden_scores(@builtin(global_invocation_id) id: vec3<u32>) {
     let layer = network[work.layer];
     let before = network[work.layer - 1u];
     let across = layer.inputs / TILE_UNITS;
     let tiles = layer.outputs / TILE_ROWS * across;
-    let block = work.first_slice + id.y;
     let states = STATES - work.scored_from;
-    let here = slot(block, work.scored_from) * STEP_SIZE;
+    let depth = (states + 3u) / 4u;
+    let here = slot(work.first_slice + id.y, work.scored_from) * STEP_SIZE;
+    let left = here + layer.place;
+    let right = here + before.place;
+    let product = Product(states, depth, layer.outputs, layer.inputs, left, right, layer.gradient);
     if id.x < tiles {
-        let depth = (states + 3u) / 4u;
-        let left = here + layer.place;
-        let right = here + before.place;
-        let product = Product(states, depth, layer.outputs, layer.inputs, left, right, layer.gradient);
         score_tile(product, id.y, id.x / across * TILE_ROWS, id.x % across * TILE_UNITS);
     } else if id.x < tiles + layer.outputs {
-        let unit = id.x - tiles;
-        var tally = fresh(layer.gradient_bias + unit);
-        let rows = rows_of(block);
-        for (var trajectory = 0u; trajectory < rows; trajectory++) {
-            var h = vec4<f32>();
-            for (var state = 0u; state < states; state++) {
-                h += slopes[here + layer.place + state * STEP_SIZE + trajectory * layer.outputs + unit];
-            }
-            tally = take(tally, coefficients[(work.block + block) * BLOCK + trajectory], h);
-        }
-        finish(tally, id.y, layer.gradient_bias + unit);
+        score_bias(product, id.y, id.x - tiles, layer.gradient_bias + id.x - tiles);
     }
 }

@@ -192,8 +192,11 @@ fn replay(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
 #[test]
 fn gpu_statistics_follow_the_f64_definition() {
     // Every shape, activation, encoding and order once.
-    for setting in settings().into_iter().step_by(3) {
-        let (mut double, mut engine) = (ByDefinition(setting.native::<f64>()), gpu(&setting, GpuOptions::default()));
+    for (index, setting) in settings().into_iter().step_by(3).enumerate() {
+        // Tiles as on a CPU and as on a GPU.
+        let kind = if index % 2 == 0 { AdapterKind::Software } else { AdapterKind::Discrete };
+        let options = GpuOptions { tiling: Some(Tiling::suggested(kind, 40)), ..GpuOptions::default() };
+        let (mut double, mut engine) = (ByDefinition(setting.native::<f64>()), gpu(&setting, options));
         double.rollout(&Rollout::sample(DRAW, COUNT)).unwrap();
         let trajectories = double.trajectories().unwrap();
         for scored_from in [0, 2] {

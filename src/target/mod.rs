@@ -119,7 +119,9 @@ pub struct Energy {
 
 /// log R in WGSL: the body of the function `fn log_reward(trajectory: u32) -> f32`.
 ///
-/// The source may call `value(trajectory: u32, site: u32) -> u32` and `parameter(index: u32) -> f32`.
+/// The source may call `value(trajectory: u32, site: u32) -> u32` and `parameter(index: u32) -> f32`, and read the constants
+/// `SITES` and `VALUES`. Loops should stay short: software adapters (Mesa's) silently leave all loops of an invocation
+/// once it has made 65,535 iterations in total, those of inner loops and of every call included.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RewardKernel {
     /// WGSL that defines `fn log_reward(trajectory: u32) -> f32`, and whatever it calls.

@@ -157,11 +157,7 @@ impl Context {
         let report = note(&fault);
         device.on_uncaptured_error(Arc::new(move |error| report(error.to_string())));
         let report = note(&fault);
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                report(format!("the device was lost: {message}"));
-            }
-        });
+        device.set_device_lost_callback(move |_, message| report(format!("the device was lost: {message}")));
         Ok(Self { device, queue, adapter: description, limits, fault })
     }
 

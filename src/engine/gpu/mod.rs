@@ -42,7 +42,8 @@ pub struct GpuOptions {
     /// Words that the adapter's name, backend or driver must contain ("gl" or "opengl" for OpenGL); the best adapter
     /// if none are given.
     pub adapter: Option<String>,
-    /// Bytes of activations kept between a rollout and its gradient. One block of 64 trajectories is always kept.
+    /// Bytes of activations kept between a rollout and its gradient. One block of 64 trajectories is always kept. A network
+    /// that gives log R may take as many again.
     pub memory_budget: u64,
     /// Sizes of register tiles; what suits the adapter if none are given.
     pub tiling: Option<Tiling>,

@@ -1,6 +1,7 @@
 //! Shared pieces of WGSL by themselves, and every shader against the Rust it must agree with.
 
 use std::mem::offset_of;
+use std::sync::Arc;
 
 use super::buffers::Buffers;
 use super::context::Context;
@@ -11,9 +12,13 @@ use super::source::{
     shader,
 };
 use super::tiling::Tiling;
+use super::{GpuEngine, GpuOptions};
+use crate::engine::{Engine, EngineError, Rollout};
 use crate::policy::{Activation, Layout};
 use crate::process::{Encoding, Order, SiteFilling};
-use crate::random::{pick, uniform};
+use crate::random::{Draw, Stream, pick, uniform};
+use crate::target::Target;
+use crate::target::ising::Ising;
 
 fn context() -> Context {
     Context::open(None).unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))
@@ -245,4 +250,28 @@ fn packing_pads_with_zeros_and_unpacking_takes_the_padding_away() {
     found.sort_by(f64::total_cmp);
     found.dedup();
     assert_eq!(found.len(), count, "every parameter has a place of its own");
+}
+
+#[test]
+fn a_lost_device_is_one_clear_error() {
+    let target = Arc::new(Ising::new(3, 0.4).unwrap());
+    let process = SiteFilling { sites: 9, values: 2, order: Order::Uniform, encoding: target.encoding() };
+    let layout = Layout::new(9, &[8, 8], 18);
+    let mut engine = GpuEngine::new(process, layout.clone(), Activation::Relu, target, GpuOptions::default()).unwrap();
+    engine.set_parameters(&vec![0.1; layout.parameters()]).unwrap();
+    let request = Rollout::sample(Draw::new(1, 0, Stream::Training), 10).kept();
+    engine.rollout(&request).unwrap();
+    let objects = engine.objects().unwrap();
+    engine.context.device.destroy();
+    let results = [
+        engine.rollout(&request).map(drop),
+        engine.gradient(&[1.0; 10]).map(drop),
+        engine.objects().map(drop),
+        engine.log_reward(&objects).map(drop),
+        engine.set_parameters(&vec![0.1; layout.parameters()]),
+    ];
+    for result in results {
+        let Err(EngineError::Device(message)) = result else { panic!("{result:?}") };
+        assert!(message.contains("lost") && message.contains(&engine.adapter()), "{message}");
+    }
 }

@@ -4,7 +4,7 @@
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::{Layer, Network};
-use crate::engine::gpu::recorder::{Recorder, Work};
+use crate::engine::gpu::recorder::{ITERATIONS, Recorder, Work};
 use crate::engine::gpu::source::{MULTIPLY, Sources, shader};
 use crate::engine::{BLOCK, EngineError};
 
@@ -20,7 +20,14 @@ pub(in crate::engine::gpu) struct Norms {
 }
 
 impl Norms {
+    /// # Errors
+    /// `Limit` if trajectories have more pairs of states than a driver may loop over.
     pub fn new(context: &Context, sources: &Sources, network: &Network) -> Result<Self, EngineError> {
+        if network.pieces() > ITERATIONS {
+            let states = network.states();
+            let message = format!("trajectories of {states} steps are too long for norms of their gradients on a GPU");
+            return Err(EngineError::Limit(message));
+        }
         let hidden = || sources.kernel(context, "hidden_norms", &[MULTIPLY, shader!("hidden_norms.wgsl")]);
         Ok(Self {
             head: sources.kernel(context, "head_norms", &[sources.outputs(), shader!("head_norms.wgsl")])?,
