@@ -2,10 +2,11 @@
 //!
 //! With e_v = 1[v = chosen] - p_v for the K values of a step's site, the backward pass is that of the whole batch's
 //! gradient, and so are the products delta_l^T h_{l-1}; but here each trajectory's product is formed by itself, over its
-//! T steps. Some trajectories are taken at a time, so that the products that hand delta down have many rows. Sites are
-//! filled once a trajectory. So a logit's weights get one term, e_v h_L; and so does a column of the first layer: the
-//! change times the sum of delta_1 over later steps, plus unset times that over all steps. (Columns that no step changes
-//! exist in one-hot inputs only, whose unset code is 0.)
+//! T steps. Some trajectories are taken at a time, so that the products that hand delta down have many rows.
+//!
+//! A trajectory fills each site once. So a logit's weights get one term, e_v h_L; and a column of the first layer gets
+//! change times the sum of delta_1 over later steps, plus the code of unset sites times the sum over all steps. (Columns
+//! that no step changes exist in one-hot inputs only, whose unset code is 0.)
 
 use std::ops::Range;
 
