@@ -259,3 +259,13 @@ fn a_batch_of_one_on_the_gpu_is_left_as_it_is() {
     let left_out = engine.leave_one_out_gradient(&[0.7], &moments).unwrap();
     assert_eq!(left_out, moments.weighted_sum);
 }
+
+#[test]
+fn trajectories_without_a_scored_step_have_scores_of_zero() {
+    let setting = Setting::wave(7, 2, Order::Uniform, &[24, 40], Activation::Swish);
+    let mut engine = setting.native::<f64>();
+    engine.rollout(&Rollout::sample(DRAW, COUNT)).unwrap();
+    let trajectories = engine.trajectories().unwrap();
+    engine.rollout(&replay(&trajectories, 7).kept()).unwrap();
+    assert!(statistics(&mut engine).into_iter().flatten().all(|value| value == 0.0));
+}

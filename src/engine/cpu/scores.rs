@@ -54,6 +54,9 @@ impl<T: Real> Scores<T> {
     pub fn visit(&mut self, model: &Model<T>, block: &Block<T>, sink: &mut impl Sink<T>) {
         assert!(block.kept, "scores of a block that was not kept");
         let slots = model.process.steps() - block.scored_from;
+        if slots == 0 {
+            return; // No step is scored: every score is zero, and a sink begins with zeros.
+        }
         let group = (ROWS / slots).max(1);
         let widest = model.widths().iter().fold(TILE, |most, &width| most.max(width));
         self.piece.resize(TOGETHER * widest, T::default());
