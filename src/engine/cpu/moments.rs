@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::model::transpose;
 use super::real::{Real, dot, vectorised};
-use super::scores::Sink;
+use super::scores::{Sink, TOGETHER};
 use crate::engine::BLOCK;
 use crate::objective::Moments;
 use crate::policy::Layout;
@@ -68,22 +68,49 @@ impl<T: Real> MomentSums<T> {
 
 impl<T: Real> Sink<T> for MomentSums<T> {
     fn take(&mut self, row: usize, at: usize, score: &[T]) {
-        let c = self.coefficients[row];
-        let [sum, weighted, squares, weighted_squares] =
-            self.sums.each_mut().map(|list| &mut list[at..][..score.len()]);
+        self.add(row, at, [score]);
+    }
+
+    fn take_together(&mut self, row: usize, at: usize, scores: [&[T]; TOGETHER]) {
+        self.add(row, at, scores);
+    }
+}
+
+impl<T: Real> MomentSums<T> {
+    fn add<const N: usize>(&mut self, row: usize, at: usize, scores: [&[T]; N]) {
+        let c = std::array::from_fn(|n| self.coefficients[row + n]);
+        let [sum, weighted, squares, weighted_squares] = self.sums.each_mut().map(|list| &mut list[at..]);
         vectorised(
             #[inline(always)]
-            || {
-                for i in 0..score.len() {
-                    let h = score[i];
-                    let weighted_h = c * h;
-                    sum[i] += h;
-                    weighted[i] += weighted_h;
-                    squares[i] += h * h;
-                    weighted_squares[i] += weighted_h * h;
-                }
-            },
+            || add_moments(c, scores, sum, weighted, squares, weighted_squares),
         );
+    }
+}
+
+/// A function of its own, so that the compiler knows that the lists do not overlap.
+#[inline(always)]
+fn add_moments<T: Real, const N: usize>(
+    c: [T; N],
+    scores: [&[T]; N],
+    sum: &mut [T],
+    weighted: &mut [T],
+    squares: &mut [T],
+    weighted_squares: &mut [T],
+) {
+    let length = scores[0].len();
+    let scores = scores.map(|score| &score[..length]);
+    let lists = (&mut sum[..length], &mut weighted[..length], &mut squares[..length], &mut weighted_squares[..length]);
+    for i in 0..length {
+        let (mut a, mut b, mut d, mut e) = (lists.0[i], lists.1[i], lists.2[i], lists.3[i]);
+        for n in 0..N {
+            let h = scores[n][i];
+            let weighted_h = c[n] * h;
+            a += h;
+            b += weighted_h;
+            d += h * h;
+            e += weighted_h * h;
+        }
+        (lists.0[i], lists.1[i], lists.2[i], lists.3[i]) = (a, b, d, e);
     }
 }
 

@@ -20,12 +20,20 @@ const ROWS: usize = 512;
 /// trajectories then stays in the cache.
 const TILE: usize = 1 << 14;
 
+/// Trajectories whose pieces of a weight go to the sink together.
+pub const TOGETHER: usize = 4;
+
 /// What becomes of scores.
 pub trait Sink<T> {
     /// Takes a piece of the score of the block's trajectory `row`: the parameters from number `at` on, in the order of
     /// [`crate::policy::Layout`] but with the first weight transposed, [columns, width]. Pieces never overlap;
     /// parameters that are in none have a derivative of 0.
     fn take(&mut self, row: usize, at: usize, score: &[T]);
+
+    /// The same for the trajectories from `row` on, a piece each: where it pays to go through sums once for all.
+    fn take_together(&mut self, row: usize, at: usize, scores: [&[T]; TOGETHER]) {
+        scores.into_iter().enumerate().for_each(|(n, score)| self.take(row + n, at, score));
+    }
 }
 
 /// Forms scores. Buffers are reused from block to block.
@@ -34,7 +42,7 @@ pub struct Scores<T> {
     /// delta of one layer, [trajectories at hand, steps, width], and of the layer below.
     delta: Vec<T>,
     below: Vec<T>,
-    /// A piece of a score on its way to the sink.
+    /// A piece of a score on its way to the sink, or [`TOGETHER`] of them.
     piece: Vec<T>,
 }
 
@@ -51,7 +59,7 @@ impl<T: Real> Scores<T> {
         }
         let group = (ROWS / slots).max(1);
         let widest = model.widths().iter().fold(TILE, |most, &width| most.max(width));
-        self.piece.resize(widest, T::default());
+        self.piece.resize(TOGETHER * widest, T::default());
         for first in (0..block.rows).step_by(group) {
             let rows = first..block.rows.min(first + group);
             self.head(model, block, rows.clone(), sink);
@@ -118,12 +126,21 @@ impl<T: Real> Scores<T> {
         for start in (0..width).step_by(outputs) {
             let outputs = outputs.min(width - start);
             let (size, at) = (outputs * inputs, layer.weight.start + start * inputs);
-            for row in rows.clone() {
+            let form = |row: usize, piece: &mut [T]| {
                 let delta = &self.delta[(row - rows.start) * slots * width + start..];
                 let delta = Matrix::strided(delta, slots, outputs, width);
                 let previous = &block.hidden[index - 1][row * inputs..];
                 let previous = Matrix::strided(previous, slots, inputs, block.rows * inputs);
-                multiply(&mut self.piece, false, delta.transposed(), previous);
+                multiply(piece, false, delta.transposed(), previous);
+            };
+            let apart = rows.end - rows.len() % TOGETHER;
+            for first in (rows.start..apart).step_by(TOGETHER) {
+                let pieces = self.piece.chunks_exact_mut(size).take(TOGETHER);
+                pieces.enumerate().for_each(|(n, piece)| form(first + n, piece));
+                sink.take_together(first, at, std::array::from_fn(|n| &self.piece[n * size..][..size]));
+            }
+            for row in apart..rows.end {
+                form(row, &mut self.piece);
                 sink.take(row, at, &self.piece[..size]);
             }
         }
