@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Setting, relative_difference};
+use common::{Setting, coefficients, relative_difference};
 use wgflow::engine::cpu::CpuEngine;
 use wgflow::engine::{Engine, Rollout};
 use wgflow::objective::{Settings, Term};
@@ -176,5 +176,26 @@ fn identities_hold_on_the_same_samples() {
     for order in [1.0 - 1e-7, 1.0 + 1e-7] {
         let renyi = gradient(term(&format!("kind = 'renyi'\ndivergence_order = {order}")));
         assert!(relative_difference(&renyi, &scaled(left_out.clone(), 0.99)) < 1e-5, "order {order}");
+    }
+}
+
+#[test]
+fn what_all_coefficients_share_drops_out_of_the_optimal_forms_in_f32_too() {
+    let setting = Setting::wave(9, 2, Order::Uniform, &[24, 16], Activation::Swish);
+    let (mut double, mut single) = (setting.native::<f64>(), setting.native::<f32>());
+    double.rollout(&Rollout::sample(DRAW, 100).kept()).unwrap();
+    let trajectories = double.trajectories().unwrap();
+    single.rollout(&Rollout::replay(DRAW, &trajectories).kept()).unwrap();
+    let coefficients = coefficients(100);
+    let shifted: Vec<f64> = coefficients.iter().map(|c| c + 100.0).collect();
+    for name in ["optimal", "optimal_leave_one_out", "optimal_per_parameter", "optimal_per_parameter_leave_one_out"] {
+        let optimal = reverse(name).optimal();
+        let expected = estimate(&mut double, &coefficients, optimal).unwrap();
+        // 100 is ten thousand times a coefficient: it costs f64 four of its sixteen digits.
+        let found = estimate(&mut double, &shifted, optimal).unwrap();
+        assert!(relative_difference(&found, &expected) < 1e-10, "{name}");
+        // In f32 nothing of it may be left: sums of a few hundred terms in seven digits, as without it.
+        let found = estimate(&mut single, &shifted, optimal).unwrap();
+        assert!(relative_difference(&found, &expected) < 1e-4, "{name}: {}", relative_difference(&found, &expected));
     }
 }
