@@ -99,18 +99,19 @@ fn add_moments<T: Real, const N: usize>(
 ) {
     let length = scores[0].len();
     let scores = scores.map(|score| &score[..length]);
-    let lists = (&mut sum[..length], &mut weighted[..length], &mut squares[..length], &mut weighted_squares[..length]);
-    for i in 0..length {
-        let (mut a, mut b, mut d, mut e) = (lists.0[i], lists.1[i], lists.2[i], lists.3[i]);
-        for n in 0..N {
-            let h = scores[n][i];
-            let weighted_h = c[n] * h;
+    let lists = sum[..length].iter_mut().zip(&mut weighted[..length]);
+    let lists = lists.zip(&mut squares[..length]).zip(&mut weighted_squares[..length]);
+    for (i, (((sum, weighted), square), weighted_square)) in lists.enumerate() {
+        let (mut a, mut b, mut d, mut e) = (*sum, *weighted, *square, *weighted_square);
+        for (score, &c) in scores.iter().zip(&c) {
+            let h = score[i];
+            let weighted_h = c * h;
             a += h;
             b += weighted_h;
             d += h * h;
             e += weighted_h * h;
         }
-        (lists.0[i], lists.1[i], lists.2[i], lists.3[i]) = (a, b, d, e);
+        (*sum, *weighted, *square, *weighted_square) = (a, b, d, e);
     }
 }
 
