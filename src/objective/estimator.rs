@@ -3,7 +3,8 @@
 use super::control_variate::ControlVariate;
 use super::loss::Loss;
 use super::optimal::Optimal;
-use super::weights::{centred_softmax, log_mean, mean};
+use super::weights::{centred_softmax, mean};
+use crate::metrics::log_mean_exp;
 
 /// How a batch of trajectories becomes a gradient, sum_i c_i grad log P_F(tau_i).
 ///
@@ -74,7 +75,7 @@ impl Estimator {
                     if *log_weight == f64::NEG_INFINITY { 0.0 } else { (centred + 1.0 / batch) * log_weight }
                 });
                 let average: f64 = weighted.sum();
-                (scaled(centred, -weight), None, average - log_mean(log_weights))
+                (scaled(centred, -weight), None, average - log_mean_exp(log_weights))
             }
             Estimator::Regression(regression) => {
                 let (losses, slopes): (Vec<f64>, Vec<f64>) =
@@ -93,10 +94,10 @@ impl Estimator {
             Estimator::Renyi { order } => {
                 let exponents = scaled(log_weights.to_vec(), 1.0 - order);
                 let policy = scaled(centred_softmax(log_weights, 1.0 - order), weight * order / (order - 1.0));
-                (policy, None, log_mean(&exponents) / (order - 1.0))
+                (policy, None, log_mean_exp(&exponents) / (order - 1.0))
             }
             Estimator::Tsallis { order } => {
-                let Coefficients { policy, zeta, loss } = tsallis(log_weights, order, log_mean(log_weights));
+                let Coefficients { policy, zeta, loss } = tsallis(log_weights, order, log_mean_exp(log_weights));
                 (scaled(policy, weight), zeta, loss)
             }
         };

@@ -38,7 +38,6 @@ pub use estimator::{Coefficients, Estimator, tsallis};
 pub use loss::Loss;
 pub use optimal::{Extent, Form, Moments, Optimal, leave_one_out};
 pub use settings::{Kind, LossName, Settings};
-pub use weights::log_mean;
 
 use crate::schedule::Progress;
 

@@ -2,10 +2,7 @@
 //!
 //! A NaN among the inputs makes every result NaN.
 
-/// log of the mean weight: the importance-sampling estimate of log Z where trajectories are from P_F.
-pub fn log_mean(log_weights: &[f64]) -> f64 {
-    log_sum(log_weights.iter().copied()) - (log_weights.len() as f64).ln()
-}
+use crate::metrics::log_sum_exp;
 
 /// For each i, log of the mean weight of all trajectories but i. In O(B); NaN for a batch of one.
 ///
@@ -19,7 +16,7 @@ pub fn leave_one_out_log_means(log_weights: &[f64]) -> Vec<f64> {
     let log_sum_without = |i: usize| {
         if i == top {
             let (before, after) = (&log_weights[..top], &log_weights[top + 1..]);
-            log_sum(before.iter().chain(after).copied())
+            log_sum_exp(&[before, after].concat())
         } else {
             log_weights[top] + (sum - scaled[i]).ln()
         }
@@ -42,11 +39,6 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-fn log_sum(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let top = largest(values.clone());
-    if top.is_finite() { top + values.map(|value| (value - top).exp()).sum::<f64>().ln() } else { top }
-}
-
 /// Minus infinity for none. Unlike [`f64::max`] it hands a NaN on.
 fn largest(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(f64::NEG_INFINITY, |top, value| if value > top || value.is_nan() { value } else { top })
@@ -59,6 +51,7 @@ fn position_of_largest(values: &[f64]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::log_mean_exp;
 
     fn close(found: f64, expected: f64, tolerance: f64) {
         assert!((found - expected).abs() <= tolerance * expected.abs().max(1.0), "{found} is not {expected}");
@@ -91,10 +84,10 @@ mod tests {
 
     #[test]
     fn log_mean_takes_zero_weights_and_large_ones() {
-        close(log_mean(&[1000.0, f64::NEG_INFINITY]), 1000.0 - 2f64.ln(), 1e-15);
-        assert_eq!(log_mean(&[f64::NEG_INFINITY; 3]), f64::NEG_INFINITY);
-        assert!(log_mean(&[f64::NAN, f64::NEG_INFINITY]).is_nan());
-        assert!(log_mean(&[f64::NEG_INFINITY, f64::NAN, 1.0]).is_nan());
+        close(log_mean_exp(&[1000.0, f64::NEG_INFINITY]), 1000.0 - 2f64.ln(), 1e-15);
+        assert_eq!(log_mean_exp(&[f64::NEG_INFINITY; 3]), f64::NEG_INFINITY);
+        assert!(log_mean_exp(&[f64::NAN, f64::NEG_INFINITY]).is_nan());
+        assert!(log_mean_exp(&[f64::NEG_INFINITY, f64::NAN, 1.0]).is_nan());
     }
 
     #[test]
