@@ -3,6 +3,8 @@
 //! The paper's Ising grid is one template: `ising-SIDE-COUPLING-OBJECTIVE` for every side, coupling and objective. So are its
 //! densities: `densities-DATA-OBJECTIVE`.
 
+use std::path::Path;
+
 use toml::Table;
 
 use crate::config::{Config, ConfigError};
@@ -73,7 +75,7 @@ pub fn suite(name: &str) -> Result<&'static str, ConfigError> {
 /// The keys that the experiment of this name sets, others left at their defaults.
 pub fn table(name: &str) -> Result<Table, ConfigError> {
     let (text, changes) = source(name)?;
-    Config::table(text, &changes)
+    Config::table(text, &changes, Path::new(""))
 }
 
 /// The file that a name stands for, and what the name changes in it.
@@ -115,8 +117,6 @@ fn density_changes(name: &str) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::suite::Suite;
 

@@ -1,7 +1,8 @@
 //! A training session: one process's share of a run, without a terminal.
 //!
 //! It takes up the run's checkpoint if there is one, trains, saves every few seconds, logs metrics, and at the end
-//! evaluates and writes the summary. Who wants to watch is an [`Observer`]; who wants it to stop raises a flag.
+//! evaluates and writes the summary. A run that is finished stays as it is. Who wants to watch is an [`Observer`]; who
+//! wants it to stop raises a flag.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +10,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Inputs};
 use crate::evaluation::{self, Evaluation};
 use crate::metrics::weights;
-use crate::run::directory::{MetricsLog, RunDirectory};
-use crate::summary::{self, Speed, Summary};
+use crate::run::checkpoint::Checkpoint;
+use crate::run::claim::Claim;
+use crate::run::directory::{RunDirectory, check_agreement};
+use crate::run::log::MetricsLog;
+use crate::run::times::Times;
+use crate::summary::{self, Summary};
 use crate::trainer::{Step, Trainer};
 
 /// What a session tells while it runs. Every method may stay empty.
@@ -40,6 +45,11 @@ pub trait Observer {
 
     /// All iterations are done; the evaluation with fresh samples begins.
     fn evaluating(&mut self) {}
+
+    /// Something is amiss that people should know of, though the run goes on.
+    fn warned(&mut self, warning: &str) {
+        let _ = warning;
+    }
 }
 
 /// How a session ended, if not by an error. The run's state is saved in all cases.
@@ -47,6 +57,8 @@ pub trait Observer {
 pub enum Outcome {
     /// The run is finished, its summary written.
     Finished(Box<Summary>),
+    /// The run had been finished before, with this summary; nothing was changed.
+    AlreadyFinished(Value),
     /// As many iterations as asked for are done; the run can go on after `iteration`.
     Stopped { iteration: u32 },
     /// The flag was raised; the run can go on after `iteration`.
@@ -58,22 +70,53 @@ pub struct Session {
     config: Config,
     trainer: Trainer,
     engine: String,
+    /// Lines of the metrics log that belong to the trainer's state.
+    log_lines: u64,
+    times: Times,
 }
 
 impl Session {
     /// A session at iteration 0. Nothing is written: a configuration too large for the adapter leaves nothing behind.
     pub fn new(config: Config) -> anyhow::Result<Self> {
-        let (trainer, engine) = Trainer::build(&config.settings, config.target.build()?)?;
-        Ok(Self { config, trainer, engine })
+        Self::build(config, Inputs::Files)
+    }
+
+    fn build(config: Config, inputs: Inputs) -> anyhow::Result<Self> {
+        let (trainer, engine) = Trainer::build(&config.settings, config.target.build(inputs)?)?;
+        Ok(Self { config, trainer, engine, log_lines: 0, times: Times::default() })
     }
 
     /// The run in this directory as its checkpoint left it, for those who only look at it.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let (run, config) = RunDirectory::open(path)?;
-        let mut session = Self::new(config)?;
+        let (run, config) = RunDirectory::open(path, &[])?;
         let none =
             || ConfigError::new(format!("{} has no checkpoint yet: train it with --resume first", path.display()));
-        session.trainer.restore(&run.checkpoint()?.ok_or_else(none)?)?;
+        Self::restore(config, &run.checkpoint()?.ok_or_else(none)?, &[])
+    }
+
+    /// A session that goes on from the run's checkpoint, or begins the run if it has none yet. `config` is the run's, but for
+    /// the keys in `changed`.
+    ///
+    /// # Errors
+    /// If the checkpoint belongs to another configuration, naming the keys; if it is damaged; as [`Session::new`].
+    pub fn take_up(run: &Claim, config: Config, changed: &[&str]) -> anyhow::Result<Self> {
+        match run.checkpoint()? {
+            Some(checkpoint) => Self::restore(config, &checkpoint, changed),
+            None => Self::new(config),
+        }
+    }
+
+    fn restore(config: Config, checkpoint: &Checkpoint, changed: &[&str]) -> anyhow::Result<Self> {
+        check_agreement(checkpoint, &config, changed)?;
+        let mut session = Self::build(config, Inputs::Checkpoint)?;
+        session.trainer.restore(checkpoint)?;
+        session.log_lines = checkpoint.text(Checkpoint::LOG_LINES)?;
+        let (done, iterations) = (session.trainer.iteration(), session.config.settings.training.iterations);
+        if done > iterations {
+            let message =
+                format!("training.iterations = {iterations}: the run has done {done} already, so at least that");
+            return Err(ConfigError::new(message).into());
+        }
         Ok(session)
     }
 
@@ -86,77 +129,85 @@ impl Session {
         &self.engine
     }
 
-    /// Trains from the run's checkpoint on (from iteration 0 if it has none) to the end, or until `stop` is raised or
-    /// `stop_after` more iterations are done. `run` must be the directory of the same configuration.
+    /// Trains to the end, or until `stop` is raised or `stop_after` more iterations are done. `run` must be the directory of
+    /// the same configuration.
     ///
     /// # Errors
-    /// If the checkpoint does not fit, training diverges, the engine fails, or a file cannot be written. The state
-    /// before a step that failed is saved.
+    /// If training diverges, the engine fails, or a file cannot be written. The state before a step that failed is saved.
     pub fn run(
         &mut self,
-        run: &RunDirectory,
+        run: &Claim,
         stop: &AtomicBool,
         stop_after: Option<u32>,
         observer: &mut dyn Observer,
     ) -> anyhow::Result<Outcome> {
-        if let Some(checkpoint) = run.checkpoint()? {
-            self.trainer.restore(&checkpoint)?;
+        let iterations = self.config.settings.training.iterations;
+        if let (true, Some(summary)) = (self.trainer.is_done(), run.summary(iterations)?) {
+            return Ok(Outcome::AlreadyFinished(summary));
         }
         let first = self.trainer.iteration();
         let end = stop_after.map_or(u32::MAX, |steps| first.saturating_add(steps));
         let every = Duration::from_secs_f64(self.config.settings.training.checkpoint_seconds);
-        let mut log = run.log(first)?;
+        self.times = run.times();
+        let mut log = run.log(self.log_lines)?;
         observer.started(run, &self.engine, first);
-        self.save(run)?;
-        let begun = Instant::now();
+        run.metrics()?.1.iter().for_each(|complaint| observer.warned(complaint));
+        self.save(run, &mut log)?;
         let mut saved = Instant::now();
         while !self.trainer.is_done() {
             let iteration = self.trainer.iteration();
             let interrupted = stop.load(Ordering::SeqCst);
             if interrupted || iteration >= end {
-                self.save(run)?;
+                self.save(run, &mut log)?;
                 let stopped = Outcome::Stopped { iteration };
                 return Ok(if interrupted { Outcome::Interrupted { iteration } } else { stopped });
             }
+            let begun = Instant::now();
             let step = match self.trainer.step() {
                 Ok(step) => step,
                 Err(error) => {
-                    self.save(run)?;
+                    self.save(run, &mut log)?;
                     return Err(error.into());
                 }
             };
-            self.note(&step, begun, &mut log, observer)?;
+            self.times.training_seconds += begun.elapsed().as_secs_f64();
+            self.times.iterations += 1;
+            self.note(&step, &mut log, observer)?;
             let evaluate_every = self.config.settings.evaluation.every;
             if evaluate_every > 0 && self.trainer.iteration().is_multiple_of(evaluate_every) {
-                self.evaluate(begun, &mut log, observer)?;
+                self.evaluate(&mut log, observer)?;
             }
             if saved.elapsed() >= every {
-                self.save(run)?;
+                self.save(run, &mut log)?;
                 saved = Instant::now();
             }
         }
-        self.save(run)?;
-        let speed = Speed { seconds: begun.elapsed().as_secs_f64(), iterations: self.trainer.iteration() - first };
+        self.save(run, &mut log)?;
         observer.evaluating();
+        let begun = Instant::now();
         let samples = self.config.settings.evaluation.samples;
         let evaluated = evaluation::evaluate(&mut self.trainer, samples)?;
-        let metrics = run.metrics(u32::MAX)?;
-        let summary = summary::write(run, &self.config, &mut self.trainer, &evaluated, &metrics, speed)?;
+        self.times.evaluation_seconds += begun.elapsed().as_secs_f64();
+        self.times.write(&run.times_path())?;
+        let (metrics, _) = run.metrics()?;
+        let summary = summary::write(run, &self.config, &mut self.trainer, &evaluated, &metrics, self.times)?;
         Ok(Outcome::Finished(Box::new(summary)))
     }
 
-    fn save(&self, run: &RunDirectory) -> anyhow::Result<()> {
-        Ok(self.trainer.checkpoint().write(&run.checkpoint_path())?)
+    /// Saves the state: first the log, whose lines the checkpoint counts, then the checkpoint, then what it took.
+    fn save(&mut self, run: &Claim, log: &mut MetricsLog) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        let lines = log.sync()?;
+        let mut checkpoint = self.trainer.checkpoint();
+        checkpoint.put_text(Checkpoint::CONFIG, self.config.to_toml());
+        checkpoint.put_text(Checkpoint::LOG_LINES, lines);
+        checkpoint.write(&run.checkpoint_path())?;
+        self.times.saving_seconds += begun.elapsed().as_secs_f64();
+        Ok(self.times.write(&run.times_path())?)
     }
 
     /// Tells of a step, and writes it down if its turn has come.
-    fn note(
-        &mut self,
-        step: &Step,
-        begun: Instant,
-        log: &mut MetricsLog,
-        observer: &mut dyn Observer,
-    ) -> anyhow::Result<()> {
+    fn note(&mut self, step: &Step, log: &mut MetricsLog, observer: &mut dyn Observer) -> anyhow::Result<()> {
         let training = &self.config.settings.training;
         let done = step.iteration + 1;
         let last = done == training.iterations;
@@ -181,7 +232,7 @@ impl Session {
             "zeta": step.zeta,
             "gradient_norm": step.gradient_norm,
             "skipped": step.skipped,
-            "seconds": begun.elapsed().as_secs_f64(),
+            "seconds": self.times.training_seconds,
         });
         if let Some(energy) = step.energy {
             line["energy_loss"] = energy.loss.into();
@@ -195,12 +246,13 @@ impl Session {
     }
 
     /// Evaluates the policy on the way and writes down what was found.
-    fn evaluate(&mut self, begun: Instant, log: &mut MetricsLog, observer: &mut dyn Observer) -> anyhow::Result<()> {
+    fn evaluate(&mut self, log: &mut MetricsLog, observer: &mut dyn Observer) -> anyhow::Result<()> {
+        let begun = Instant::now();
         let samples = self.config.settings.evaluation.samples;
         let evaluation = evaluation::evaluate(&mut self.trainer, samples)?.evaluation;
-        let done = self.trainer.iteration();
-        // A run that resumes cuts the log by iterations: this line belongs to the last one done.
-        let line = json!({"iteration": done - 1, "evaluation": evaluation, "seconds": begun.elapsed().as_secs_f64()});
+        self.times.evaluation_seconds += begun.elapsed().as_secs_f64();
+        let (done, seconds) = (self.trainer.iteration(), self.times.training_seconds);
+        let line = json!({"iteration": done - 1, "evaluation": evaluation, "seconds": seconds});
         log.append(&line)?;
         observer.evaluated(done, &line, &evaluation);
         Ok(())

@@ -179,9 +179,9 @@ fn damaged_checkpoints_are_refused_and_not_overwritten() {
     fs::write(&path, &whole).unwrap();
     let config = fs::read_to_string(out.join("config.toml")).unwrap();
     fs::write(out.join("config.toml"), config.replace("hidden = [24, 16]", "hidden = [24, 24]")).unwrap();
-    refuse(2, &["policy.2.weight", "[16, 24]", "[24, 24]"], &resume);
+    refuse(2, &["policy.hidden", "[24, 24], not [24, 16]"], &resume);
     fs::write(out.join("config.toml"), config.replace("seed = 3", "seed = 4")).unwrap();
-    refuse(2, &["seed 3", "4"], &resume);
+    refuse(2, &["seed is 4, not 3"], &resume);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::progress::target;
 use crate::config::EngineKind;
+use crate::run::claim::Shelf;
 use crate::run::files;
 use crate::suite::work::{self, State};
 use crate::suite::{Comparison, Entry, Row, Run, Suite, jobs, legend, page};
@@ -44,8 +45,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         suite.set_engine(kind);
     }
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join(&suite.name));
+    // Looked at before it is claimed, so that a directory that is refused stays as it is.
+    work::survey(&suite, &out)?;
+    let _shelf = Shelf::claim(&out)?;
     let mut states = work::survey(&suite, &out)?;
-    files::create_directory(&out)?;
 
     let pending = suite.runs.iter().zip(&states).filter(|(_, state)| **state == State::Unfinished);
     let configs: Vec<_> = pending.map(|(run, _)| &run.config).collect();

@@ -94,7 +94,7 @@ fn is_bad_usage(error: &anyhow::Error) -> bool {
         cause.is::<ConfigError>()
             || cause.is::<CheckpointError>()
             || matches!(cause.downcast_ref(), Some(EngineError::Limit(_) | EngineError::NoAdapter(_)))
-            || matches!(cause.downcast_ref(), Some(RunError::Config(_) | RunError::Checkpoint(_)))
+            || cause.downcast_ref().is_some_and(RunError::is_bad_usage)
             || matches!(cause.downcast_ref(), Some(RestoreError::Checkpoint(_)))
             || matches!(
                 cause.downcast_ref(),

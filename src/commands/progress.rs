@@ -48,6 +48,11 @@ impl Progress {
         }
     }
 
+    /// A warning, on standard error, whatever the output is for.
+    pub fn warn(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("warning: {line}"));
+    }
+
     /// Moves the bar.
     pub fn advance(&self, done: u32) {
         self.bar.set_position(u64::from(done));

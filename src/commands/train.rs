@@ -9,6 +9,7 @@ use super::progress::Progress;
 use crate::config::{Config, EngineKind, Settings};
 use crate::evaluation::Evaluation;
 use crate::presets;
+use crate::run::claim::Claim;
 use crate::run::directory::RunDirectory;
 use crate::session::{Observer, Outcome, Session};
 
@@ -32,7 +33,7 @@ pub struct Arguments {
     /// Part of the name of the adapter to use (also: the environment variable WGFLOW_ADAPTER)
     #[arg(long, value_name = "TEXT")]
     adapter: Option<String>,
-    /// Overrides training.iterations
+    /// Overrides training.iterations; with --resume, makes the run longer or shorter
     #[arg(long, value_name = "N")]
     iterations: Option<u32>,
     /// Stops after N more iterations, to be resumed later
@@ -42,7 +43,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Continues the run in this directory
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "preset", "set", "out", "iterations", "seed"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "preset", "set", "out", "seed"])]
     resume: Option<PathBuf>,
     /// Writes one JSON object a line to standard output, and nothing else there
     #[arg(long)]
@@ -51,21 +52,9 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = super::stop_on_signal()?;
-    // The engine is made before the directory: a configuration too large for the adapter leaves nothing behind.
-    let (run, mut session) = match &arguments.resume {
-        Some(path) => {
-            let (run, mut config) = RunDirectory::open(path)?;
-            override_engine(&mut config, &arguments);
-            (run, Session::new(config)?)
-        }
-        None => {
-            let (name, config) = experiment(&arguments)?;
-            let session = Session::new(config.clone())?;
-            let path = arguments.out.clone().unwrap_or_else(|| RunDirectory::unused(&name));
-            (RunDirectory::create(&path, &config)?, session)
-        }
-    };
+    let Begun { run, mut session, notes } = begin(&arguments)?;
     let mut terminal = Terminal::new(session.trainer().settings(), arguments.json);
+    notes.iter().for_each(|note| terminal.progress.say(note));
     let outcome = session.run(&run, &stop, arguments.stop_after, &mut terminal);
     terminal.progress.finish();
     let how = format!("continue with `wgflow train --resume {}`", run.path().display());
@@ -75,6 +64,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             terminal.progress.say(&summary.for_people());
             terminal.progress.say(&format!("report: {}", run.path().join("report.html").display()));
         }
+        Outcome::AlreadyFinished(summary) => {
+            terminal.event(&json!({"event": "summary", "summary": summary}));
+            let directory = run.path().display();
+            terminal.progress.say(&format!("{directory} is finished, and stays as it is: nothing was left to do"));
+            terminal.progress.say(&format!("report: {}", run.path().join("report.html").display()));
+        }
         Outcome::Stopped { iteration } => {
             terminal.progress.say(&format!("stopped after iteration {iteration}, as asked: saved; {how}"));
             terminal.event(&json!({"event": "stopped", "iteration": iteration, "run": run.path()}));
@@ -82,6 +77,56 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Outcome::Interrupted { iteration } => bail!("interrupted at iteration {iteration}: saved; {how}"),
     }
     Ok(())
+}
+
+/// A run in this process's hands.
+struct Begun {
+    run: Claim,
+    session: Session,
+    /// What people should know before it goes on.
+    notes: Vec<String>,
+}
+
+/// Makes the run that the arguments ask for, or takes over the one that they name.
+///
+/// A new run's engine is made before its directory: a configuration too large for the adapter leaves nothing behind.
+fn begin(arguments: &Arguments) -> anyhow::Result<Begun> {
+    let Some(path) = &arguments.resume else {
+        let (name, config) = experiment(arguments)?;
+        let session = Session::new(config.clone())?;
+        let run = match &arguments.out {
+            Some(path) => Claim::create(path, &config)?,
+            None => Claim::create_unused(&name, &config)?,
+        };
+        return Ok(Begun { run, session, notes: Vec::new() });
+    };
+    let (run, before) = Claim::take(path, &[])?;
+    let length: Vec<String> = arguments.iterations.iter().map(|n| format!("training.iterations={n}")).collect();
+    // Read again: the new length has to suit all other keys.
+    let (_, lasting) = RunDirectory::open(path, &length)?;
+    let mut config = lasting.clone();
+    override_engine(&mut config, arguments);
+    let changed: &[&str] = if arguments.iterations.is_some() { &["training.iterations"] } else { &[] };
+    let mut session = Session::take_up(&run, config, changed)?;
+    let mut notes = Vec::new();
+    if lasting != before {
+        run.configure(&lasting)?;
+        notes.push(new_length(&before.settings, &lasting.settings, session.trainer().iteration()));
+    }
+    Ok(Begun { run, session, notes })
+}
+
+/// Says that a run has another length now, and what that does to the schedules it has.
+fn new_length(before: &Settings, after: &Settings, done: u32) -> String {
+    let (old, new) = (before.training.iterations, after.training.iterations);
+    let schedules = after.schedules();
+    let effect = if schedules.is_empty() {
+        "no key has a schedule over the run, so it goes on as if begun with this length".into()
+    } else {
+        let (keys, verb) = (schedules.join(" and "), if schedules.len() == 1 { "goes" } else { "go" });
+        format!("from iteration {done} on {keys} {verb} over {new} iterations, where the first {done} had one of {old}")
+    };
+    format!("the run has {new} iterations now, not {old}: {effect}")
 }
 
 /// The experiment that the arguments name, and a name for its run.
@@ -158,6 +203,10 @@ impl Observer for Terminal {
         ];
         self.progress.say(&format!("after {done} iterations{}", found.concat()));
         self.event(line);
+    }
+
+    fn warned(&mut self, warning: &str) {
+        self.progress.warn(warning);
     }
 
     fn evaluating(&mut self) {

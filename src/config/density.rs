@@ -1,13 +1,13 @@
 //! `target.kind = "density"`: a data set of the plane in bits, with an energy model or without.
 
-use std::path::{Path, absolute};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::ConfigError;
 use super::error::{deserialise, require};
+use super::{ConfigError, Inputs};
 use crate::data::{Coding, DataSet};
 use crate::joint::{self, Acceptance};
 use crate::policy::Layout;
@@ -37,7 +37,8 @@ pub struct FixedConfig {
     #[serde(default = "most_bits")]
     pub bits: usize,
     /// A safetensors file with `energy.0.weight`, `energy.0.bias`, `energy.2.weight`, ...: the checkpoint of a joint run,
-    /// or a PyTorch state dict under that prefix.
+    /// or a PyTorch state dict under that prefix. Relative to the experiment file's directory. The run's checkpoint keeps
+    /// the parameters, so that the run outlives the file.
     pub energy: String,
     /// Hidden widths of the energy model: 1 to 8 layers, each 1 to 1024 wide.
     #[serde(default = "hidden")]
@@ -111,16 +112,8 @@ impl DensityConfig {
     pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
         let mode = table.remove("mode");
         match mode.as_ref().and_then(Value::as_str) {
-            Some("fixed") => {
-                let mut config: FixedConfig = deserialise(table, "target")?;
-                config.energy = from_anywhere(config.energy);
-                Ok(Self::Fixed(config))
-            }
-            Some("joint") => {
-                let mut config: JointConfig = deserialise(table, "target")?;
-                config.energy = config.energy.map(from_anywhere);
-                Ok(Self::Joint(config))
-            }
+            Some("fixed") => Ok(Self::Fixed(deserialise(table, "target")?)),
+            Some("joint") => Ok(Self::Joint(deserialise(table, "target")?)),
             Some("data") => Ok(Self::Data(deserialise(table, "target")?)),
             _ => {
                 let found = mode.map_or("is missing".into(), |mode| format!("= {mode}"));
@@ -130,21 +123,18 @@ impl DensityConfig {
     }
 
     /// The target, or what is out of range or wrong with the energy model's file.
-    pub fn build(&self) -> Result<Arc<dyn Target>, ConfigError> {
+    pub fn build(&self, inputs: Inputs) -> Result<Arc<dyn Target>, ConfigError> {
         Ok(Arc::new(match self {
             Self::Fixed(FixedConfig { data, bits, energy, hidden }) => {
                 let coding = coding(*data, *bits)?;
                 let layout = layout(*bits, hidden)?;
-                let model = EnergyModel::new(layout.clone(), &load(energy, &layout)?);
-                Density::with_energy(*data, coding, model, None)
+                let parameters = parameters(Some(energy), &layout, inputs)?;
+                Density::with_energy(*data, coding, EnergyModel::new(layout, &parameters), None)
             }
             Self::Joint(config) => {
                 let coding = coding(config.data, config.bits)?;
                 let layout = layout(config.bits, &config.hidden)?;
-                let parameters = match &config.energy {
-                    Some(path) => load(path, &layout)?,
-                    None => vec![0.0; layout.parameters()],
-                };
+                let parameters = parameters(config.energy.as_ref(), &layout, inputs)?;
                 let training = joint::Settings { warm_start: config.energy.is_some(), ..config.training()? };
                 Density::with_energy(config.data, coding, EnergyModel::new(layout, &parameters), Some(training))
             }
@@ -164,12 +154,6 @@ impl JointConfig {
     }
 }
 
-/// A path that still holds when the run is resumed from another directory.
-fn from_anywhere(path: String) -> String {
-    let whole = absolute(&path).ok().and_then(|path| path.into_os_string().into_string().ok());
-    whole.unwrap_or(path)
-}
-
 fn coding(data: DataSet, bits: usize) -> Result<Coding, ConfigError> {
     Coding::new(data, bits).map_err(ConfigError::new)
 }
@@ -181,6 +165,11 @@ fn layout(bits: usize, hidden: &[usize]) -> Result<Layout, ConfigError> {
     Ok(energy_model::layout(bits, hidden))
 }
 
-fn load(path: &str, layout: &Layout) -> Result<Vec<f64>, ConfigError> {
-    energy_model::load(Path::new(path), layout).map_err(|error| ConfigError::new(format!("target.energy: {error}")))
+/// An energy model's parameters from its file; zeros, to be overwritten, where there is none to be read.
+fn parameters(path: Option<&String>, layout: &Layout, inputs: Inputs) -> Result<Vec<f64>, ConfigError> {
+    match (path, inputs) {
+        (Some(path), Inputs::Files) => energy_model::load(Path::new(path), layout)
+            .map_err(|error| ConfigError::new(format!("target.energy: {error}"))),
+        _ => Ok(vec![0.0; layout.parameters()]),
+    }
 }

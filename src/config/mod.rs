@@ -5,15 +5,19 @@
 //! default written out, is what a run directory keeps.
 
 mod density;
+mod difference;
 mod error;
+mod paths;
 mod settings;
 mod target;
 
 pub use density::{DataConfig, DensityConfig, FixedConfig, JointConfig};
+pub use difference::{Difference, differences};
 pub use error::ConfigError;
 pub(crate) use error::deserialise;
+pub(crate) use paths::anchor;
 pub use settings::{EngineConfig, EngineKind, EvaluationConfig, PolicyConfig, Precision, Settings, TrainingConfig};
-pub use target::{IsingConfig, TargetConfig};
+pub use target::{Inputs, IsingConfig, TargetConfig};
 
 use std::path::Path;
 
@@ -27,28 +31,34 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads an experiment file and applies `changes` ("key.path=value").
+    /// Reads an experiment file and applies `changes` ("key.path=value"). Paths in the file are relative to its directory,
+    /// paths in `changes` to the current one.
     pub fn read(path: &Path, changes: &[String]) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::new(format!("cannot read {}: {error}", path.display())))?;
-        Self::parse(&text, changes).map_err(|error| error.within(&path.display().to_string()))
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let table = Self::table(&text, changes, directory).and_then(Self::from_table);
+        table.map_err(|error| error.within(&path.display().to_string()))
     }
 
-    /// Parses an experiment and applies `changes` ("key.path=value").
+    /// Parses an experiment and applies `changes` ("key.path=value"). Paths are relative to the current directory.
     pub fn parse(text: &str, changes: &[String]) -> Result<Self, ConfigError> {
-        Self::from_table(Self::table(text, changes)?)
+        Self::table(text, changes, Path::new("")).and_then(Self::from_table)
     }
 
-    /// The keys that an experiment sets, `changes` ("key.path=value") applied, nothing else checked.
-    pub fn table(text: &str, changes: &[String]) -> Result<Table, ConfigError> {
+    /// The keys that an experiment sets, its paths anchored in `directory`, `changes` ("key.path=value") applied, nothing
+    /// else checked.
+    pub fn table(text: &str, changes: &[String], directory: &Path) -> Result<Table, ConfigError> {
         let mut table: Table = text.parse().map_err(|error| ConfigError::new(format!("not valid TOML: {error}")))?;
+        anchor(&mut table, directory)?;
         for change in changes {
             set(&mut table, change)?;
         }
+        anchor(&mut table, Path::new(""))?;
         Ok(table)
     }
 
-    /// Checks a parsed experiment.
+    /// Checks a parsed experiment. No file that it names is looked at before its target is built.
     pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
         let target = match table.remove("target") {
             Some(Value::Table(target)) => TargetConfig::from_table(target)?,

@@ -144,6 +144,16 @@ impl EvaluationConfig {
 }
 
 impl Settings {
+    /// The keys whose values change over the run as a whole: with another length of the run they take another course.
+    pub fn schedules(&self) -> Vec<&'static str> {
+        let rates = self.optimizer.schedule != optimizer::Schedule::Constant;
+        let alpha = self.objective.alpha.as_ref().is_some_and(|alpha| !matches!(alpha, objective::Alpha::Fixed(_)));
+        [("optimizer.schedule", rates), ("objective.alpha", alpha)]
+            .into_iter()
+            .filter_map(|(key, scheduled)| scheduled.then_some(key))
+            .collect()
+    }
+
     /// Checks every range.
     pub fn check(&self) -> Result<(), ConfigError> {
         let (policy, training) = (&self.policy, &self.training);

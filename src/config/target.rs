@@ -29,6 +29,15 @@ pub struct IsingConfig {
     pub coupling: f64,
 }
 
+/// Where the numbers of a target come from that its configuration only names: an energy model's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inputs {
+    /// The files that the configuration names.
+    Files,
+    /// A checkpoint, which will be restored: no file is read, so that a run outlives its input files.
+    Checkpoint,
+}
+
 impl TargetConfig {
     /// Names that `target.kind` can have.
     pub const KINDS: &str = "\"ising\" or \"density\"";
@@ -44,7 +53,8 @@ impl TargetConfig {
             }
             None => return Err(ConfigError::new(format!("target.kind is missing: must be {}", Self::KINDS))),
         };
-        config.build()?;
+        // Files may have gone where a checkpoint has taken their place: what is checked here are the ranges.
+        config.build(Inputs::Checkpoint)?;
         Ok(config)
     }
 
@@ -52,14 +62,14 @@ impl TargetConfig {
         Table::try_from(self).expect("a target's table has plain values")
     }
 
-    /// The target itself, or what is out of range.
-    pub fn build(&self) -> Result<Arc<dyn Target>, ConfigError> {
+    /// The target itself, or what is out of range, or wrong with an input file.
+    pub fn build(&self, inputs: Inputs) -> Result<Arc<dyn Target>, ConfigError> {
         match self {
             Self::Ising(IsingConfig { side, coupling }) => match Ising::new(*side, *coupling) {
                 Ok(target) => Ok(Arc::new(target)),
                 Err(message) => Err(ConfigError::new(format!("target.{message}"))),
             },
-            Self::Density(density) => density.build(),
+            Self::Density(density) => density.build(inputs),
         }
     }
 }

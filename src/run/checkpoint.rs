@@ -1,7 +1,8 @@
 //! Checkpoints: named tensors and a few words of text in a safetensors file.
 //!
 //! The header says what the file is (`format = wgflow`, `format_version`), so that a foreign or later file is refused
-//! by name. Reading never trusts the file: every tensor is checked for its type and shape when it is taken.
+//! by name, and holds the configuration of the run. Reading never trusts the file: every tensor is checked for its type
+//! and shape when it is taken. The same contents always give the same bytes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use super::files::{self, FileError};
 
 const FORMAT: &str = "wgflow";
 /// Raised when older readers would misread the file.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +39,12 @@ struct Tensor {
 }
 
 impl Checkpoint {
-    /// Adds a line of text to the header.
+    /// The text that is the run's configuration, as TOML.
+    pub const CONFIG: &str = "config";
+    /// The text that says how many lines of the metrics log belong to the checkpoint.
+    pub const LOG_LINES: &str = "log_lines";
+
+    /// Adds a text to the header.
     pub fn put_text(&mut self, name: &str, text: impl ToString) {
         self.texts.insert(name.into(), text.to_string());
     }
@@ -113,7 +119,8 @@ impl Checkpoint {
         let format = [("format", FORMAT), ("format_version", VERSION)];
         let mut header: HashMap<String, String> = format.map(|(key, text)| (key.into(), text.into())).into();
         header.extend(self.texts.clone());
-        let bytes = safetensors::serialize(views, Some(header)).expect("a file in memory takes any tensors");
+        let mut bytes = safetensors::serialize(views, Some(header)).expect("a file in memory takes any tensors");
+        sort_header(&mut bytes);
         files::write(path, &bytes)
     }
 
@@ -141,5 +148,44 @@ impl Checkpoint {
         checkpoint.tensors = tensors.collect();
         checkpoint.texts = texts;
         Ok(checkpoint)
+    }
+}
+
+/// Sorts the keys of a safetensors file's header, whose texts are otherwise in an order that changes from one process to
+/// the next. The header keeps its length: 8 bytes that say so, the JSON, spaces.
+fn sort_header(file: &mut [u8]) {
+    let (length, rest) = file.split_first_chunk_mut::<8>().expect("a file begins with the length of its header");
+    let header = &mut rest[..u64::from_le_bytes(*length) as usize];
+    let entries: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
+        serde_json::from_slice(header).expect("a header is an object of objects");
+    let sorted = serde_json::to_vec(&entries).expect("what was JSON has a JSON form");
+    let (text, padding) = header.split_at_mut(sorted.len());
+    text.copy_from_slice(&sorted);
+    padding.fill(b' ');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_contents_are_the_same_bytes_and_read_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut checkpoint = Checkpoint::default();
+        for number in 0..40 {
+            checkpoint.put_text(&format!("text {number}"), format!("\"{number}\"\nü"));
+        }
+        checkpoint.put_f32("b", &[2, 1], &[0.5, -1.0]);
+        checkpoint.put_f64("a", &[1.0 / 3.0]);
+        checkpoint.put_bytes("c", b"chains");
+        // Each write has a hash map of its own, seeded anew.
+        let paths: Vec<PathBuf> = (0..4).map(|number| directory.path().join(number.to_string())).collect();
+        paths.iter().for_each(|path| checkpoint.write(path).unwrap());
+        let files: Vec<Vec<u8>> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+        assert!(files[1..].iter().all(|file| *file == files[0]));
+        let read = Checkpoint::read(&paths[0]).unwrap();
+        assert_eq!(read.tensors, checkpoint.tensors);
+        assert_eq!(read.text::<String>("text 7").unwrap(), "\"7\"\nü");
+        assert_eq!(read.f64("a", 1).unwrap(), [1.0 / 3.0]);
     }
 }

@@ -1,19 +1,17 @@
-//! A run directory: the resolved configuration, the metrics log, the checkpoint, the summary and the report.
+//! A run directory as those see it who only look: configuration, checkpoint, metrics, summary.
 //!
 //! Whatever moment a run is killed at, its directory resumes: the configuration is written before anything else, the
-//! checkpoint is replaced whole, and the log is cut back to the checkpoint when a run resumes.
+//! checkpoint is replaced whole and holds the configuration it belongs to, and the log is on the disk before the
+//! checkpoint that counts its lines. Who writes needs a [`super::claim::Claim`].
 
-use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use toml::Table;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
-use super::files::{self, FileError};
-use crate::config::{Config, ConfigError};
+use super::files::FileError;
+use super::log;
+use crate::config::{Config, ConfigError, Difference, differences};
 
 /// Why a run directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +24,21 @@ pub enum RunError {
     File(#[from] FileError),
     #[error("cannot {action} {}: {cause}", path.display())]
     Io { action: &'static str, path: PathBuf, cause: std::io::Error },
+    #[error("{} is in use by {holder}: wait for its end, or choose another directory", path.display())]
+    Held { path: PathBuf, holder: String },
+    #[error(
+        "{} has {found} whole lines, and the checkpoint beside it counts {expected}: put the log back as it was, or remove it \
+         to go on without it",
+        path.display()
+    )]
+    Log { path: PathBuf, found: u64, expected: u64 },
+}
+
+impl RunError {
+    /// Whether what was asked for is wrong, not how it went.
+    pub fn is_bad_usage(&self) -> bool {
+        !matches!(self, Self::File(_) | Self::Io { .. })
+    }
 }
 
 /// The files of one run.
@@ -35,58 +48,67 @@ pub struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Makes a directory for a new run and writes its configuration. A directory that already holds a run is refused.
-    pub fn create(path: &Path, config: &Config) -> Result<Self, RunError> {
-        let run = Self { path: path.to_owned() };
-        if run.config_path().exists() {
-            let shown = path.display();
-            let message =
-                format!("{shown} already holds a run: continue it with --resume {shown}, or choose another --out");
-            return Err(ConfigError::new(message).into());
-        }
-        files::create_directory(path)?;
-        files::write(&run.config_path(), config.to_toml().as_bytes())?;
-        Ok(run)
+    /// The directory `path`, whatever is in it.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
     }
 
-    /// Opens the directory of an earlier run and reads its configuration.
-    pub fn open(path: &Path) -> Result<(Self, Config), RunError> {
-        let run = Self { path: path.to_owned() };
+    /// The directory of an earlier run, and its configuration with `changes` ("key.path=value") applied.
+    pub fn open(path: &Path, changes: &[String]) -> Result<(Self, Config), RunError> {
+        let run = Self::at(path);
+        run.refuse_orphans()?;
         if !run.config_path().exists() {
             let message = format!("{} is not the directory of a run: it has no config.toml", path.display());
             return Err(ConfigError::new(message).into());
         }
-        let config = Config::read(&run.config_path(), &[])?;
+        let config = Config::read(&run.config_path(), changes)?;
         Ok((run, config))
     }
 
-    /// The run at `path`, if there is one; it must have this configuration.
-    pub fn find(path: &Path, config: &Config) -> Result<Option<Self>, RunError> {
-        if !path.join("config.toml").exists() {
-            return Ok(None);
+    /// Whether a run has begun here. If so, it must have this configuration.
+    pub fn holds(&self, config: &Config) -> Result<bool, RunError> {
+        if !self.config_path().exists() {
+            self.refuse_orphans()?;
+            return Ok(false);
         }
-        let (run, found) = Self::open(path)?;
-        match difference("", &found.to_table(), &config.to_table()) {
-            None => Ok(Some(run)),
-            Some(difference) => {
-                let shown = path.display();
-                let message = format!("{shown} holds a run of another configuration: {difference}");
-                Err(ConfigError::new(message).into())
-            }
+        let (_, found) = Self::open(&self.path, &[])?;
+        let differences = differences(&found.to_table(), &config.to_table());
+        if differences.is_empty() {
+            return Ok(true);
         }
+        let list = differences.iter().map(|difference| format!("its {difference}")).collect::<Vec<_>>().join("; ");
+        Err(ConfigError::new(format!("{} holds a run of another configuration: {list}", self.path.display())).into())
     }
 
-    /// The first of `runs/NAME-1`, `runs/NAME-2`, ... that does not exist.
-    pub fn unused(name: &str) -> PathBuf {
-        let mut candidates = (1..).map(|number| Path::new("runs").join(format!("{name}-{number}")));
-        candidates.find(|path| !path.exists()).expect("there are names without end")
+    /// Refuses a directory in which a run has left one of its two halves behind.
+    pub(super) fn refuse_orphans(&self) -> Result<(), RunError> {
+        let there = |path: &PathBuf| path.exists();
+        let (config, checkpoint) = (self.config_path(), self.checkpoint_path());
+        let trained = [self.metrics_path(), self.summary_path()].into_iter().find(there);
+        let message = match (there(&config), there(&checkpoint), trained) {
+            (true, true, _) | (true, false, None) | (false, false, None) => return Ok(()),
+            (true, false, Some(trace)) => format!(
+                "{} shows that this run has trained, but its checkpoint.safetensors is gone: put it back, or begin anew in \
+                 another directory",
+                trace.display()
+            ),
+            (false, true, _) => format!(
+                "{} is a checkpoint without the config.toml of its run: put that back, or move the checkpoint away",
+                checkpoint.display()
+            ),
+            (false, false, Some(trace)) => format!(
+                "{} is left of a run whose config.toml and checkpoint are gone: move it away, or choose another directory",
+                trace.display()
+            ),
+        };
+        Err(ConfigError::new(message).into())
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    fn config_path(&self) -> PathBuf {
+    pub(super) fn config_path(&self) -> PathBuf {
         self.path.join("config.toml")
     }
 
@@ -98,85 +120,67 @@ impl RunDirectory {
         self.path.join("metrics.jsonl")
     }
 
+    pub fn times_path(&self) -> PathBuf {
+        self.path.join("times.json")
+    }
+
+    fn summary_path(&self) -> PathBuf {
+        self.path.join("summary.json")
+    }
+
     /// The checkpoint, or none if the run was stopped before its first.
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>, RunError> {
         let path = self.checkpoint_path();
         Ok(if path.exists() { Some(Checkpoint::read(&path)?) } else { None })
     }
 
-    /// Writes a file of the run whole or not at all.
-    pub fn write(&self, name: &str, contents: &[u8]) -> Result<(), RunError> {
-        Ok(files::write(&self.path.join(name), contents)?)
+    /// The metrics log: its objects, and a sentence on each line that is none.
+    pub fn metrics(&self) -> Result<(Vec<Value>, Vec<String>), RunError> {
+        log::read(&self.metrics_path())
     }
 
-    /// The lines of the metrics log below iteration `end`; a line cut off by a kill is dropped.
-    pub fn metrics(&self, end: u32) -> Result<Vec<Value>, RunError> {
-        let path = self.metrics_path();
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
-        let failed = |cause| RunError::Io { action: "read", path: path.clone(), cause };
-        let mut lines = Vec::new();
-        for line in BufReader::new(File::open(&path).map_err(failed)?).split(b'\n') {
-            let Ok(value) = serde_json::from_slice::<Value>(&line.map_err(failed)?) else { break };
-            if value["iteration"].as_u64().is_none_or(|iteration| iteration >= u64::from(end)) {
-                break;
-            }
-            lines.push(value);
-        }
-        Ok(lines)
-    }
-
-    /// The summary, or none if the run has not finished.
-    pub fn summary(&self) -> Result<Option<Value>, RunError> {
-        let path = self.path.join("summary.json");
+    /// The summary, or none if the run has not finished its `iterations`. (One that was extended has a summary of fewer.)
+    pub fn summary(&self, iterations: u32) -> Result<Option<Value>, RunError> {
+        let path = self.summary_path();
         if !path.exists() {
             return Ok(None);
         }
         let text = std::fs::read(&path).map_err(|cause| RunError::Io { action: "read", path: path.clone(), cause })?;
         let damaged = |error| ConfigError::new(format!("{}: not a summary: {error}", path.display()));
-        Ok(Some(serde_json::from_slice(&text).map_err(damaged)?))
-    }
-
-    /// Takes the directory over for a process that trains from iteration `start` on: removes what a killed one left
-    /// half-written, cuts the metrics log back to the iterations before `start`, and opens it for appending.
-    pub fn log(&self, start: u32) -> Result<MetricsLog, RunError> {
-        files::sweep(&self.path)?;
-        let kept = self.metrics(start)?;
-        let path = self.metrics_path();
-        let text: String = kept.iter().map(|line| format!("{line}\n")).collect();
-        files::write(&path, text.as_bytes())?;
-        let open = OpenOptions::new().append(true).open(&path);
-        let file = open.map_err(|cause| RunError::Io { action: "append to", path: path.clone(), cause })?;
-        Ok(MetricsLog { file: BufWriter::new(file), path })
+        let summary: Value = serde_json::from_slice(&text).map_err(damaged)?;
+        Ok(Some(summary).filter(|summary| summary["iterations"] == iterations))
     }
 }
 
-/// The first key below `path` in which two configurations differ, in words.
-fn difference(path: &str, found: &Table, wanted: &Table) -> Option<String> {
-    let keys: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
-    keys.into_iter().find_map(|key| match (found.get(key), wanted.get(key)) {
-        (Some(toml::Value::Table(found)), Some(toml::Value::Table(wanted))) => {
-            difference(&format!("{path}{key}."), found, wanted)
-        }
-        (found, wanted) if found == wanted => None,
-        (found, wanted) => {
-            let shown = |value: Option<&toml::Value>| value.map_or("unset".into(), |value| value.to_string());
-            Some(format!("its {path}{key} is {}, not {}", shown(found), shown(wanted)))
-        }
-    })
-}
+/// Keys that a run may change between two sessions: where and how it is computed, what is written down, how it is
+/// evaluated; nothing that the trained policy depends on but for rounding.
+const FREE: [&str; 6] = [
+    "engine.kind",
+    "engine.adapter",
+    "engine.memory_mib",
+    "evaluation.",
+    "training.checkpoint_seconds",
+    "training.log_every",
+];
 
-/// The metrics log of a run in progress: one JSON object a line.
-pub struct MetricsLog {
-    file: BufWriter<File>,
-    path: PathBuf,
-}
-
-impl MetricsLog {
-    /// Appends a line and hands it to the operating system, so that a killed run keeps it.
-    pub fn append(&mut self, line: &Value) -> Result<(), RunError> {
-        let written = writeln!(self.file, "{line}").and_then(|()| self.file.flush());
-        written.map_err(|cause| RunError::Io { action: "append to", path: self.path.clone(), cause })
+/// Checks that a checkpoint belongs to `config`, but for the keys that are free and those in `changed`.
+///
+/// # Errors
+/// Names every other key in which they differ, with both values.
+pub fn check_agreement(checkpoint: &Checkpoint, config: &Config, changed: &[&str]) -> Result<(), RunError> {
+    let own = Config::parse(&checkpoint.text::<String>(Checkpoint::CONFIG)?, &[])
+        .map_err(|error| checkpoint.error(format!("its configuration: {error}")))?;
+    let free = |difference: &Difference| {
+        let key = difference.key.as_str();
+        changed.contains(&key) || FREE.iter().any(|free| *free == key || (free.ends_with('.') && key.starts_with(free)))
+    };
+    let found = differences(&config.to_table(), &own.to_table());
+    let held: Vec<String> = found.iter().filter(|difference| !free(difference)).map(ToString::to_string).collect();
+    if held.is_empty() {
+        return Ok(());
     }
+    let list = held.join("; ");
+    let advice = "the checkpoint was trained with the latter: put config.toml back, or begin another run \
+                  (--resume DIR --iterations N changes the length of this one)";
+    Err(checkpoint.error(format!("the run's config.toml has changed: {list}; {advice}")).into())
 }

@@ -1,6 +1,10 @@
 //! What a run leaves behind: the files of its directory, and how they are written.
 
 pub mod checkpoint;
+pub mod claim;
 pub mod directory;
 pub mod files;
+pub mod lock;
+pub mod log;
 pub mod samples;
+pub mod times;

@@ -2,7 +2,7 @@
 
 use std::thread::available_parallelism;
 
-use crate::config::Config;
+use crate::config::{Config, Inputs};
 use crate::engine::{BLOCK, select};
 use crate::trainer::shape;
 
@@ -33,7 +33,7 @@ pub fn usual(runs: &[&Config]) -> usize {
 /// About the memory that a run on the native engine takes: activations, their budget given, and parameters with their
 /// optimizer state and gradients.
 fn bytes(config: &Config) -> u64 {
-    let Ok(target) = config.target.build() else { return 0 };
+    let Ok(target) = config.target.build(Inputs::Checkpoint) else { return 0 };
     let (process, layout) = shape(&config.settings, target.as_ref());
     let widths: usize = config.settings.policy.hidden.iter().sum();
     // Two numbers an activation, its value and its slope, in at most f64.

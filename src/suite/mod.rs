@@ -111,6 +111,7 @@ impl Suite {
                 }
                 for &seed in &seeds {
                     table.insert("seed".into(), Value::Integer(seed));
+                    config::anchor(&mut table, directory)?;
                     let name = format!("{}seed-{seed}", combination.prefix());
                     let config = Config::from_table(table.clone());
                     let config = config.map_err(|error| error.within(&format!("run {name}")))?;
@@ -192,7 +193,7 @@ fn base(file: &File, directory: &Path) -> Result<Table, ConfigError> {
             let path = directory.join(path);
             let within = |error: ConfigError| error.within(&format!("base {}", path.display()));
             let text = std::fs::read_to_string(&path).map_err(|error| within(ConfigError::new(error.to_string())))?;
-            Config::table(&text, &[]).map_err(within)?
+            Config::table(&text, &[], path.parent().unwrap_or(Path::new(""))).map_err(within)?
         }
         Some(preset) => presets::table(preset).map_err(|error| error.within("base"))?,
         None if file.experiment.is_empty() => {

@@ -62,12 +62,12 @@ fn curve(suite: &Suite, row: &Row, out: &Path) -> Result<Vec<(f64, f64)>, RunErr
     let combination = |run: &&super::Run| suite.combinations[run.combination] == *row.combination;
     let mut directories = 0;
     for run in suite.runs.iter().filter(combination) {
-        let Some(directory) = RunDirectory::find(&out.join(&run.name), &run.config)? else { continue };
-        if directory.summary()?.is_none() {
+        let directory = RunDirectory::at(&out.join(&run.name));
+        if directory.summary(run.config.settings.training.iterations)?.is_none() {
             continue;
         }
         directories += 1;
-        for line in directory.metrics(u32::MAX)? {
+        for line in directory.metrics()?.0 {
             if let (Some(iteration), Some(value)) = (line["iteration"].as_u64(), logged(&line, &suite.curve)) {
                 values.entry(iteration).or_default().push(value);
             }

@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use super::jobs::cores;
 use super::{Run, Suite};
-use crate::config::Config;
+use crate::config::{Config, ConfigError, Inputs};
+use crate::run::claim::Claim;
 use crate::run::directory::{RunDirectory, RunError};
 use crate::session::{self, Outcome, Session};
 use crate::trainer::TrainError;
@@ -43,11 +44,17 @@ pub trait Observer: Sync {
     }
 }
 
-/// What is known of each run, and its directory checked: one that holds another configuration is refused.
+/// What is known of each run, and its directory checked: one that holds another configuration is refused, and so is a run
+/// that has not begun and whose input files cannot be read.
 pub fn survey(suite: &Suite, out: &Path) -> Result<Vec<State>, RunError> {
     let state = |run: &Run| {
-        let found = RunDirectory::find(&out.join(&run.name), &run.config)?;
-        let summary = found.map(|directory| directory.summary()).transpose()?.flatten();
+        let directory = RunDirectory::at(&out.join(&run.name));
+        if !directory.holds(&run.config)? {
+            let within = |error: ConfigError| error.within(&format!("run {}", run.name));
+            run.config.target.build(Inputs::Files).map_err(within)?;
+            return Ok(State::Unfinished);
+        }
+        let summary = directory.summary(run.config.settings.training.iterations)?;
         Ok(summary.map_or(State::Unfinished, State::Finished))
     };
     suite.runs.iter().map(state).collect()
@@ -110,15 +117,20 @@ fn one(run: &Run, path: &Path, threads: usize, stop: &AtomicBool, observer: &dyn
 }
 
 fn train(config: &Config, path: &Path, stop: &AtomicBool, observer: &dyn Observer) -> anyhow::Result<State> {
-    let mut session = Session::new(config.clone())?;
-    let directory = match RunDirectory::find(path, config)? {
-        Some(directory) => directory,
-        None => RunDirectory::create(path, config)?,
+    let (mut session, directory) = if RunDirectory::at(path).holds(config)? {
+        let (directory, _) = Claim::take(path, &[])?;
+        (Session::take_up(&directory, config.clone(), &[])?, directory)
+    } else {
+        let session = Session::new(config.clone())?;
+        (session, Claim::create(path, config)?)
     };
     let mut counter = Counter { observer, done: 0 };
     match session.run(&directory, stop, None, &mut counter) {
         // Read back, so that a run kept from earlier and one carried out now give the same numbers.
-        Ok(Outcome::Finished(_)) => Ok(directory.summary()?.map_or(State::Unfinished, State::Finished)),
+        Ok(Outcome::Finished(_) | Outcome::AlreadyFinished(_)) => {
+            let summary = directory.summary(config.settings.training.iterations)?;
+            Ok(summary.map_or(State::Unfinished, State::Finished))
+        }
         Ok(Outcome::Stopped { .. } | Outcome::Interrupted { .. }) => Ok(State::Unfinished),
         Err(error) => match error.downcast_ref() {
             Some(diverged @ TrainError::Diverged { .. }) => Ok(State::Failed(diverged.to_string())),

@@ -9,7 +9,9 @@ use crate::config::Config;
 use crate::evaluation::{Evaluated, Evaluation};
 use crate::metrics::exact::Comparison;
 use crate::report::PictureError;
-use crate::run::directory::{RunDirectory, RunError};
+use crate::run::claim::Claim;
+use crate::run::directory::RunError;
+use crate::run::times::Times;
 use crate::trainer::Trainer;
 
 /// The contents of `summary.json`.
@@ -24,10 +26,13 @@ pub struct Summary {
     pub iterations: u32,
     /// Steps skipped for want of a finite gradient.
     pub skipped: u32,
-    /// Over the iterations of the process that ended the run; none if it found all of them done.
+    /// Over all processes that trained the run, evaluations and saving left out; none if no iteration was timed.
     pub iterations_per_second: Option<f64>,
     pub trajectories_per_second: Option<f64>,
+    /// Spent on training, on evaluations and on saving, over all these processes.
     pub seconds: f64,
+    pub evaluation_seconds: f64,
+    pub saving_seconds: f64,
     pub parameters: usize,
     pub engine: String,
     pub adapter: String,
@@ -61,13 +66,6 @@ pub fn number(object: &Value, key: &str) -> Option<f64> {
     key.split('.').fold(object, |place, key| &place[key]).as_f64()
 }
 
-/// How long the last process trained.
-#[derive(Clone, Copy, Debug)]
-pub struct Speed {
-    pub seconds: f64,
-    pub iterations: u32,
-}
-
 /// Why a summary could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SummaryError {
@@ -79,14 +77,14 @@ pub enum SummaryError {
 
 /// Writes summary, pictures and report of a finished run. `metrics` are the lines of its log.
 pub fn write(
-    run: &RunDirectory,
+    run: &Claim,
     config: &Config,
     trainer: &mut Trainer,
     evaluated: &Evaluated,
     metrics: &[Value],
-    speed: Speed,
+    times: Times,
 ) -> Result<Summary, SummaryError> {
-    let rate = (speed.iterations > 0).then(|| f64::from(speed.iterations) / speed.seconds.max(1e-9));
+    let rate = times.rate();
     let summary = Summary {
         evaluation: evaluated.evaluation.clone(),
         elbo_before_training: metrics
@@ -98,7 +96,9 @@ pub fn write(
         skipped: trainer.skipped(),
         iterations_per_second: rate,
         trajectories_per_second: rate.map(|rate| rate * trainer.settings().training.batch as f64),
-        seconds: speed.seconds,
+        seconds: times.training_seconds,
+        evaluation_seconds: times.evaluation_seconds,
+        saving_seconds: times.saving_seconds,
         parameters: trainer.parameters().len(),
         engine: trainer.engine().name(),
         adapter: trainer.engine().adapter(),

@@ -1,0 +1,116 @@
+//! A run directory in the hands of the process that writes to it, and of no other.
+
+use std::ops::Deref;
+use std::path::Path;
+
+use super::directory::{RunDirectory, RunError};
+use super::files;
+use super::lock::Lock;
+use super::log::MetricsLog;
+use super::times::Times;
+use crate::config::{Config, ConfigError};
+
+/// A run directory, locked. What can be read of it is [`RunDirectory`]'s.
+#[derive(Debug)]
+pub struct Claim {
+    run: RunDirectory,
+    _lock: Lock,
+}
+
+impl Deref for Claim {
+    type Target = RunDirectory;
+
+    fn deref(&self) -> &RunDirectory {
+        &self.run
+    }
+}
+
+impl Claim {
+    /// Makes the directory of a new run, unless it is there, and writes its configuration.
+    ///
+    /// # Errors
+    /// If it holds a run already, or what is left of one, or somebody is making one there.
+    pub fn create(path: &Path, config: &Config) -> Result<Self, RunError> {
+        // Looked at before it is locked as well, so that a directory that is refused stays as it is.
+        let run = RunDirectory::at(path);
+        refuse_occupied(&run)?;
+        files::create_directory(path)?;
+        let claim = Self { _lock: Lock::take(path)?, run };
+        refuse_occupied(&claim)?;
+        claim.configure(config)?;
+        Ok(claim)
+    }
+
+    /// The same in the first of `runs/NAME-1`, `runs/NAME-2`, ... that nobody has made yet.
+    pub fn create_unused(name: &str, config: &Config) -> Result<Self, RunError> {
+        let runs = Path::new("runs");
+        files::create_directory(runs)?;
+        for number in 1.. {
+            let path = runs.join(format!("{name}-{number}"));
+            match std::fs::create_dir(&path) {
+                // Making a directory is one step: of several processes, one has made it.
+                Ok(()) => return Self::create(&path, config),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(cause) => return Err(RunError::Io { action: "create the directory", path, cause }),
+            }
+        }
+        unreachable!("there are names without end")
+    }
+
+    /// Takes over the directory of an earlier run, to go on with it. Its configuration comes with `changes`
+    /// ("key.path=value") applied.
+    pub fn take(path: &Path, changes: &[String]) -> Result<(Self, Config), RunError> {
+        // As above.
+        RunDirectory::open(path, changes)?;
+        let lock = Lock::take(path)?;
+        let (run, config) = RunDirectory::open(path, changes)?;
+        Ok((Self { run, _lock: lock }, config))
+    }
+
+    /// Writes the run's configuration.
+    pub fn configure(&self, config: &Config) -> Result<(), RunError> {
+        self.write("config.toml", config.to_toml().as_bytes())
+    }
+
+    /// Writes a file of the run whole or not at all.
+    pub fn write(&self, name: &str, contents: &[u8]) -> Result<(), RunError> {
+        Ok(files::write(&self.path().join(name), contents)?)
+    }
+
+    /// How long the run has taken so far.
+    pub fn times(&self) -> Times {
+        Times::read(&self.times_path())
+    }
+
+    /// Removes what a killed process left half-written, and opens the metrics log after its first `lines` lines.
+    pub fn log(&self, lines: u64) -> Result<MetricsLog, RunError> {
+        files::sweep(self.path())?;
+        MetricsLog::open(&self.metrics_path(), lines)
+    }
+}
+
+fn refuse_occupied(run: &RunDirectory) -> Result<(), RunError> {
+    if run.config_path().exists() {
+        let shown = run.path().display();
+        let message =
+            format!("{shown} already holds a run: continue it with --resume {shown}, or choose another --out");
+        return Err(ConfigError::new(message).into());
+    }
+    run.refuse_orphans()
+}
+
+/// A directory of several runs, locked as a whole.
+#[derive(Debug)]
+pub struct Shelf {
+    _lock: Lock,
+}
+
+impl Shelf {
+    /// Makes the directory, unless it is there, and claims it.
+    pub fn claim(path: &Path) -> Result<Self, RunError> {
+        files::create_directory(path)?;
+        let shelf = Self { _lock: Lock::take(path)? };
+        files::sweep(path)?;
+        Ok(shelf)
+    }
+}
