@@ -54,7 +54,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = super::stop_on_signal()?;
     let Begun { run, mut session, notes } = begin(&arguments)?;
     let mut terminal = Terminal::new(session.trainer().settings(), arguments.json);
-    notes.iter().for_each(|note| terminal.progress.say(note));
+    for note in &notes {
+        terminal.progress.say(note);
+        terminal.event(&json!({"event": "note", "note": note}));
+    }
     let outcome = session.run(&run, &stop, arguments.stop_after, &mut terminal);
     terminal.progress.finish();
     let how = format!("continue with `wgflow train --resume {}`", run.path().display());

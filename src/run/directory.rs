@@ -146,7 +146,8 @@ impl RunDirectory {
             return Ok(None);
         }
         let text = std::fs::read(&path).map_err(|cause| RunError::Io { action: "read", path: path.clone(), cause })?;
-        let damaged = |error| ConfigError::new(format!("{}: not a summary: {error}", path.display()));
+        let advice = "remove it, and --resume writes it again";
+        let damaged = |error| ConfigError::new(format!("{}: not a whole summary ({error}): {advice}", path.display()));
         let summary: Value = serde_json::from_slice(&text).map_err(damaged)?;
         Ok(Some(summary).filter(|summary| summary["iterations"] == iterations))
     }
