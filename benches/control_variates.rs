@@ -2,12 +2,15 @@
 //! memory that the kinds need.
 //!
 //! `cargo bench --bench control_variates` takes the kinds in turn, over and over, and prints medians: what else runs on
-//! the machine meets all of them alike. The rollout is not part of the times.
+//! the machine meets all of them alike. The rollout is not part of the times, but each gradient follows one, as in training:
+//! an engine keeps what it knows of a batch, and the second gradient of the same one could cost less. With `-- gpu` the
+//! times are those of a GPU, or of a software adapter if that is all there is; memory is the native engine's.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use wgflow::engine::cpu::CpuEngine;
+use wgflow::config::{EngineConfig, EngineKind};
+use wgflow::engine::select::select;
 use wgflow::engine::{Engine, Rollout};
 use wgflow::objective::ControlVariate;
 use wgflow::policy::{Activation, Initialisation, Layout, initialise};
@@ -26,34 +29,38 @@ const KINDS: [(&str, ControlVariate); 5] = [
 ];
 const REPEATS: usize = 15;
 
-/// An engine for the paper's network on a torus, with a batch rolled out.
-fn prepare(side: usize, batch: usize, memory_budget: u64) -> CpuEngine<f32> {
+/// An engine for the paper's network on a torus, and what it is.
+fn prepare(kind: EngineKind, side: usize, memory_mib: u64) -> (Box<dyn Engine>, String) {
     let target = Arc::new(Ising::new(side, 0.2).expect("a torus within the range"));
     let process = SiteFilling { sites: side * side, values: 2, order: Order::Uniform, encoding: target.encoding() };
     let layout = Layout::new(process.columns(), &[256; 3], process.actions());
+    let config = EngineConfig { kind, memory_mib, ..EngineConfig::default() };
+    let (mut engine, which) = select(&config, &process, &layout, Activation::Swish, target).expect("an engine");
     let parameters = initialise(&layout, Initialisation::FanIn, 1, Stream::Initialisation);
-    let mut engine = CpuEngine::new(process, layout, Activation::Swish, target, memory_budget);
-    engine.set_parameters(&parameters).expect("the native engine takes any parameters");
-    let request = Rollout::sample(Draw::new(1, 0, Stream::Training), batch).kept();
-    engine.rollout(&request).expect("the native engine fails at nothing");
-    engine
+    engine.set_parameters(&parameters).expect("parameters of the right number");
+    (engine, which)
 }
 
-fn seconds(engine: &mut CpuEngine<f32>, coefficients: &[f64], kind: ControlVariate) -> f64 {
+/// The time of a gradient right after the rollout of its batch.
+fn seconds(engine: &mut dyn Engine, coefficients: &[f64], kind: ControlVariate) -> f64 {
+    let request = Rollout::sample(Draw::new(1, 0, Stream::Training), coefficients.len()).kept();
+    engine.rollout(&request).expect("a rollout");
     let start = Instant::now();
-    estimate(engine, coefficients, kind.optimal()).expect("the native engine fails at nothing");
+    estimate(engine, coefficients, kind.optimal()).expect("a gradient");
     start.elapsed().as_secs_f64()
 }
 
-fn times() {
-    println!("milliseconds a gradient, hidden 256x3, batch 256, {} threads", rayon::current_num_threads());
+fn times(kind: EngineKind) {
+    println!("milliseconds a gradient, hidden 256x3, batch 256");
     for side in [6, 10] {
-        let mut engine = prepare(side, 256, u64::MAX);
+        let (mut engine, which) = prepare(kind, side, 1 << 14);
+        println!("{which}");
         let coefficients: Vec<f64> = (0..256).map(|i| f64::from(i).sin()).collect();
         let mut times = KINDS.map(|_| Vec::new());
-        for _ in 0..REPEATS {
+        // The first round, which makes buffers and shaders, is left out.
+        for round in 0..=REPEATS {
             for ((_, kind), times) in KINDS.into_iter().zip(&mut times) {
-                times.push(seconds(&mut engine, &coefficients, kind));
+                times.extend(Some(seconds(engine.as_mut(), &coefficients, kind)).filter(|_| round > 0));
             }
         }
         let medians = times.map(|mut times| {
@@ -91,15 +98,17 @@ const MEMORY: &str = "--memory-of";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
+    let given = |word: &str| arguments.iter().any(|argument| argument == word);
     match arguments.iter().position(|argument| argument == MEMORY) {
         Some(at) => {
             let number = |index: usize| arguments[at + index].parse::<usize>().expect("a number");
-            let mut engine = prepare(10, number(1), 256 << 20);
-            seconds(&mut engine, &vec![1.0; number(1)], KINDS[number(2)].1);
+            let (mut engine, _) = prepare(EngineKind::Cpu, 10, 256);
+            seconds(engine.as_mut(), &vec![1.0; number(1)], KINDS[number(2)].1);
             println!("{}", peak_memory().map_or("needs Linux's /proc".into(), |peak| format!("{peak:.1}")));
         }
+        None if given("gpu") => times(EngineKind::Gpu),
         None => {
-            times();
+            times(EngineKind::Cpu);
             memory();
         }
     }

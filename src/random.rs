@@ -43,6 +43,23 @@ pub enum Stream {
     Variance = 10,
     /// Batches of the long run that they are compared with.
     VarianceReference = 11,
+    /// Seeds of evaluations other than a run's own.
+    EvaluationSeed = 12,
+    /// Seeds of the objects and backward orders in which gradient estimators are compared.
+    VarianceSeed = 13,
+}
+
+/// A seed of its own for each `number`, derived from `seed`: neither the same nor the next number of another seed gives the
+/// same one, as a sum of the two would.
+pub fn derived(seed: u64, stream: Stream, number: u64) -> u64 {
+    let counter = [number as u32, (number >> 32) as u32, 0, stream as u32];
+    let [low, high, ..] = philox(counter, key(seed));
+    u64::from(low) | u64::from(high) << 32
+}
+
+/// The Philox key of a seed.
+fn key(seed: u64) -> [u32; 2] {
+    [seed as u32, (seed >> 32) as u32]
 }
 
 /// Four words from a counter and a key.
@@ -90,7 +107,7 @@ impl Draw {
 
     /// The Philox key of this draw.
     pub fn key(&self) -> [u32; 2] {
-        [self.seed as u32, (self.seed >> 32) as u32]
+        key(self.seed)
     }
 
     /// The four words of `trajectory` (counted from the batch's first) at `step`.
@@ -158,6 +175,18 @@ mod tests {
         for (counter, key, expected) in answers {
             assert_eq!(philox(counter, key), expected);
         }
+    }
+
+    #[test]
+    fn derived_seeds_are_all_different() {
+        let mut seeds = std::collections::BTreeSet::new();
+        for seed in [0, 1, 2, 3, 1 << 32, u64::MAX] {
+            seeds.insert(seed);
+            for stream in [Stream::EvaluationSeed, Stream::VarianceSeed] {
+                seeds.extend([0, 1, 2, 3, 1 << 32, u64::MAX].map(|number| derived(seed, stream, number)));
+            }
+        }
+        assert_eq!(seeds.len(), 6 * (1 + 2 * 6));
     }
 
     #[test]

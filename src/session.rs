@@ -220,7 +220,7 @@ impl Session {
             _ if !self.trainer.target().has_reward() => None,
             Some(log_weights) => Some(log_weights.clone()),
             // An objective on backward trajectories alone is watched through forward ones all the same.
-            None => Some(self.trainer.evaluate_forward(0, training.batch)?.0.log_weights()),
+            None => Some(self.trainer.evaluate_forward(self.config.settings.seed, 0, training.batch)?.0.log_weights()),
         };
         let known = |of: fn(&[f64]) -> f64| log_weights.as_deref().map(of);
         let mut line = json!({

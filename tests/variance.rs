@@ -5,14 +5,17 @@ mod cli;
 mod common;
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cli::{SMALL, refuse, succeed};
 use common::Wave;
 use serde_json::Value;
 use wgflow::config::Settings;
-use wgflow::engine::Rollout;
-use wgflow::process::{Objects, Trajectories};
+use wgflow::engine::cpu::CpuEngine;
+use wgflow::engine::{Batch, Engine, EngineError, Rollout};
+use wgflow::objective::Moments;
+use wgflow::policy::Activation;
+use wgflow::process::{Objects, Order, Trajectories};
 use wgflow::random::{Draw, Stream};
 use wgflow::trainer::Trainer;
 use wgflow::variance::{Candidate, Comparison, GROUPS, Options, Row, compare};
@@ -89,6 +92,90 @@ fn biased_estimators_are_told_from_unbiased_ones() {
     }
 }
 
+/// A native engine that writes down what it is asked for: r a rollout, g a gradient, n norms, m moments, l a leave-one-out
+/// gradient.
+struct Watched {
+    engine: CpuEngine<f32>,
+    calls: Arc<Mutex<String>>,
+}
+
+impl Watched {
+    fn note(&self, call: char) {
+        self.calls.lock().unwrap().push(call);
+    }
+}
+
+impl Engine for Watched {
+    fn name(&self) -> String {
+        self.engine.name()
+    }
+
+    fn adapter(&self) -> String {
+        self.engine.adapter()
+    }
+
+    fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError> {
+        self.engine.set_parameters(parameters)
+    }
+
+    fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
+        self.note('r');
+        self.engine.rollout(request)
+    }
+
+    fn trajectories(&mut self) -> Result<Trajectories, EngineError> {
+        self.engine.trajectories()
+    }
+
+    fn objects(&mut self) -> Result<Objects, EngineError> {
+        self.engine.objects()
+    }
+
+    fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        self.note('g');
+        self.engine.gradient(coefficients)
+    }
+
+    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+        self.engine.log_reward(objects)
+    }
+
+    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        self.engine.reward_gradient(objects, coefficients)
+    }
+
+    fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
+        self.note('n');
+        self.engine.square_norms()
+    }
+
+    fn moments(&mut self, coefficients: &[f64]) -> Result<Moments, EngineError> {
+        self.note('m');
+        self.engine.moments(coefficients)
+    }
+
+    fn leave_one_out_gradient(&mut self, coefficients: &[f64], moments: &Moments) -> Result<Vec<f64>, EngineError> {
+        self.note('l');
+        self.engine.leave_one_out_gradient(coefficients, moments)
+    }
+}
+
+#[test]
+fn every_gradient_is_timed_right_after_a_rollout() {
+    // An engine keeps what it knows of a batch: whoever comes second would pay less.
+    let setting = common::Setting::wave(3, 2, Order::Fixed, &[8], Activation::Swish);
+    let calls = Arc::new(Mutex::new(String::new()));
+    let engine = Box::new(Watched { engine: setting.native(), calls: calls.clone() });
+    let settings: Settings = toml::from_str("policy = { hidden = [8], order = 'fixed' }").unwrap();
+    let mut trainer = Trainer::new(&settings, setting.target.clone(), engine).unwrap();
+    let names = ["none", "optimal", "optimal-leave-one-out", "optimal-per-parameter-leave-one-out", "tb"];
+    compared(&mut trainer, &names, 40);
+    let calls = calls.lock().unwrap();
+    // zeta; a thousand batches of the long run, untimed; 25 batches in which everything is timed; 15 more.
+    let (timed, plain) = ("rgrgrmrngrmlrg", "rgmngmlg");
+    assert_eq!(*calls, ["r", &"rg".repeat(1000), &timed.repeat(25), &plain.repeat(15)].concat());
+}
+
 #[test]
 fn the_command_leaves_a_table_in_four_forms() {
     let place = tempfile::tempdir().unwrap();
@@ -117,6 +204,13 @@ fn the_command_leaves_a_table_in_four_forms() {
     let names: Vec<&str> =
         object["estimators"].as_array().unwrap().iter().map(|row| row["estimator"].as_str().unwrap()).collect();
     assert_eq!(names, ["tb", "huber-2", "linex-1"]);
+
+    // With backward trajectories alone the times are theirs.
+    let backward = ["--batches", "8", "--long", "8", "--batch", "16", "--objectives", "forward-kl", "--json"];
+    let object: Value = serde_json::from_str(&succeed(&[&["variance", run], &backward[..]].concat())).unwrap();
+    for time in ["rollout_seconds", "plain_seconds"] {
+        assert!(object[time].as_f64().is_some_and(|seconds| seconds > 0.0), "{object}");
+    }
     refuse(2, &["a run is taken as it is"], &["variance", run, "--set", "training.batch=3"]);
 }
 

@@ -3,6 +3,7 @@
 use super::RunArgument;
 use crate::config::ConfigError;
 use crate::engine::EngineError;
+use crate::evaluation::Seed;
 use crate::metrics::exact::Comparison;
 use crate::session::Session;
 use crate::trainer::Trainer;
@@ -18,6 +19,10 @@ pub struct Arguments {
     /// Number of data points that the likelihood is a mean over (without it, evaluation.nll_points of the run)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1 << 20))]
     nll_points: Option<u32>,
+    /// Chooses the random numbers: another number gives independent samples, the same one the same; none gives those of the
+    /// run's own evaluations
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::seeds())]
+    seed: u64,
     /// Compares with the target object by object: up to 18 sites of two values (16 take some 90 seconds on 2 cores)
     #[arg(long)]
     exact: bool,
@@ -37,7 +42,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let refused = |message| ConfigError::new(format!("--exact: {message}"));
         evaluation::allows_enumeration(trainer).map_err(refused)?;
     }
-    let mut evaluation = evaluation::evaluate_sized(trainer, &sizes)?.evaluation;
+    let mut evaluation = evaluation::evaluate_sized(trainer, &sizes, Seed::Fresh(arguments.seed))?.evaluation;
     if arguments.exact && evaluation.exact.is_none() {
         evaluation.exact = Some(enumerate(trainer, !arguments.json)?);
     }
@@ -46,9 +51,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut object = serde_json::to_value(&evaluation)?;
         object["iteration"] = iteration.into();
         object["engine"] = engine.into();
+        object["seed"] = arguments.seed.into();
         println!("{object}");
     } else {
-        println!("engine: {engine}\niterations: {iteration}\n{}", summary::evaluation_lines(&evaluation));
+        let (seed, found) = (arguments.seed, summary::evaluation_lines(&evaluation));
+        println!("engine: {engine}\niterations: {iteration}\nseed of this evaluation: {seed}\n{found}");
     }
     Ok(())
 }

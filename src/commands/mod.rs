@@ -122,6 +122,11 @@ pub fn command_line() -> clap::Command {
     Arguments::command()
 }
 
+/// The seeds there are: those of an experiment file, 0 to 2^63 - 1.
+fn seeds() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(0..=i64::MAX as u64)
+}
+
 /// Where a run is.
 #[derive(clap::Args)]
 struct RunArgument {

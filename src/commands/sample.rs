@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::RunArgument;
 use crate::config::ConfigError;
-use crate::evaluation;
+use crate::evaluation::{self, Seed};
 use crate::run::samples::{self, Format};
 use crate::session::Session;
 
@@ -15,6 +15,10 @@ pub struct Arguments {
     /// Number of objects
     #[arg(short = 'n', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     count: u32,
+    /// Chooses the random numbers: another number gives independent objects, the same one those that `evaluate` begins with;
+    /// none gives those of the run's own evaluations
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::seeds())]
+    seed: u64,
     /// File to write, its ending .npy (uint8 [n, sites]) or .csv
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -23,9 +27,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let format = Format::of(&arguments.out).map_err(|error| ConfigError::new(error.to_string()))?;
     let mut session = Session::open(&arguments.run.run)?;
-    let (_, objects) = evaluation::forward(session.trainer(), arguments.count as usize)?;
+    let (_, objects) = evaluation::forward(session.trainer(), arguments.count as usize, Seed::Fresh(arguments.seed))?;
     samples::write(&arguments.out, format, &objects)?;
-    let (sites, out) = (objects.sites(), arguments.out.display());
-    println!("wrote {} objects of {sites} sites to {out}", arguments.count);
+    let (sites, seed, out) = (objects.sites(), arguments.seed, arguments.out.display());
+    println!("wrote {} objects of {sites} sites to {out}, seed {seed}", arguments.count);
     Ok(())
 }

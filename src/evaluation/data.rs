@@ -1,5 +1,6 @@
 //! A policy against data: how likely it finds fresh points, and how far its own samples are from them.
 
+use super::sampled;
 use crate::config::EvaluationConfig;
 use crate::engine::EngineError;
 use crate::metrics::Estimate;
@@ -9,8 +10,10 @@ use crate::process::Objects;
 use crate::random::{Draw, Stream};
 use crate::trainer::Trainer;
 
-/// Points drawn together, as in the paper: for some data sets they are spread evenly.
-const SET: usize = 1000;
+/// Most points drawn together, as in the paper: for some data sets they are spread evenly.
+const LARGEST_SET: usize = 1000;
+/// Sets at least, for the standard error is over sets.
+const SETS: usize = 10;
 
 /// What was found.
 pub struct AgainstData {
@@ -20,30 +23,33 @@ pub struct AgainstData {
     pub points: Objects,
 }
 
-/// Compares the policy and its samples `gflownet` with fresh data; none if the target has no data.
+/// Compares the policy and its samples `gflownet` with fresh data, from the random numbers of `seed`; none if the target has
+/// no data.
 ///
 /// The discrepancy is taken of `sizes.mmd_samples` samples, but of no more than there are.
 pub fn compare(
     trainer: &mut Trainer,
     gflownet: &Objects,
     sizes: &EvaluationConfig,
+    seed: u64,
 ) -> Result<Option<AgainstData>, EngineError> {
-    let draw = Draw::new(trainer.settings().seed, trainer.iteration(), Stream::EvaluationTarget);
+    let draw = Draw::new(seed, trainer.iteration(), Stream::EvaluationTarget);
+    let set = LARGEST_SET.min(sizes.nll_points.div_ceil(SETS));
     let mut log_ratios = Vec::new();
-    let mut first = 0;
-    while first < sizes.nll_points {
-        let count = SET.min(sizes.nll_points - first);
+    for first in (0..sizes.nll_points).step_by(set) {
+        let count = set.min(sizes.nll_points - first);
         let Some(mut data) = trainer.target().data(count) else { return Ok(None) };
-        let points = data.sample(&Draw { first_trajectory: first as u32, ..draw });
-        log_ratios.extend(backward_log_ratios(trainer, &points, first, sizes.nll_trajectories)?);
-        first += count;
+        let draw = Draw { first_trajectory: first as u32, ..draw };
+        let points = sampled(data.as_mut(), &draw, count, trainer.process().sites)?;
+        log_ratios.extend(backward_log_ratios(trainer, seed, &points, first, sizes.nll_trajectories)?);
     }
     let count = sizes.mmd_samples.min(gflownet.count());
     let Some(mut data) = trainer.target().data(count) else { return Ok(None) };
-    let points = data.sample(&Draw { first_trajectory: u32::MAX, ..draw });
+    let draw = Draw { first_trajectory: u32::MAX, ..draw };
+    let points = sampled(data.as_mut(), &draw, count, trainer.process().sites)?;
     let samples = Objects::new(gflownet.sites(), gflownet.values()[..count * gflownet.sites()].to_vec());
     let discrepancy = mmd(&samples, &points, trainer.process().values);
-    let nll = negative_log_likelihood(&log_ratios, sizes.nll_trajectories);
+    let nll = negative_log_likelihood(&log_ratios, sizes.nll_trajectories, set);
     Ok(Some(AgainstData { nll, mmd: discrepancy, points }))
 }
 
@@ -51,13 +57,14 @@ pub fn compare(
 /// number of the first point.
 fn backward_log_ratios(
     trainer: &mut Trainer,
+    seed: u64,
     points: &Objects,
     first: usize,
     trajectories: usize,
 ) -> Result<Vec<f64>, EngineError> {
     let values = points.rows().flat_map(|row| row.repeat(trajectories)).collect();
     let repeated = Objects::new(points.sites(), values);
-    let batch = trainer.evaluate_backward((first * trajectories) as u32, &repeated)?;
+    let batch = trainer.evaluate_backward(seed, first * trajectories, &repeated)?;
     let pairs = batch.log_forward.iter().zip(&batch.log_backward);
     Ok(pairs.map(|(forward, backward)| forward - backward).collect())
 }

@@ -2,8 +2,10 @@
 
 mod data;
 mod enumerated;
+mod seed;
 
 pub use enumerated::{allows_enumeration, enumerate};
+pub use seed::Seed;
 
 use serde::Serialize;
 
@@ -13,6 +15,7 @@ use crate::metrics::exact;
 use crate::metrics::weights;
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
+use crate::target::Sampler;
 use crate::trainer::Trainer;
 
 /// Trajectories rolled out at once, whatever the number asked for.
@@ -38,13 +41,13 @@ pub struct Evaluation {
     /// E_{P_F}[log w] <= log Z, and its standard error.
     pub elbo: f64,
     pub elbo_standard_error: f64,
-    /// E[log w] >= log Z over target samples and backward trajectories.
+    /// E[log w] >= log Z over target samples and backward trajectories, and its standard error, which is over Markov chains.
     pub eubo: Option<f64>,
     pub eubo_standard_error: Option<f64>,
     /// Effective sample size of the forward samples, and as a fraction of them.
     pub ess: f64,
     pub ess_fraction: f64,
-    /// Negative log-likelihood of fresh data and its standard error, where the target has data.
+    /// Negative log-likelihood of fresh data and its standard error, which is over sets of points, where the target has data.
     pub nll: Option<f64>,
     pub nll_standard_error: Option<f64>,
     /// Maximum mean discrepancy between forward samples and fresh data.
@@ -72,34 +75,43 @@ pub struct Evaluated {
     pub data: Option<Objects>,
 }
 
-/// Evaluates the trainer's policy with `samples` forward samples and, if the target can be sampled, as many of it; the
-/// other sizes are those of the trainer's settings.
+/// Evaluates the trainer's policy as the run itself does, with `samples` forward samples and, if the target can be sampled,
+/// as many of it; the other sizes are those of the trainer's settings.
+///
+/// # Errors
+/// As [`evaluate_sized`].
 pub fn evaluate(trainer: &mut Trainer, samples: usize) -> Result<Evaluated, EngineError> {
     let sizes = EvaluationConfig { samples, ..trainer.settings().evaluation.clone() };
-    evaluate_sized(trainer, &sizes)
+    evaluate_sized(trainer, &sizes, Seed::Own)
 }
 
-/// The same with all sizes given (`every` does not matter here).
-pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result<Evaluated, EngineError> {
+/// Evaluates the trainer's policy with all sizes given (`every` does not matter here), from the random numbers of `seed`.
+///
+/// # Errors
+/// If the engine fails, a size is 0 or beyond what random numbers can be counted for, or a sampler of the target does not
+/// give the objects it was asked for.
+pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig, seed: Seed) -> Result<Evaluated, EngineError> {
+    check(sizes)?;
     let samples = sizes.samples;
-    let seed = trainer.settings().seed;
-    let (mut log_weights, gflownet) = forward(trainer, samples)?;
+    let (mut log_weights, gflownet) = forward(trainer, samples, seed)?;
     if !trainer.target().has_reward() {
         log_weights.fill(f64::NAN);
     }
-    let target = target_samples(trainer, seed, samples);
-    let backward = target.as_ref().map(|objects| backward_log_weights(trainer, objects)).transpose()?;
+    let seed = seed.of(trainer.settings().seed);
+    let target = target_samples(trainer, seed, samples)?;
+    let backward = target.as_ref().map(|objects| backward_log_weights(trainer, seed, objects)).transpose()?;
 
-    let against_data = data::compare(trainer, &gflownet, sizes)?;
+    let against_data = data::compare(trainer, &gflownet, sizes, seed)?;
     let small = trainer.process().sites <= ENUMERATED_SITES && allows_enumeration(trainer).is_ok();
     let exact = if small { Some(enumerate(trainer, |_| {})?) } else { None };
 
     let (log_z, elbo) = (weights::log_z(&log_weights), weights::elbo(&log_weights));
-    let eubo = backward.map(|log_weights| weights::eubo(&log_weights));
+    let eubo = backward.map(|log_weights| weights::eubo(&log_weights, chains(samples)));
     let effective = weights::effective_samples(&log_weights);
     let log_z_exact = trainer.target().log_z();
     let observables = trainer.target().observables().into_iter().map(|observable| {
-        let mean = |objects: &Objects| objects.rows().map(|row| (observable.of)(row)).sum::<f64>() / samples as f64;
+        let sum = |objects: &Objects| objects.rows().map(|row| (observable.of)(row)).sum::<f64>();
+        let mean = |objects: &Objects| sum(objects) / objects.count() as f64;
         let (gflownet, target) = (mean(&gflownet), target.as_ref().map(mean));
         Comparison { name: observable.name.into(), gflownet, target }
     });
@@ -124,37 +136,65 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result
     Ok(Evaluated { evaluation, gflownet, target, data: against_data.map(|found| found.points) })
 }
 
-/// log w and objects of `count` fresh forward trajectories, rolled out in parts.
-pub fn forward(trainer: &mut Trainer, count: usize) -> Result<(Vec<f64>, Objects), EngineError> {
+/// log w and objects of `count` forward trajectories from the random numbers of `seed`, rolled out in parts.
+pub fn forward(trainer: &mut Trainer, count: usize, seed: Seed) -> Result<(Vec<f64>, Objects), EngineError> {
+    let seed = seed.of(trainer.settings().seed);
     let (mut log_weights, mut objects) = (Vec::new(), Objects::new(trainer.process().sites, Vec::new()));
     while log_weights.len() < count {
         let first = log_weights.len();
-        let (batch, part) = trainer.evaluate_forward(first as u32, CHUNK.min(count - first))?;
+        let (batch, part) = trainer.evaluate_forward(seed, first, CHUNK.min(count - first))?;
         log_weights.extend(batch.log_weights());
         objects.extend(&part);
     }
     Ok((log_weights, objects))
 }
 
-fn backward_log_weights(trainer: &mut Trainer, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+fn backward_log_weights(trainer: &mut Trainer, seed: u64, objects: &Objects) -> Result<Vec<f64>, EngineError> {
     let mut log_weights = Vec::new();
     for part in objects.values().chunks(CHUNK * objects.sites()) {
         let part = Objects::new(objects.sites(), part.to_vec());
-        log_weights.extend(trainer.evaluate_backward(log_weights.len() as u32, &part)?.log_weights());
+        log_weights.extend(trainer.evaluate_backward(seed, log_weights.len(), &part)?.log_weights());
     }
     Ok(log_weights)
 }
 
-/// `count` samples of the target, or none if it has no sampler.
-fn target_samples(trainer: &Trainer, seed: u64, count: usize) -> Option<Objects> {
-    let mut sampler = trainer.target().sampler(seed, CHAINS.min(count))?;
+/// Markov chains that `count` samples of the target are taken from, in turn.
+fn chains(count: usize) -> usize {
+    CHAINS.min(count)
+}
+
+/// `count` samples of the target, number i of chain i modulo their number, or none if it has no sampler.
+fn target_samples(trainer: &Trainer, seed: u64, count: usize) -> Result<Option<Objects>, EngineError> {
+    let (sites, chains) = (trainer.process().sites, chains(count));
+    let Some(mut sampler) = trainer.target().sampler(seed, chains) else { return Ok(None) };
     let mut values = Vec::new();
-    for round in 0.. {
-        values.extend_from_slice(sampler.sample(&Draw::new(seed, round, Stream::EvaluationTarget)).values());
-        if values.len() >= count * trainer.process().sites {
-            break;
+    for round in 0..count.div_ceil(chains) {
+        let draw = Draw::new(seed, round as u32, Stream::EvaluationTarget);
+        values.extend_from_slice(sampled(sampler.as_mut(), &draw, chains, sites)?.values());
+    }
+    values.truncate(count * sites);
+    Ok(Some(Objects::new(sites, values)))
+}
+
+/// The next `count` objects of a sampler, which is held to its word: errors are claimed from what belongs together.
+fn sampled(sampler: &mut dyn Sampler, draw: &Draw, count: usize, sites: usize) -> Result<Objects, EngineError> {
+    let objects = sampler.sample(draw);
+    let (found, length) = (objects.count(), objects.sites());
+    if (found, length) == (count, sites) {
+        return Ok(objects);
+    }
+    let message = format!("a sampler of the target gave {found} objects of {length} sites, not {count} of {sites}");
+    Err(EngineError::Limit(message))
+}
+
+/// Checks that there is something to evaluate, and that every trajectory has a number of its own.
+fn check(sizes: &EvaluationConfig) -> Result<(), EngineError> {
+    let backward = sizes.nll_points.checked_mul(sizes.nll_trajectories);
+    for (name, count) in [("samples", Some(sizes.samples)), ("nll_points * nll_trajectories", backward)] {
+        if count.is_none_or(|count| count == 0 || count as u64 > 1 << 32) {
+            let found = count.map_or("beyond 2^64".into(), |count| count.to_string());
+            return Err(EngineError::Limit(format!("evaluation: {name} is {found}; it must be 1 to 2^32")));
         }
     }
-    values.truncate(count * trainer.process().sites);
-    Some(Objects::new(trainer.process().sites, values))
+    Ok(())
 }

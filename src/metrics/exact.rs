@@ -3,7 +3,7 @@
 use super::log_sum_exp;
 
 /// How far the distribution of objects that a model generates is from its target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Comparison {
     /// log sum_x R(x).
     pub log_z: f64,

@@ -133,15 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn four_thousand_squared_in_well_under_a_second() {
-        let (x, y) = (random(32, 2, 4000, 1), random(32, 2, 4000, 2));
-        let start = std::time::Instant::now();
-        let value = mmd(&x, &y, 2);
-        let seconds = start.elapsed().as_secs_f64();
-        println!("MMD of 4000 against 4000 objects of 32 bits: {seconds:.3} s");
-        // Two samples of one distribution: the deviation of the estimate is below 1e-3 at this size.
-        assert!(value.abs() < 1e-3);
-        // Typically 0.05 to 0.1 s on two cores: room for busy machines.
-        assert!(seconds < 1.0, "{seconds} s");
+    fn two_samples_of_one_distribution_are_close() {
+        // The deviation of the estimate is below 1e-3 at this size.
+        let value = mmd(&random(32, 2, 4000, 1), &random(32, 2, 4000, 2), 2);
+        assert!(value.abs() < 1e-3, "{value}");
     }
 }

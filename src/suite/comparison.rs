@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::statistics::{DISTINCT, Sample, best};
+use super::statistics::{LEVEL, Sample, best};
 use super::work::State;
 use super::{Combination, Metric, Suite};
 use crate::report::{Cell, Column, Table};
@@ -34,15 +34,19 @@ pub struct Row<'a> {
 pub struct Entry {
     /// None where no run has a value.
     pub sample: Option<Sample>,
-    /// Whether it is the best in its group, or not to be told from it.
+    /// Whether it is the best in its group, or not told from it.
     pub best: bool,
 }
 
 /// How tables mark the best, in words.
 pub fn legend() -> String {
+    let percent = 100.0 * LEVEL;
     format!(
         "Mean ± standard deviation over the seeds of each row; `runs` counts the finished ones. Marked: the best of its \
-         group and whatever is within noise of it (Welch's t below {DISTINCT}). A row with failed runs is never marked."
+         group and whatever is not told from it, by Welch's t-test at {percent}% for all pairs of a group together: in one \
+         group of {:.0} at most, chance leaves one as good as the best unmarked. With one seed nothing is marked, for a \
+         single value says nothing of its noise; neither is a row with failed runs, nor one of whose runs lacks the number.",
+        1.0 / LEVEL
     )
 }
 
@@ -83,7 +87,7 @@ impl<'a> Comparison<'a> {
             let (finished, all) = (row.summaries.len(), row.runs);
             let runs = if finished == all { all.to_string() } else { format!("{finished} of {all}") };
             let labels = row.combination.labels.iter().map(Cell::new);
-            let entries = row.entries.iter().map(|entry| Cell { text: shown(entry.sample), emphasis: entry.best });
+            let entries = row.entries.iter().map(|entry| Cell { text: entry.shown(finished), emphasis: entry.best });
             table.push(labels.chain([runs.into()]).chain(entries));
         }
         table
@@ -140,15 +144,17 @@ impl Row<'_> {
     }
 }
 
-/// "mean ± deviation", to two digits of the deviation; the mean alone where there is no deviation, "-" without values.
-fn shown(sample: Option<Sample>) -> String {
-    match sample {
-        None => "-".into(),
-        Some(Sample { mean, deviation: 0.0, .. }) => format!("{mean:.4}"),
-        Some(Sample { mean, deviation, .. }) => {
-            let digits = (1.0 - deviation.log10().floor()).clamp(0.0, 6.0) as usize;
-            format!("{mean:.digits$} ± {deviation:.digits$}")
+impl Entry {
+    /// "mean ± deviation", to two digits of the deviation; the mean alone where there is no deviation, "-" without values.
+    /// Says so if it is over fewer than the `finished` runs: a number can be missing, or be infinite.
+    fn shown(&self, finished: usize) -> String {
+        let Some(Sample { count, mean, deviation }) = self.sample else { return "-".into() };
+        let of = if count == finished { String::new() } else { format!(" ({count} of {finished})") };
+        if deviation == 0.0 {
+            return format!("{mean:.4}{of}");
         }
+        let digits = (1.0 - deviation.log10().floor()).clamp(0.0, 6.0) as usize;
+        format!("{mean:.digits$} ± {deviation:.digits$}{of}")
     }
 }
 

@@ -140,8 +140,9 @@ pub fn evaluation_lines(evaluation: &Evaluation) -> String {
         (Some(exact), _) => format!("{exact:.4}"),
         (None, missing) => format!("unknown: {}", missing.as_deref().unwrap_or("no reason given")),
     };
+    let within = |error: f64| if error.is_nan() { "(error unknown)".into() } else { format!("+- {error:.4}") };
     let known = |estimate: f64, error: f64| {
-        if estimate.is_nan() { "unknown".into() } else { format!("{estimate:.4} +- {error:.4}{}", gap(estimate)) }
+        if estimate.is_nan() { "unknown".into() } else { format!("{estimate:.4} {}{}", within(error), gap(estimate)) }
     };
     let log_z = known(evaluation.log_z_estimate, evaluation.log_z_standard_error);
     let mut lines = vec![
@@ -157,7 +158,7 @@ pub fn evaluation_lines(evaluation: &Evaluation) -> String {
         lines.push(format!("  effective samples    {:.0} of {} ({percent:.1}%)", evaluation.ess, evaluation.samples));
     }
     if let (Some(nll), Some(error)) = (evaluation.nll, evaluation.nll_standard_error) {
-        lines.push(format!("  NLL of data          {nll:.4} +- {error:.4}"));
+        lines.push(format!("  NLL of data          {nll:.4} {}", within(error)));
     }
     if let Some(mmd) = evaluation.mmd {
         lines.push(format!("  MMD from data        {mmd:.3e}"));

@@ -265,20 +265,30 @@ impl Trainer {
         }
     }
 
-    /// Fresh forward trajectories numbered from `first` on, and the objects they end in.
-    pub fn evaluate_forward(&mut self, first: u32, count: usize) -> Result<(Batch, Objects), EngineError> {
-        let draw =
-            Draw { first_trajectory: first, ..Draw::new(self.settings.seed, self.iteration, Stream::Evaluation) };
+    /// Forward trajectories numbered from `first` on, from the random numbers of `seed`, and the objects they end in.
+    ///
+    /// # Errors
+    /// If the engine fails, or a number is beyond what the counters of random numbers hold.
+    pub fn evaluate_forward(&mut self, seed: u64, first: usize, count: usize) -> Result<(Batch, Objects), EngineError> {
+        let draw = self.evaluation_draw(seed, Stream::Evaluation, first, count)?;
         let batch = self.engine.rollout(&Rollout::sample(draw, count))?;
         Ok((batch, self.engine.objects()?))
     }
 
-    /// One backward trajectory, numbered from `first` on, for each of `objects`.
-    pub fn evaluate_backward(&mut self, first: u32, objects: &Objects) -> Result<Batch, EngineError> {
-        let stream = Stream::EvaluationBackward;
-        let draw = Draw { first_trajectory: first, ..Draw::new(self.settings.seed, self.iteration, stream) };
+    /// One backward trajectory, numbered from `first` on, for each of `objects`, from the random numbers of `seed`.
+    ///
+    /// # Errors
+    /// As [`Trainer::evaluate_forward`].
+    pub fn evaluate_backward(&mut self, seed: u64, first: usize, objects: &Objects) -> Result<Batch, EngineError> {
+        let draw = self.evaluation_draw(seed, Stream::EvaluationBackward, first, objects.count())?;
         let trajectories = self.process.backward(objects, &draw);
         self.engine.rollout(&Rollout::replay(draw, &trajectories))
+    }
+
+    fn evaluation_draw(&self, seed: u64, stream: Stream, first: usize, count: usize) -> Result<Draw, EngineError> {
+        let too_many = |_| EngineError::Limit("an evaluation has 2^32 trajectories at most".into());
+        u32::try_from(first + count.saturating_sub(1)).map_err(too_many)?;
+        Ok(Draw { first_trajectory: first as u32, ..Draw::new(seed, self.iteration, stream) })
     }
 }
 

@@ -6,6 +6,9 @@
 //! the leave-one-out control variate, which is unbiased; for forward KL, one on samples of the target, where it has a
 //! sampler; for everything else one of its own, whose own bias of O(1/B) is then a [`LONG`]th. The squared
 //! distance of two noisy means is too large by their variances; [`statistics::Draws::square_of_difference`] is not.
+//!
+//! A gradient is timed as training meets it, right after the rollout of its batch: engines keep what they know of a batch, so
+//! the second gradient of the same one may cost less than the first.
 
 mod candidates;
 mod report;
@@ -18,14 +21,18 @@ pub use statistics::{Draws, Estimate, GROUPS};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::engine::{Batch, EngineError, Rollout};
+use crate::engine::{EngineError, Rollout};
 use crate::objective::Source;
-use crate::random::{Draw, Stream};
+use crate::process::Trajectories;
+use crate::random::{Draw, Stream, derived};
 use crate::target::Sampler;
 use crate::trainer::{Trainer, estimate};
 
 /// Trajectories of a batch of the long run, in batches of the comparison.
 pub const LONG: usize = 8;
+
+/// Batches, at most, in which gradients are timed, each after a rollout of its own.
+const TIMED: u32 = 25;
 
 /// What is compared, and on how many batches.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,9 +56,9 @@ pub struct Comparison {
     pub zeta: f64,
     /// Iterations that the policy was trained for.
     pub iteration: u32,
-    /// Median time of a rollout in seconds.
+    /// Median time of a rollout in seconds: of forward trajectories, or of backward ones if all candidates use those.
     pub rollout_seconds: f64,
-    /// Of a gradient without a control variate.
+    /// Of the gradient without a control variate on these batches.
     pub plain_seconds: f64,
     pub rows: Vec<Row>,
 }
@@ -68,7 +75,7 @@ pub struct Row {
     pub square_of_bias: Estimate,
     /// |mean|^2, without its noise.
     pub square_of_mean: Estimate,
-    /// Median time of a gradient, without the rollout.
+    /// Median time of the first gradient of a batch, without the rollout.
     pub seconds: f64,
 }
 
@@ -95,7 +102,7 @@ pub fn compare(
     let (zeta, dimension) = (zeta(trainer, options.batch)?, trainer.parameters().len());
     let references = references(&options.candidates);
     let mut long = lanes(references.values(), dimension);
-    let mut source = Batches::new(trainer, Stream::VarianceReference, LONG * options.batch);
+    let mut source = Batches::new(trainer, Stream::VarianceReference, LONG * options.batch, 0);
     for index in 0..options.long {
         source.run(trainer, index, zeta, &mut long, |_| None)?;
         observe(index + 1, total);
@@ -105,7 +112,7 @@ pub fn compare(
 
     let reference = |candidate: &Candidate| reference_name(candidate, &options.candidates);
     let mut lanes = lanes(&options.candidates, dimension);
-    let mut source = Batches::new(trainer, Stream::Variance, options.batch);
+    let mut source = Batches::new(trainer, Stream::Variance, options.batch, TIMED);
     for index in 0..options.batches {
         let centre = |candidate: &Candidate| means.get(&reference(candidate)).map(Vec::as_slice);
         source.run(trainer, index, zeta, &mut lanes, centre)?;
@@ -172,22 +179,26 @@ fn zeta(trainer: &mut Trainer, batch: usize) -> Result<f64, EngineError> {
     }
 }
 
-/// Batches of one size from one stream of random numbers.
+/// Batches of one size from random numbers of their own.
 struct Batches {
+    /// Of forward trajectories.
     stream: Stream,
+    /// Of backward trajectories: their objects and orders have the streams of training under a seed of their own.
+    seed: u64,
     size: usize,
     /// Objects for backward trajectories, where the target has some.
     sampler: Option<Box<dyn Sampler>>,
+    /// Batches, from the first on, whose gradients are timed.
+    timed: u32,
     rollout_seconds: Vec<f64>,
     plain_seconds: Vec<f64>,
 }
 
 impl Batches {
-    fn new(trainer: &Trainer, stream: Stream, size: usize) -> Self {
-        // Another seed a stream, so that no two chains start in the same state.
-        let seed = trainer.settings().seed.wrapping_add(stream as u64);
+    fn new(trainer: &Trainer, stream: Stream, size: usize, timed: u32) -> Self {
+        let seed = derived(trainer.settings().seed, Stream::VarianceSeed, stream as u64);
         let sampler = samples(trainer, seed, size);
-        Self { stream, size, sampler, rollout_seconds: Vec::new(), plain_seconds: Vec::new() }
+        Self { stream, seed, size, sampler, timed, rollout_seconds: Vec::new(), plain_seconds: Vec::new() }
     }
 
     /// Rolls out batch number `index` of each source that the lanes need, and adds every lane's gradient of it.
@@ -199,29 +210,42 @@ impl Batches {
         lanes: &mut [Lane],
         centre: impl Fn(&Candidate) -> Option<&'c [f64]>,
     ) -> Result<(), EngineError> {
-        for source in [Source::Forward, Source::Backward] {
-            let of_source = |lane: &Lane| lane.candidate.term.source == source;
-            if !lanes.iter().any(of_source) {
-                continue;
-            }
-            let start = Instant::now();
-            let Some(batch) = self.roll_out(trainer, index, source)? else { continue };
-            if source == Source::Forward {
-                self.rollout_seconds.push(start.elapsed().as_secs_f64());
+        let used = |source: &Source| lanes.iter().any(|lane| lane.candidate.term.source == *source);
+        let sources: Vec<Source> = [Source::Forward, Source::Backward].into_iter().filter(used).collect();
+        for (place, &source) in sources.iter().enumerate() {
+            let draw = Draw::new(trainer.settings().seed, index, self.stream);
+            let given = match source {
+                Source::Forward => None,
+                Source::Backward => match self.trajectories(trainer, index) {
+                    None => continue,
+                    given => given,
+                },
+            };
+            let request = match &given {
+                None => Rollout::sample(draw, self.size).kept(),
+                Some(trajectories) => Rollout::replay(draw, trajectories).kept(),
+            };
+            let timed = index < self.timed;
+            let log_weights = trainer.engine().rollout(&request)?.log_weights();
+            if timed && place == 0 {
                 let start = Instant::now();
                 trainer.engine().gradient(&vec![1.0 / self.size as f64; self.size])?;
                 self.plain_seconds.push(start.elapsed().as_secs_f64());
             }
-            let log_weights = batch.log_weights();
-            for lane in lanes.iter_mut().filter(|lane| of_source(lane)) {
+            for lane in lanes.iter_mut().filter(|lane| lane.candidate.term.source == source) {
                 let term = &lane.candidate.term;
                 let coefficients = term.coefficients(&log_weights, zeta);
                 if !coefficients.is_finite() {
                     continue;
                 }
+                if timed {
+                    let start = Instant::now();
+                    trainer.engine().rollout(&request)?;
+                    self.rollout_seconds.extend((place == 0).then(|| start.elapsed().as_secs_f64()));
+                }
                 let start = Instant::now();
                 let mut gradient = estimate(trainer.engine(), &coefficients.policy, term.optimal())?;
-                lane.seconds.push(start.elapsed().as_secs_f64());
+                lane.seconds.extend(timed.then(|| start.elapsed().as_secs_f64()));
                 if gradient.iter().all(|g| g.is_finite()) {
                     gradient.iter_mut().for_each(|g| *g *= lane.candidate.scale);
                     lane.draws.add(&gradient, centre(lane.candidate));
@@ -231,16 +255,11 @@ impl Batches {
         Ok(())
     }
 
-    fn roll_out(&mut self, trainer: &mut Trainer, index: u32, source: Source) -> Result<Option<Batch>, EngineError> {
-        let draw = Draw::new(trainer.settings().seed, index, self.stream);
-        match (source, &mut self.sampler) {
-            (Source::Forward, _) => trainer.engine().rollout(&Rollout::sample(draw, self.size).kept()).map(Some),
-            (Source::Backward, Some(sampler)) => {
-                let trajectories = trainer.process().backward(&sampler.sample(&draw), &draw);
-                trainer.engine().rollout(&Rollout::replay(draw, &trajectories).kept()).map(Some)
-            }
-            (Source::Backward, None) => Ok(None),
-        }
+    /// Backward trajectories of the target's objects for batch number `index`, if it has any: objects and orders from
+    /// streams that do not meet.
+    fn trajectories(&mut self, trainer: &Trainer, index: u32) -> Option<Trajectories> {
+        let objects = self.sampler.as_mut()?.sample(&Draw::new(self.seed, index, Stream::TargetSampler));
+        Some(trainer.process().backward(&objects, &Draw::new(self.seed, index, Stream::Backward)))
     }
 }
 
@@ -252,4 +271,96 @@ pub fn samples(trainer: &Trainer, seed: u64, count: usize) -> Option<Box<dyn Sam
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::config::Settings;
+    use crate::process::Objects;
+    use crate::target::Target;
+
+    const SITES: usize = 8;
+
+    /// Samples made of the first words of their draw, and the seeds that were asked for.
+    #[derive(Clone, Default)]
+    struct Words(Arc<Mutex<Vec<u64>>>);
+
+    impl Target for Words {
+        fn sites(&self) -> usize {
+            SITES
+        }
+
+        fn values(&self) -> usize {
+            2
+        }
+
+        fn log_reward(&self, _: &Objects, log_reward: &mut [f64]) {
+            log_reward.fill(0.0);
+        }
+
+        fn sampler(&self, seed: u64, chains: usize) -> Option<Box<dyn Sampler>> {
+            self.0.lock().unwrap().push(seed);
+            Some(Box::new(Chains(chains)))
+        }
+    }
+
+    struct Chains(usize);
+
+    impl Sampler for Chains {
+        fn sample(&mut self, draw: &Draw) -> Objects {
+            let bit = |chain: usize, step: usize| (draw.words(chain as u32, step as u32)[0] >> 31) as u8;
+            Objects::new(SITES, (0..self.0).flat_map(|chain| (0..SITES).map(move |step| bit(chain, step))).collect())
+        }
+
+        fn state(&self) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn restore(&mut self, _: &[u8]) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    /// The first action of each of 2000 backward trajectories, and the objects they lead to.
+    fn drawn(trainer: &Trainer, stream: Stream) -> (Vec<u32>, Objects) {
+        let trajectories = Batches::new(trainer, stream, 2000, 0).trajectories(trainer, 0).unwrap();
+        let firsts = (0..2000).map(|i| trajectories.row(i)[0] / 2).collect();
+        (firsts, trainer.process().finish(&trajectories))
+    }
+
+    #[test]
+    fn objects_orders_and_runs_are_drawn_independently() {
+        let target = Words::default();
+        let trainer = |seed| {
+            let settings: Settings =
+                toml::from_str(&format!("seed = {seed}\npolicy = {{ hidden = [8] }}\nengine = {{ kind = 'cpu' }}"))
+                    .unwrap();
+            Trainer::build(&settings, Arc::new(target.clone())).unwrap().0
+        };
+        let of_one = trainer(1);
+        let (orders, objects) = drawn(&of_one, Stream::Variance);
+        let (other_orders, other_objects) = drawn(&of_one, Stream::VarianceReference);
+        drawn(&trainer(2), Stream::Variance);
+        drawn(&trainer(2), Stream::VarianceReference);
+
+        // From one stream the first site filled would be in the upper half exactly where the first spin is 1. Of 2000 fair
+        // coins 1000 agree, with a deviation of 22.
+        let fair = |agreeing: usize, what: &str| assert!((900..1100).contains(&agreeing), "{what}: {agreeing}");
+        let upper = |orders: &[u32]| orders.iter().map(|&site| site as usize >= SITES / 2).collect::<Vec<_>>();
+        let first = |objects: &Objects| objects.rows().map(|row| row[0] == 1).collect::<Vec<_>>();
+        let agreeing = |a: Vec<bool>, b: Vec<bool>| a.into_iter().zip(b).filter(|(a, b)| a == b).count();
+        fair(agreeing(upper(&orders), first(&objects)), "an object and its order");
+        fair(agreeing(first(&objects), first(&other_objects)), "objects of a batch and of the long run");
+        fair(agreeing(upper(&orders), upper(&other_orders)), "orders of a batch and of the long run");
+        let forward = Draw::new(1, 0, Stream::Variance);
+        let filled = (0..2000).map(|i| crate::random::pick(forward.words(i, 0)[0], SITES as u32) >= SITES as u32 / 2);
+        fair(agreeing(upper(&orders), filled.collect()), "orders of backward and of forward trajectories");
+
+        let mut seeds = target.0.lock().unwrap().clone();
+        seeds.sort_unstable();
+        assert!(seeds.len() == 4 && seeds.windows(2).all(|pair| pair[0] != pair[1]), "{seeds:?}");
+    }
 }
