@@ -14,7 +14,7 @@ use super::recorder::{Recorder, Work};
 use super::source::{Sources, shader};
 use super::stages::{Deltas, Evaluate, Sums, Tally};
 use super::tiling::Tiling;
-use crate::engine::{BLOCK, EngineError, cpu};
+use crate::engine::{BLOCK, EngineError, check, cpu};
 use crate::process::{Objects, Order, SiteFilling};
 use crate::target::{RewardNetwork, Target};
 
@@ -139,9 +139,7 @@ impl Reward {
     ) -> Result<Vec<f64>, EngineError> {
         let count = objects.count();
         self.check(objects)?;
-        if coefficients.len() != count {
-            return Err(EngineError::Limit(format!("{} coefficients for {count} objects", coefficients.len())));
-        }
+        check::coefficients(coefficients, count, "objects")?;
         match &mut self.kind {
             Kind::Host(reward) => {
                 reward.refresh();
@@ -204,12 +202,7 @@ impl Reward {
     }
 
     fn check(&self, objects: &Objects) -> Result<(), EngineError> {
-        let (sites, values) = (self.target.sites(), self.target.values());
-        if objects.sites() == sites && objects.values().iter().all(|&value| usize::from(value) < values) {
-            return Ok(());
-        }
-        let has = objects.sites();
-        Err(EngineError::Limit(format!("objects of {has} sites, where log R is of {sites} sites of {values} values")))
+        check::objects(self.target.sites(), self.target.values(), objects)
     }
 }
 
