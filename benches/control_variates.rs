@@ -32,7 +32,8 @@ fn prepare(side: usize, batch: usize, memory_budget: u64) -> CpuEngine<f32> {
     let process = SiteFilling { sites: side * side, values: 2, order: Order::Uniform, encoding: target.encoding() };
     let layout = Layout::new(process.columns(), &[256; 3], process.actions());
     let parameters = initialise(&layout, Initialisation::FanIn, 1, Stream::Initialisation);
-    let mut engine = CpuEngine::new(process, layout, Activation::Swish, target, memory_budget).expect("a policy of the process");
+    let mut engine =
+        CpuEngine::new(process, layout, Activation::Swish, target, memory_budget).expect("a policy of the process");
     engine.set_parameters(&parameters).expect("the native engine takes any parameters");
     let request = Rollout::sample(Draw::new(1, 0, Stream::Training), batch).kept();
     engine.rollout(&request).expect("the native engine fails at nothing");

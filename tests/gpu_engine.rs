@@ -293,8 +293,8 @@ fn an_unknown_adapter_and_impossible_shapes_are_clear_errors() {
 
     let target: Arc<dyn Target> = Arc::new(Wave { sites: 40_000, values: 2 });
     let long = Setting::new(target, Order::Uniform, &[8], Activation::Relu);
-    let Err(EngineError::Limit(message)) = open(&long, GpuOptions::default()) else { panic!("70,000 rows of groups") };
-    assert!(message.contains("max_compute_workgroups_per_dimension"), "{message}");
+    let Err(EngineError::Limit(message)) = open(&long, GpuOptions::default()) else { panic!("loops of 500,000") };
+    assert!(message.contains("the number of sites is 40000"), "{message}");
 
     let mut engine = gpu(&setting);
     assert!(matches!(engine.set_parameters(&[0.0; 3]), Err(EngineError::Limit(_))));

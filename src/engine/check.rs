@@ -34,7 +34,9 @@ pub fn request(process: &SiteFilling, request: &Rollout) -> Result<(), EngineErr
         format!("{rows} given trajectories of {length} steps for {count} of {steps}")
     })?;
     require(scored_from <= sampled_from && sampled_from <= steps, || {
-        format!("steps are scored from {scored_from} and sampled from {sampled_from}: of {steps} steps, and in this order")
+        format!(
+            "steps are scored from {scored_from} and sampled from {sampled_from}: of {steps} steps, and in this order"
+        )
     })?;
     // The last trajectory that set a site, counted from 1.
     let mut set = vec![0; process.sites];
@@ -105,7 +107,9 @@ impl Held {
             Self::Kept => return Ok(()),
             Self::Nothing => "nothing was rolled out yet: there is no batch to differentiate",
             Self::Loose => "the batch was rolled out without keeping what its gradient needs: see Rollout::kept",
-            Self::Outdated => "parameters were set after the batch was rolled out: roll it out again to differentiate it",
+            Self::Outdated => {
+                "parameters were set after the batch was rolled out: roll it out again to differentiate it"
+            }
         }))
     }
 }

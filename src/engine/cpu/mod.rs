@@ -237,3 +237,52 @@ impl<T: Real> Engine for CpuEngine<T> {
         Ok(to_layout(layout, total))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Initialisation, initialise};
+    use crate::process::Order;
+    use crate::random::{Draw, Stream};
+    use crate::target::ising::Ising;
+
+    /// Blocks of activations of 300 trajectories, four full ones and one of 44, that an engine owns after a rollout, for each
+    /// of some budgets in bytes.
+    #[test]
+    fn blocks_beyond_the_budget_own_no_activations() {
+        let target = Arc::new(Ising::new(3, 0.4).unwrap());
+        let process = SiteFilling { sites: 9, values: 2, order: Order::Uniform, encoding: target.encoding() };
+        let layout = Layout::new(9, &[24, 16], 18);
+        let parameters = initialise(&layout, Initialisation::FanIn, 7, Stream::Initialisation);
+        let block = 64 * 9 * (2 * 40 + 2) * size_of::<f32>() as u64;
+        let owned = |budget: u64, keep: bool| {
+            let mut engine =
+                CpuEngine::<f32>::new(process.clone(), layout.clone(), Activation::Relu, target.clone(), budget)
+                    .unwrap();
+            engine.set_parameters(&parameters).unwrap();
+            let request = Rollout::sample(Draw::new(1, 0, Stream::Training), 300);
+            // What an earlier batch kept does not stay behind.
+            engine.rollout(&request.kept()).unwrap();
+            engine.rollout(&if keep { request.kept() } else { request }).unwrap();
+            let numbers = |list: &Vec<f32>| list.capacity();
+            let of = |activations: &Activations<f32>| {
+                let layers = activations.hidden.iter().chain(&activations.slopes);
+                layers.map(numbers).sum::<usize>() + numbers(&activations.probabilities)
+            };
+            let owned: usize = engine.blocks.iter().filter_map(|block| block.kept.as_ref()).map(of).sum();
+            let gradient = engine.gradient(&[1.0; 300]);
+            ((owned * size_of::<f32>()) as u64, gradient.ok())
+        };
+        rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap().install(|| {
+            let (all, expected) = owned(u64::MAX, true);
+            assert_eq!(all, 4 * block + block / 64 * 44);
+            // Two blocks are replayed at a time; one more would be.
+            for (budget, kept) in
+                [(5 * block, all), (5 * block - 1, 2 * block), (3 * block, block), (2 * block, 0), (0, 0)]
+            {
+                assert_eq!(owned(budget, true), (kept, expected.clone()), "of {budget} bytes");
+            }
+            assert_eq!(owned(u64::MAX, false), (0, None));
+        });
+    }
+}

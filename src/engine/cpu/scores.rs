@@ -49,13 +49,7 @@ pub struct Scores<T> {
 impl<T: Real> Scores<T> {
     /// Hands every piece of the score of every trajectory of `block` to `sink`; `activations` are those of all of its
     /// scored steps.
-    pub fn visit(
-        &mut self,
-        model: &Model<T>,
-        block: &Block<T>,
-        activations: &Activations<T>,
-        sink: &mut impl Sink<T>,
-    ) {
+    pub fn visit(&mut self, model: &Model<T>, block: &Block<T>, activations: &Activations<T>, sink: &mut impl Sink<T>) {
         let slots = model.process.steps() - block.scored_from;
         if slots == 0 {
             return; // No step is scored: every score is zero, and a sink begins with zeros.

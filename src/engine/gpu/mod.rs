@@ -14,6 +14,7 @@ mod recorder;
 mod reward;
 mod source;
 mod stages;
+mod supplied;
 #[cfg(test)]
 mod tests;
 mod tiling;
@@ -114,7 +115,16 @@ impl GpuEngine {
         buffers.write(&context, "network", &network.layers);
         let advice = "make the policy's layers narrower, or the object smaller";
         buffers.reserve(&context, "weights", quads(network.weights), advice)?;
-        Ok(Self { context, network, stages, buffers, memory_budget, reward, held: Held::Nothing, batch: HeldBatch::default() })
+        Ok(Self {
+            context,
+            network,
+            stages,
+            buffers,
+            memory_budget,
+            reward,
+            held: Held::Nothing,
+            batch: HeldBatch::default(),
+        })
     }
 
     /// Steps of blocks that the device has room for.
@@ -187,8 +197,7 @@ impl GpuEngine {
             }
             stages.record(&mut recorder, network, aim, &part, at_once);
         }
-        recorder.submit();
-        self.context.check()?;
+        recorder.finish()?;
         self.batch.resident = if most == blocks { blocks } else { 0 };
         self.batch.differentiated = true;
         Ok(())
@@ -277,7 +286,7 @@ impl Engine for GpuEngine {
         let Self { context, network, stages, buffers, .. } = self;
         let mut recorder = Recorder::new(context, buffers, &network.tiling);
         if request.given.is_none() {
-            stages.order.record(&mut recorder, &whole);
+            stages.order.record(&mut recorder, network, &whole);
         }
         for first in (kept..blocks).step_by(loose.max(1)) {
             let part = Work { block: first as u32, blocks: loose.min(blocks - first) as u32, room: 1, ..work };
@@ -287,9 +296,8 @@ impl Engine for GpuEngine {
             let part = Work { blocks: kept as u32, room: steps as u32, ..work };
             stages.steps.record(&mut recorder, network, &part, true);
         }
-        stages.finish.record(&mut recorder, &whole);
-        recorder.submit();
-        self.context.check()?;
+        stages.finish.record(&mut recorder, network, &whole);
+        recorder.finish()?;
         let replay = Work { sampled_from: steps as u32, ..work };
         (self.held, self.batch) =
             (Held::after(request), HeldBatch { count, work: replay, resident: kept, differentiated: false });
@@ -376,8 +384,6 @@ fn quads(count: u32) -> u64 {
 
 fn check_adapter(context: &Context, process: &SiteFilling, tiling: &Tiling) -> Result<(), EngineError> {
     let (limits, name) = (&context.limits, &context.adapter.name);
-    let most = limits.max_compute_workgroups_per_dimension as usize;
-    let rows = (process.columns() + 1).max(process.actions());
     let too_many = |what: &str, has: usize, limit: &str, most: usize, advice: &str| {
         let message = format!("{what} is {has}, and {limit} of {name} is {most}: {advice}");
         if has > most { Err(EngineError::Limit(message)) } else { Ok(()) }
@@ -385,7 +391,6 @@ fn check_adapter(context: &Context, process: &SiteFilling, tiling: &Tiling) -> R
     if let Some(fault) = tiling.fault() {
         return Err(EngineError::Limit(fault));
     }
-    too_many("sites * values", rows, "max_compute_workgroups_per_dimension", most, "take fewer sites or values")?;
     // Philox takes most of the `order` kernel's iterations: 12 a step at most.
     let most = recorder::ITERATIONS / 13;
     too_many("the number of sites", process.sites, "what a loop can do", most, "take fewer sites")?;
