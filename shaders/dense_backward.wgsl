@@ -51,7 +51,8 @@ fn put(place: u32, sum: vec4<f32>) {
 }
 
 @compute @workgroup_size(BLOCK)
-fn dense_backward(@builtin(global_invocation_id) id: vec3<u32>) {
+fn dense_backward(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let layer = network[work.layer];
     let before = network[work.layer - 1u];
     let across = layer.inputs / TILE_UNITS;

@@ -10,7 +10,8 @@
 @group(0) @binding(6) var<storage, read_write> log_rewards: array<f32>;
 
 @compute @workgroup_size(ROLLOUT_GROUP)
-fn evaluate(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) group: vec3<u32>) {
+fn evaluate(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) launched: vec3<u32>) {
+    let group = group_of(launched);
     let block = group.x * ROLLOUT_ROWS / BLOCK;
     let first_row = group.x * ROLLOUT_ROWS % BLOCK;
     let first_object = (work.block + block) * BLOCK + first_row;

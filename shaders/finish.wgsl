@@ -11,7 +11,8 @@
 @group(0) @binding(5) var<storage, read_write> log_forward: array<f32>;
 
 @compute @workgroup_size(BLOCK)
-fn finish(@builtin(global_invocation_id) id: vec3<u32>) {
+fn finish(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let trajectory = work.block * BLOCK + id.x;
     let row = trajectory * SITES;
     for (var step = 0u; step < SITES; step++) {

@@ -8,7 +8,8 @@
 @group(0) @binding(2) var<storage, read_write> slopes: array<vec4<f32>>;
 
 @compute @workgroup_size(BLOCK)
-fn first_backward(@builtin(global_invocation_id) id: vec3<u32>) {
+fn first_backward(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     var sum = vec4<f32>();
     for (var left = STATES; left > work.scored_from; left--) {
         let place = slot(id.y, left - 1u) * STEP_SIZE + network[0].place + id.x;

@@ -26,7 +26,8 @@ fn later(block: u32, state: u32, place: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(BLOCK)
-fn first_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
+fn first_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let width = network[0].outputs;
     let unit = id.x;
     let column = id.y;

@@ -12,7 +12,8 @@
 @group(0) @binding(5) var<storage, read_write> pieces: array<f32>;
 
 @compute @workgroup_size(BLOCK)
-fn first_norms(@builtin(global_invocation_id) id: vec3<u32>) {
+fn first_norms(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let width = network[0].outputs;
     let row = id.x / width;
     let block = work.first_slice + id.y;

@@ -8,7 +8,8 @@
 @group(0) @binding(3) var<storage, read_write> gradient: array<vec4<f32>>;
 
 @compute @workgroup_size(BLOCK)
-fn fold(@builtin(global_invocation_id) id: vec3<u32>) {
+fn fold(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let size = work.lists * DENSE_SIZE;
     if id.x < size {
         let place = id.x / DENSE_SIZE * GRADIENT + DENSE + id.x % DENSE_SIZE;

@@ -10,7 +10,8 @@
 @group(0) @binding(6) var<storage, read_write> slopes: array<vec4<f32>>;
 
 @compute @workgroup_size(BLOCK)
-fn head_backward(@builtin(global_invocation_id) id: vec3<u32>) {
+fn head_backward(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let step = work.first_step + id.y;
     let here = slot(id.z, step);
     let last = network[LAYERS - 1u];

@@ -16,7 +16,8 @@ fn store(slice: u32, list: u32, place: u32, value: vec4<f32>) {
 }
 
 @compute @workgroup_size(BLOCK)
-fn head_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
+fn head_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let last = network[LAYERS - 1u];
     let unit = id.x;
     let output = id.y;

@@ -9,7 +9,8 @@
 @group(0) @binding(6) var<storage, read_write> pieces: array<f32>;
 
 @compute @workgroup_size(BLOCK)
-fn head_norms(@builtin(local_invocation_index) row: u32, @builtin(workgroup_id) group: vec3<u32>) {
+fn head_norms(@builtin(local_invocation_index) row: u32, @builtin(workgroup_id) launched: vec3<u32>) {
+    let group = group_of(launched);
     let step = group.y;
     let block = work.first_slice + group.z;
     let trajectory = (work.block + block) * BLOCK + row;

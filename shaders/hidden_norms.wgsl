@@ -50,7 +50,8 @@ fn add_quad(last: u32, row: u32, unit: u32, of_deltas: mat4x4<f32>, of_signals: 
 }
 
 @compute @workgroup_size(BLOCK)
-fn hidden_norms(@builtin(local_invocation_index) row_of_block: u32, @builtin(workgroup_id) group: vec3<u32>) {
+fn hidden_norms(@builtin(local_invocation_index) row_of_block: u32, @builtin(workgroup_id) launched: vec3<u32>) {
+    let group = group_of(launched);
     let layer = network[work.layer];
     let before = network[work.layer - 1u];
     let across = (STATES + 4u * TILE_UNITS - 1u) / (4u * TILE_UNITS);

@@ -137,7 +137,8 @@ fn score_bias(whole: Product, slice: u32, row: u32, place: u32) {
 }
 
 @compute @workgroup_size(BLOCK)
-fn hidden_scores(@builtin(global_invocation_id) id: vec3<u32>) {
+fn hidden_scores(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let layer = network[work.layer];
     let before = network[work.layer - 1u];
     let across = layer.inputs / TILE_UNITS;

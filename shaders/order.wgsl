@@ -9,7 +9,8 @@
 @group(0) @binding(2) var<storage, read_write> actions: array<u32>;
 
 @compute @workgroup_size(BLOCK)
-fn order(@builtin(global_invocation_id) id: vec3<u32>) {
+fn order(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let trajectory = work.block * BLOCK + id.x;
     let row = trajectory * SITES;
     for (var site = 0u; site < SITES; site++) {

@@ -18,7 +18,8 @@ fn parameter(index: u32) -> f32 {
 }
 
 @compute @workgroup_size(BLOCK)
-fn reward(@builtin(global_invocation_id) id: vec3<u32>) {
+fn reward(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let trajectory = work.block * BLOCK + id.x;
     log_rewards[trajectory] = log_reward(trajectory);
 }

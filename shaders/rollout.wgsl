@@ -51,18 +51,15 @@ fn choose(place: u32, trajectory: u32, step: u32) {
 }
 
 @compute @workgroup_size(ROLLOUT_GROUP)
-fn rollout(
-    @builtin(local_invocation_index) lane: u32,
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-) {
+fn rollout(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) launched: vec3<u32>) {
+    let group = group_of(launched);
     let block = group.x * ROLLOUT_ROWS / BLOCK;
     let first_row = group.x * ROLLOUT_ROWS % BLOCK;
     let first_trajectory = (work.block + block) * BLOCK + first_row;
     let begin = work.first_step + group.y * work.group_steps;
     let end = min(begin + work.group_steps, work.last_step);
     let width = network[0].outputs;
-    let states = ((block * groups.y + group.y) * BLOCK + first_row) * width;
+    let states = ((block * work.chains + group.y) * BLOCK + first_row) * width;
     let last = network[LAYERS - 1u];
 
     for (var step = begin; step < end; step++) {

@@ -10,16 +10,16 @@
 @group(0) @binding(4) var<storage, read_write> state: array<vec4<f32>>;
 
 @compute @workgroup_size(BLOCK)
-fn start(@builtin(global_invocation_id) id: vec3<u32>) {
+fn start(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let width = network[0].outputs;
     let row = ((work.block + id.y) * BLOCK + id.x / width) * SITES;
     let unit = id.x % width;
-    let chains = (work.last_step - work.first_step + work.group_steps - 1u) / work.group_steps;
     var z = weights[network[0].bias + unit];
     var chain = 0u;
-    for (var step = 0u; chain < chains; step++) {
+    for (var step = 0u; chain < work.chains; step++) {
         if step == work.first_step + chain * work.group_steps {
-            state[(id.y * chains + chain) * BLOCK * width + id.x] = z;
+            state[(id.y * work.chains + chain) * BLOCK * width + id.x] = z;
             chain++;
         }
         z = set_site(z, unit, actions[row + step]);

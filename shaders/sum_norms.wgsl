@@ -8,7 +8,8 @@
 @group(0) @binding(3) var<storage, read_write> norms: array<f32>;
 
 @compute @workgroup_size(BLOCK)
-fn sum_norms(@builtin(global_invocation_id) id: vec3<u32>) {
+fn sum_norms(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     var sum = 0.0;
     for (var piece = 0u; piece < PIECES; piece++) {
         sum += pieces[id.x * PIECES + piece];

@@ -63,7 +63,8 @@ fn finish_quad(product: Product, row: u32, unit: u32, sum: mat4x4<f32>) {
 }
 
 @compute @workgroup_size(BLOCK)
-fn weight_gradient(@builtin(global_invocation_id) id: vec3<u32>) {
+fn weight_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
+    let id = invocation_of(launched);
     let layer = network[work.layer];
     let before = network[work.layer - 1u];
     let across = layer.inputs / TILE_UNITS;

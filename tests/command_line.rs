@@ -190,7 +190,7 @@ fn adapters_that_are_not_there_are_named_and_limits_too() {
     let gpu = ["train", &file, "--engine", "gpu", "--out", text(&out)];
     refuse(2, &["no-such-adapter", "there are"], &[&gpu[..], &["--adapter", "no-such-adapter"]].concat());
     let large = ["--set", "target.side=256", "--set", "policy.hidden=[1024, 1024]"];
-    refuse(2, &["max_compute_workgroups_per_dimension", "fewer sites"], &[&gpu[..], &large].concat());
+    refuse(2, &["the number of sites is 65536", "fewer sites"], &[&gpu[..], &large].concat());
     assert!(!out.exists());
 }
 

@@ -214,8 +214,9 @@ fn engines_evaluate_and_differentiate_the_network_in_their_own_precision() {
     let model = std::sync::Arc::new(EnergyModel::new(layout.clone(), &parameters(1)));
     let process = SiteFilling { sites: 16, values: 2, order: Order::Uniform, encoding: model.encoding() };
     let policy = Layout::new(16, &[8], 32);
-    let mut single = CpuEngine::<f32>::new(process.clone(), policy.clone(), Activation::Tanh, model.clone(), u64::MAX);
-    let mut double = CpuEngine::<f64>::new(process, policy, Activation::Tanh, model.clone(), u64::MAX);
+    let mut single =
+        CpuEngine::<f32>::new(process.clone(), policy.clone(), Activation::Tanh, model.clone(), u64::MAX).unwrap();
+    let mut double = CpuEngine::<f64>::new(process, policy, Activation::Tanh, model.clone(), u64::MAX).unwrap();
     let objects = Objects::numbered(16, 2, 1000..1130);
     let coefficients = common::coefficients(130);
     for seed in [1, 2] {

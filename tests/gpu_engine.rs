@@ -139,9 +139,6 @@ fn neither_memory_nor_repetition_nor_replay_nor_splitting_changes_a_bit() {
     assert_eq!(sampled(&mut engine, 300), expected, "the same call again");
     assert_eq!(engine.gradient(&coefficients(300)).unwrap(), expected.2, "a second gradient of the same batch");
 
-    engine.rollout(&Rollout::sample(DRAW, 300)).unwrap();
-    assert_eq!(engine.gradient(&coefficients(300)).unwrap(), expected.2, "a gradient of a batch that was not kept");
-
     let replayed = engine.rollout(&replay_of(&expected.1, 0)).unwrap();
     assert_eq!(replayed, expected.0);
     assert_eq!(engine.gradient(&coefficients(300)).unwrap(), expected.2);
@@ -296,8 +293,8 @@ fn an_unknown_adapter_and_impossible_shapes_are_clear_errors() {
 
     let target: Arc<dyn Target> = Arc::new(Wave { sites: 40_000, values: 2 });
     let long = Setting::new(target, Order::Uniform, &[8], Activation::Relu);
-    let Err(EngineError::Limit(message)) = open(&long, GpuOptions::default()) else { panic!("70,000 rows of groups") };
-    assert!(message.contains("max_compute_workgroups_per_dimension"), "{message}");
+    let Err(EngineError::Limit(message)) = open(&long, GpuOptions::default()) else { panic!("loops of 500,000") };
+    assert!(message.contains("the number of sites is 40000"), "{message}");
 
     let mut engine = gpu(&setting);
     assert!(matches!(engine.set_parameters(&[0.0; 3]), Err(EngineError::Limit(_))));

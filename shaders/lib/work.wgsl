@@ -34,6 +34,8 @@ struct Work {
     first_step: u32,
     last_step: u32,
     group_steps: u32,
+    // Chains of steps of a block, group_steps long.
+    chains: u32,
     // The layer this dispatch works on.
     layer: u32,
     // The slices of the weight gradient this dispatch works on.
@@ -45,6 +47,10 @@ struct Work {
     count: u32,
     // Lists of gradients that `fold` adds to.
     lists: u32,
+    // The first workgroup of this launch among those of the whole dispatch.
+    first_x: u32,
+    first_y: u32,
+    first_z: u32,
 }
 
 // A hidden layer; sizes and places in quads.
@@ -67,6 +73,16 @@ struct Layer {
 
 @group(0) @binding(0) var<uniform> work: Work;
 @group(0) @binding(1) var<uniform> network: array<Layer, LAYERS>;
+
+// A dispatch may be launched in pieces. The place of a workgroup in the whole of it:
+fn group_of(launched: vec3<u32>) -> vec3<u32> {
+    return launched + vec3(work.first_x, work.first_y, work.first_z);
+}
+
+// The place of an invocation, where workgroups are rows of BLOCK.
+fn invocation_of(launched: vec3<u32>) -> vec3<u32> {
+    return launched + vec3(BLOCK * work.first_x, work.first_y, work.first_z);
+}
 
 // Where a step of a block of the part lies, in steps.
 fn slot(block: u32, step: u32) -> u32 {

@@ -58,7 +58,6 @@ enum Command {
 
 /// Parses the process's arguments, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
-    keep_vulkan_quiet();
     let arguments = Arguments::parse();
     let result = match arguments.command.unwrap_or_else(|| Command::Train(train::Arguments::default())) {
         Command::Train(arguments) => train::run(arguments),
@@ -76,15 +75,6 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::from(if is_bad_usage(&error) { 2 } else { 1 })
         }
-    }
-}
-
-/// Switches off Mesa's layer that reorders Vulkan devices by asking a Wayland server: without one it complains on
-/// standard error, and adapters are chosen here anyway.
-fn keep_vulkan_quiet() {
-    if std::env::var_os("MESA_VK_DEVICE_SELECT").is_none() {
-        // SAFETY: the process has one thread as yet.
-        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }
 

@@ -3,6 +3,7 @@
 //! An engine holds a policy's parameters and the batch it last rolled out. Objectives never see it: they get a
 //! [`Batch`] of log-probabilities and give back one coefficient a trajectory.
 
+mod check;
 pub mod cpu;
 pub mod gpu;
 pub mod select;
@@ -21,12 +22,17 @@ pub enum EngineError {
     /// The device, driver or adapter failed.
     #[error("{0}")]
     Device(String),
-    /// What was asked for does not fit the adapter or the memory: a matter of the configuration.
+    /// What was asked for does not fit the adapter, the memory, or the policy and process of the engine: a matter of the
+    /// configuration, or of lengths and numbers that a caller gave.
     #[error("{0}")]
     Limit(String),
     /// There is no GPU adapter, or none like the one asked for; the message lists those there are.
     #[error("{0}")]
     NoAdapter(String),
+    /// There is no batch that could be differentiated: none was rolled out, it was not kept, or other parameters were set
+    /// since.
+    #[error("{0}")]
+    NoBatch(&'static str),
     /// WGSL that does not compile: a target's, if the crate's own tests pass.
     #[error("{0}")]
     Kernel(String),
@@ -94,6 +100,8 @@ impl Batch {
 }
 
 /// What carries out rollouts and gradients.
+///
+/// Numbers and lengths that do not fit are `Limit` errors, and leave the engine as it was.
 pub trait Engine: Send {
     /// One line for people and summaries: "native f32, 2 threads" or "gpu: NVIDIA H100 (Vulkan)".
     fn name(&self) -> String;
@@ -114,7 +122,9 @@ pub trait Engine: Send {
     fn objects(&mut self) -> Result<Objects, EngineError>;
 
     /// sum_i coefficients_i * grad log P_F(tau_i) over the batch held, which must have been kept.
-    /// Parameters must not have changed in between.
+    ///
+    /// # Errors
+    /// `NoBatch` if there is no such batch, or parameters were set in between. So for all that follows with this need.
     fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
 
     /// log R of given objects, one number each. The batch held stays as it is.

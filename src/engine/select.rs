@@ -31,8 +31,8 @@ pub fn select(
         return Ok((Box::new(engine), line));
     }
     let engine: Box<dyn Engine> = match config.precision {
-        Precision::F32 => Box::new(CpuEngine::<f32>::new(process, layout, activation, target, memory_budget)),
-        Precision::F64 => Box::new(CpuEngine::<f64>::new(process, layout, activation, target, memory_budget)),
+        Precision::F32 => Box::new(CpuEngine::<f32>::new(process, layout, activation, target, memory_budget)?),
+        Precision::F64 => Box::new(CpuEngine::<f64>::new(process, layout, activation, target, memory_budget)?),
     };
     let why = match (config.kind, config.precision) {
         (EngineKind::Cpu, _) => "asked for",

@@ -111,7 +111,8 @@ mod tests {
         let model = Arc::new(EnergyModel::new(layout, &parameters));
         let process = SiteFilling { sites: 6, values: 2, order: Order::Uniform, encoding: model.encoding() };
         let policy = Layout::new(6, &[8], 12);
-        let mut engine = CpuEngine::new(process.clone(), policy.clone(), Activation::Tanh, model.clone(), u64::MAX);
+        let mut engine =
+            CpuEngine::new(process.clone(), policy.clone(), Activation::Tanh, model.clone(), u64::MAX).unwrap();
         let weights = initialise(&policy, Initialisation::FanIn, 4, Stream::Initialisation);
         engine.set_parameters(&weights).unwrap();
         (model, process, engine)

@@ -73,7 +73,8 @@ impl Setting {
     /// A native engine that keeps at most `memory_budget` bytes of activations.
     pub fn native_within<T: Real>(&self, memory_budget: u64) -> CpuEngine<T> {
         let (process, layout) = (self.process.clone(), self.layout.clone());
-        let mut engine = CpuEngine::new(process, layout, self.activation, self.target.clone(), memory_budget);
+        let engine = CpuEngine::new(process, layout, self.activation, self.target.clone(), memory_budget);
+        let mut engine = engine.expect("a policy of the process");
         engine.set_parameters(&self.parameters()).expect("parameters of the right number");
         engine
     }

@@ -7,7 +7,7 @@
 
 use super::model::{Model, Sums};
 use super::real::{Matrix, Real, add_scaled, multiply, vectorised};
-use super::rollout::Block;
+use super::rollout::{Activations, Block};
 
 /// Rows that one product takes at most: enough to keep it busy, few enough to stay in the cache.
 const ROWS: usize = 512;
@@ -23,12 +23,16 @@ pub struct Backward<T> {
 }
 
 impl<T: Real> Backward<T> {
-    /// Adds the gradient of `block` to `sums`; `coefficients` has one number a row.
-    ///
-    /// # Panics
-    /// If the block was not kept.
-    pub fn accumulate(&mut self, model: &Model<T>, block: &Block<T>, coefficients: &[f64], sums: &mut Sums<T>) {
-        assert!(block.kept, "the gradient of a block that was not kept");
+    /// Adds the gradient of `block`, with the activations of all of its scored steps, to `sums`; `coefficients` has one
+    /// number a row.
+    pub fn accumulate(
+        &mut self,
+        model: &Model<T>,
+        block: &Block<T>,
+        activations: &Activations<T>,
+        coefficients: &[f64],
+        sums: &mut Sums<T>,
+    ) {
         let (rows, steps) = (block.rows, model.process.steps());
         let widths = model.widths();
         self.later.clear();
@@ -38,9 +42,9 @@ impl<T: Real> Backward<T> {
         let mut end = steps - block.scored_from;
         while end > 0 {
             let start = end.saturating_sub(chunk);
-            self.head(model, block, coefficients, start..end, sums);
+            self.head(model, block, activations, coefficients, start..end, sums);
             for layer in (1..widths.len()).rev() {
-                self.hidden(model, block, layer, start..end, sums);
+                self.hidden(model, block, activations, layer, start..end, sums);
             }
             self.input(model, block, start..end, sums);
             end = start;
@@ -58,6 +62,7 @@ impl<T: Real> Backward<T> {
         &mut self,
         model: &Model<T>,
         block: &Block<T>,
+        activations: &Activations<T>,
         coefficients: &[f64],
         slots: std::ops::Range<usize>,
         sums: &mut Sums<T>,
@@ -74,19 +79,19 @@ impl<T: Real> Backward<T> {
                         let action = block.actions[row * steps + block.scored_from + slot] as usize;
                         let first = action / values * values;
                         let entry = slot * rows + row;
-                        let hidden = &block.hidden[last][entry * width..][..width];
+                        let hidden = &activations.hidden[last][entry * width..][..width];
                         let delta = &mut self.delta[((slot - slots.start) * rows + row) * width..][..width];
                         delta.fill(T::default());
                         for value in 0..values {
                             let chosen = f64::from(u8::from(first + value == action));
-                            let probability = block.probabilities[entry * values + value].to_f64();
+                            let probability = activations.probabilities[entry * values + value].to_f64();
                             let error = T::from_f64(coefficient * (chosen - probability));
                             let at = (first + value) * width..(first + value + 1) * width;
                             add_scaled(&mut sums.head.0[at.clone()], error, hidden);
                             sums.head.1[first + value] += error;
                             add_scaled(delta, error, &model.head.0[at]);
                         }
-                        let slopes = &block.slopes[last][entry * width..][..width];
+                        let slopes = &activations.slopes[last][entry * width..][..width];
                         delta.iter_mut().zip(slopes).for_each(|(d, &s)| *d *= s);
                     }
                 }
@@ -99,6 +104,7 @@ impl<T: Real> Backward<T> {
         &mut self,
         model: &Model<T>,
         block: &Block<T>,
+        activations: &Activations<T>,
         layer: usize,
         slots: std::ops::Range<usize>,
         sums: &mut Sums<T>,
@@ -106,7 +112,7 @@ impl<T: Real> Backward<T> {
         let (width, inputs) = (model.widths()[layer], model.widths()[layer - 1]);
         let count = slots.len() * block.rows;
         let at = slots.start * block.rows * inputs..slots.end * block.rows * inputs;
-        let previous = Matrix::new(&block.hidden[layer - 1][at.clone()], count, inputs);
+        let previous = Matrix::new(&activations.hidden[layer - 1][at.clone()], count, inputs);
         let delta = Matrix::new(&self.delta, count, width);
         let (weight_sum, bias_sum) = &mut sums.hidden[layer - 1];
         multiply(weight_sum, true, delta.transposed(), previous);
@@ -118,7 +124,7 @@ impl<T: Real> Backward<T> {
                 for row in self.delta[..count * width].chunks_exact(width) {
                     add_scaled(bias_sum, T::from_f64(1.0), row);
                 }
-                self.below.iter_mut().zip(&block.slopes[layer - 1][at]).for_each(|(b, &s)| *b *= s);
+                self.below.iter_mut().zip(&activations.slopes[layer - 1][at]).for_each(|(b, &s)| *b *= s);
             },
         );
         std::mem::swap(&mut self.delta, &mut self.below);

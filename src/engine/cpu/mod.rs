@@ -25,8 +25,9 @@ use rayon::prelude::*;
 use self::gradient::Backward;
 use self::model::{Model, Sums};
 use self::moments::{BatchMoments, LeaveOneOut, MomentSums, SquareNorms, from_layout, to_layout};
-use self::rollout::{Block, Workspace};
+use self::rollout::{Activations, Block, Workspace};
 use self::scores::Scores;
+use super::check::{self, Held};
 use super::{BLOCK, Batch, Engine, EngineError, Rollout};
 use crate::objective::Moments;
 use crate::policy::{Activation, Layout};
@@ -37,47 +38,69 @@ use crate::target::Target;
 pub struct CpuEngine<T> {
     model: Model<T>,
     reward: Reward<T>,
-    /// Bytes of activations that are kept between a rollout and its gradient; blocks beyond are replayed.
+    /// Bytes of activations that are kept between a rollout and its gradient, or replayed for it.
     memory_budget: u64,
     blocks: Vec<Block<T>>,
+    held: Held,
+}
+
+/// How many of `blocks` blocks of `bytes` bytes each keep their activations within a budget, if `threads` blocks are
+/// replayed at a time where not all of them do.
+fn kept_blocks(blocks: usize, bytes: u64, budget: u64, threads: usize) -> usize {
+    let fitting = usize::try_from(budget / bytes.max(1)).unwrap_or(usize::MAX);
+    if fitting >= blocks { blocks } else { fitting.saturating_sub(threads) }
 }
 
 impl<T: Real> CpuEngine<T> {
-    /// `memory_budget` bounds the bytes of activations kept between a rollout and its gradient.
+    /// `memory_budget` bounds the bytes of activations kept between a rollout and its gradient; blocks beyond are replayed,
+    /// one a thread at a time whatever the budget.
     ///
-    /// # Panics
-    /// If the layout does not fit the process.
+    /// # Errors
+    /// `Limit` if the layout does not fit the process.
     pub fn new(
         process: SiteFilling,
         layout: Layout,
         activation: Activation,
         target: Arc<dyn Target>,
         memory_budget: u64,
-    ) -> Self {
+    ) -> Result<Self, EngineError> {
+        check::shape(&process, &layout)?;
         let (model, reward) = (Model::new(process, layout, activation), Reward::new(target));
-        Self { model, reward, memory_budget, blocks: Vec::new() }
+        Ok(Self { model, reward, memory_budget, blocks: Vec::new(), held: Held::Nothing })
+    }
+
+    /// Trajectories of the batch held.
+    fn count(&self) -> usize {
+        self.blocks.last().map_or(0, |block| block.range().end)
     }
 
     /// Takes every block of the batch held, with its activations, through `visit`, a thread a block, and its result to
     /// `add`, in the order of the blocks. There are as many states `S` as blocks at work, whatever the batch.
-    fn sweep<S: Send>(&self, fresh: impl Fn() -> S, visit: impl Fn(&mut S, &Block<T>) + Sync, mut add: impl FnMut(&S)) {
+    fn sweep<S: Send>(
+        &self,
+        fresh: impl Fn() -> S,
+        visit: impl Fn(&mut S, &Block<T>, &Activations<T>) + Sync,
+        mut add: impl FnMut(&S),
+    ) -> Result<(), EngineError> {
+        self.held.differentiable()?;
         let steps = self.model.process.steps();
         let mut wave: Vec<_> = (0..rayon::current_num_threads().min(self.blocks.len()))
             .map(|_| (fresh(), Workspace::default(), Block::default()))
             .collect();
         for blocks in self.blocks.chunks(wave.len().max(1)) {
             wave.par_iter_mut().zip(blocks).for_each(|((state, work, spare), block)| {
-                if block.kept {
-                    visit(state, block);
+                if let Some(activations) = &block.kept {
+                    visit(state, block, activations);
                 } else {
                     // Dropped for want of memory: the same steps with the same actions give the same bits.
                     spare.repeat(block);
-                    spare.run(&self.model, work, steps, true);
-                    visit(state, spare);
+                    spare.run_in(&self.model, work, steps, true);
+                    visit(state, block, &work.activations);
                 }
             });
             wave.iter().zip(blocks).for_each(|((state, ..), _)| add(state));
         }
+        Ok(())
     }
 }
 
@@ -91,20 +114,26 @@ impl<T: Real> Engine for CpuEngine<T> {
     }
 
     fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError> {
+        check::parameters(&self.model.layout, parameters)?;
         self.model.set(parameters);
+        self.held = self.held.outdated();
         Ok(())
     }
 
     fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
+        check::request(&self.model.process, request)?;
         self.reward.refresh();
         let (model, reward) = (&self.model, &self.reward);
         let steps = model.process.steps();
         let sampled_from = request.given.map_or(0, |given| given.sampled_from);
         let scored_from = request.given.map_or(0, |given| given.scored_from);
-        let block_bytes = (Block::stored(model, steps - scored_from) * size_of::<T>()) as u64;
-        let kept = if request.keep { (self.memory_budget / block_bytes.max(1)) as usize } else { 0 };
+        let block_bytes = (Activations::numbers(model, BLOCK, steps - scored_from) * size_of::<T>()) as u64;
+        let blocks = request.count.div_ceil(BLOCK);
+        let most = kept_blocks(blocks, block_bytes, self.memory_budget, rayon::current_num_threads());
+        let kept = if request.keep { most } else { 0 };
 
-        self.blocks.resize_with(request.count.div_ceil(BLOCK), Block::default);
+        self.held = Held::after(request);
+        self.blocks.resize_with(blocks, Block::default);
         self.blocks.par_iter_mut().enumerate().for_each_init(Workspace::default, |work, (index, block)| {
             block.first = index * BLOCK;
             block.rows = BLOCK.min(request.count - block.first);
@@ -135,20 +164,22 @@ impl<T: Real> Engine for CpuEngine<T> {
     }
 
     fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        check::coefficients(coefficients, self.count(), "trajectories")?;
         let model = &self.model;
         let mut total = Sums::<f64>::zeros(&model.layout);
         self.sweep(
             || (Backward::default(), Sums::zeros(&model.layout)),
-            |(backward, sums), block| {
+            |(backward, sums), block, activations| {
                 sums.clear();
-                backward.accumulate(model, block, &coefficients[block.range()], sums);
+                backward.accumulate(model, block, activations, &coefficients[block.range()], sums);
             },
             |(_, sums)| total.add(sums),
-        );
+        )?;
         Ok(total.into_parameters(&model.layout, model.process.unset()))
     }
 
     fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+        self.reward.check(objects)?;
         self.reward.refresh();
         let mut log_reward = vec![0.0; objects.count()];
         self.reward.log_reward(objects, &mut log_reward);
@@ -156,6 +187,7 @@ impl<T: Real> Engine for CpuEngine<T> {
     }
 
     fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        self.reward.check(objects)?;
         self.reward.refresh();
         self.reward.gradient(objects, coefficients)
     }
@@ -164,41 +196,93 @@ impl<T: Real> Engine for CpuEngine<T> {
         let mut norms = Vec::new();
         self.sweep(
             || (Scores::default(), SquareNorms::default()),
-            |(scores, sink), block| {
+            |(scores, sink), block, activations| {
                 sink.begin(block.rows);
-                scores.visit(&self.model, block, sink);
+                scores.visit(&self.model, block, activations, sink);
             },
             |(_, sink)| norms.extend_from_slice(sink.norms()),
-        );
+        )?;
         Ok(norms)
     }
 
     fn moments(&mut self, coefficients: &[f64]) -> Result<Moments, EngineError> {
+        check::coefficients(coefficients, self.count(), "trajectories")?;
         let layout = &self.model.layout;
         let mut total = BatchMoments::zeros(layout);
         self.sweep(
             || (Scores::default(), MomentSums::zeros(layout)),
-            |(scores, sink), block| {
+            |(scores, sink), block, activations| {
                 sink.begin(&coefficients[block.range()]);
-                scores.visit(&self.model, block, sink);
+                scores.visit(&self.model, block, activations, sink);
             },
             |(_, sink)| total.add(sink),
-        );
+        )?;
         Ok(total.finish(layout))
     }
 
     fn leave_one_out_gradient(&mut self, coefficients: &[f64], moments: &Moments) -> Result<Vec<f64>, EngineError> {
         let layout = &self.model.layout;
+        check::coefficients(coefficients, self.count(), "trajectories")?;
+        check::moments(layout, moments)?;
         let [squares, weighted_squares] = [&moments.squares, &moments.weighted_squares].map(|l| from_layout(layout, l));
         let mut total = vec![0.0; layout.parameters()];
         self.sweep(
             || (Scores::default(), LeaveOneOut::new(&squares, &weighted_squares)),
-            |(scores, sink), block| {
+            |(scores, sink), block, activations| {
                 sink.begin(&coefficients[block.range()]);
-                scores.visit(&self.model, block, sink);
+                scores.visit(&self.model, block, activations, sink);
             },
             |(_, sink)| sink.add_to(&mut total),
-        );
+        )?;
         Ok(to_layout(layout, total))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Initialisation, initialise};
+    use crate::process::Order;
+    use crate::random::{Draw, Stream};
+    use crate::target::ising::Ising;
+
+    /// Blocks of activations of 300 trajectories, four full ones and one of 44, that an engine owns after a rollout, for each
+    /// of some budgets in bytes.
+    #[test]
+    fn blocks_beyond_the_budget_own_no_activations() {
+        let target = Arc::new(Ising::new(3, 0.4).unwrap());
+        let process = SiteFilling { sites: 9, values: 2, order: Order::Uniform, encoding: target.encoding() };
+        let layout = Layout::new(9, &[24, 16], 18);
+        let parameters = initialise(&layout, Initialisation::FanIn, 7, Stream::Initialisation);
+        let block = 64 * 9 * (2 * 40 + 2) * size_of::<f32>() as u64;
+        let owned = |budget: u64, keep: bool| {
+            let mut engine =
+                CpuEngine::<f32>::new(process.clone(), layout.clone(), Activation::Relu, target.clone(), budget)
+                    .unwrap();
+            engine.set_parameters(&parameters).unwrap();
+            let request = Rollout::sample(Draw::new(1, 0, Stream::Training), 300);
+            // What an earlier batch kept does not stay behind.
+            engine.rollout(&request.kept()).unwrap();
+            engine.rollout(&if keep { request.kept() } else { request }).unwrap();
+            let numbers = |list: &Vec<f32>| list.capacity();
+            let of = |activations: &Activations<f32>| {
+                let layers = activations.hidden.iter().chain(&activations.slopes);
+                layers.map(numbers).sum::<usize>() + numbers(&activations.probabilities)
+            };
+            let owned: usize = engine.blocks.iter().filter_map(|block| block.kept.as_ref()).map(of).sum();
+            let gradient = engine.gradient(&[1.0; 300]);
+            ((owned * size_of::<f32>()) as u64, gradient.ok())
+        };
+        rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap().install(|| {
+            let (all, expected) = owned(u64::MAX, true);
+            assert_eq!(all, 4 * block + block / 64 * 44);
+            // Two blocks are replayed at a time; one more would be.
+            for (budget, kept) in
+                [(5 * block, all), (5 * block - 1, 2 * block), (3 * block, block), (2 * block, 0), (0, 0)]
+            {
+                assert_eq!(owned(budget, true), (kept, expected.clone()), "of {budget} bytes");
+            }
+            assert_eq!(owned(u64::MAX, false), (0, None));
+        });
     }
 }

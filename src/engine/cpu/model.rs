@@ -22,12 +22,8 @@ pub struct Model<T> {
 }
 
 impl<T: Real> Model<T> {
-    /// # Panics
-    /// If the layout does not fit the process or has no hidden layer; configurations are checked before.
+    /// A model without weights, for a layout that fits the process (`engine::check::shape`).
     pub fn new(process: SiteFilling, layout: Layout, activation: Activation) -> Self {
-        assert!(layout.widths.len() >= 3, "a policy needs a hidden layer");
-        assert_eq!(layout.widths[0], process.columns(), "policy inputs");
-        assert_eq!(layout.widths.last(), Some(&process.actions()), "policy outputs");
         let empty = (Vec::new(), Vec::new());
         Self { process, layout, activation, columns: vec![], start: vec![], hidden: vec![], head: empty }
     }
@@ -37,9 +33,8 @@ impl<T: Real> Model<T> {
         &self.layout.widths[1..self.layout.widths.len() - 1]
     }
 
-    /// Takes parameters in the order of [`Layout`].
+    /// Takes parameters in the order of [`Layout`], as many as it has.
     pub fn set(&mut self, parameters: &[f64]) {
-        assert_eq!(parameters.len(), self.layout.parameters(), "number of parameters");
         let cast = |values: &[f64]| values.iter().map(|&value| T::from_f64(value)).collect::<Vec<T>>();
         let layers = self.layout.layers();
         let (first, rest) = layers.split_first().expect("a policy has layers");

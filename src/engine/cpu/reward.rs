@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Network, Real};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, check};
 use crate::process::{Encoding, Objects, Order, SiteFilling};
 use crate::target::Target;
 
@@ -42,6 +42,11 @@ impl<T: Real> Reward<T> {
         }
     }
 
+    /// Whether the target has such objects.
+    pub fn check(&self, objects: &Objects) -> Result<(), EngineError> {
+        check::objects(self.process.sites, self.process.values, objects)
+    }
+
     /// log R of each object.
     pub fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
         match &self.network {
@@ -53,8 +58,9 @@ impl<T: Real> Reward<T> {
     /// sum_i coefficients_i * grad log R(x_i), in the order of the network's layout.
     ///
     /// # Errors
-    /// `Limit` if the target has no network.
+    /// `Limit` if the target has no network, or there is not a coefficient for each object.
     pub fn gradient(&self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        check::coefficients(coefficients, objects.count(), "objects")?;
         let none = || EngineError::Limit("this target's log R is not a network: it has no parameters".into());
         let (_, network) = self.network.as_ref().ok_or_else(none)?;
         Ok(network.gradient(&self.process.encode(objects), coefficients))

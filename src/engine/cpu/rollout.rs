@@ -4,7 +4,7 @@
 //! inverse CDF (or the one given), log P_F += log softmax(logits)[value], and z += change * column of the first layer.
 //! Only z changes between steps, by one column: the first layer's product is never formed.
 
-use crate::engine::{BLOCK, Given};
+use crate::engine::Given;
 use crate::random::{Draw, uniform};
 
 use super::model::Model;
@@ -23,13 +23,39 @@ pub struct Block<T> {
     /// Sums of the values' log-probabilities over scored steps.
     pub log_values: Vec<f64>,
     pub log_reward: Vec<f64>,
-    /// For each hidden layer, activations [scored steps, rows, width]; one step's worth unless kept.
+    /// Those of all scored steps, if they were kept. Other blocks own none: they pass through a thread's workspace.
+    pub kept: Option<Activations<T>>,
+}
+
+/// What the policy computed along the trajectories of a block, on as many steps as are stored.
+#[derive(Default)]
+pub struct Activations<T> {
+    /// For each hidden layer, activations [stored steps, rows, width].
     pub hidden: Vec<Vec<T>>,
     /// Derivatives of the activations, laid out the same.
     pub slopes: Vec<Vec<T>>,
-    /// Probabilities of the site's values, [scored steps, rows, values].
+    /// Probabilities of the site's values, [stored steps, rows, values].
     pub probabilities: Vec<T>,
-    pub kept: bool,
+}
+
+impl<T: Real> Activations<T> {
+    /// Numbers of `steps` stored steps of `rows` trajectories.
+    pub fn numbers(model: &Model<T>, rows: usize, steps: usize) -> usize {
+        rows * steps * (2 * model.widths().iter().sum::<usize>() + model.process.values)
+    }
+
+    /// Room for so many steps; whatever it holds is overwritten by them.
+    fn resize(&mut self, model: &Model<T>, rows: usize, steps: usize) {
+        let widths = model.widths();
+        self.hidden.resize_with(widths.len(), Vec::new);
+        self.slopes.resize_with(widths.len(), Vec::new);
+        let layers = self.hidden.iter_mut().zip(&mut self.slopes).zip(widths);
+        for ((hidden, slopes), width) in layers {
+            hidden.resize(steps * rows * width, T::default());
+            slopes.resize(steps * rows * width, T::default());
+        }
+        self.probabilities.resize(steps * rows * model.process.values, T::default());
+    }
 }
 
 /// The numbers that one thread needs for a block, reused from block to block.
@@ -40,14 +66,11 @@ pub struct Workspace<T> {
     /// Words drawn for values, [rows, steps].
     words: Vec<u32>,
     site_words: Vec<u32>,
+    /// Of one step, or of all steps in a replay.
+    pub activations: Activations<T>,
 }
 
 impl<T: Real> Block<T> {
-    /// Numbers that a block of `steps` kept steps stores.
-    pub fn stored(model: &Model<T>, steps: usize) -> usize {
-        BLOCK * steps * (2 * model.widths().iter().sum::<usize>() + model.process.values)
-    }
-
     /// Chooses the order of the sites, and the values where they are given.
     pub fn begin(&mut self, model: &Model<T>, work: &mut Workspace<T>, draw: &Draw, given: Option<Given>) {
         let (steps, values) = (model.process.steps(), model.process.values as u32);
@@ -88,20 +111,26 @@ impl<T: Real> Block<T> {
         self.actions.clone_from(&other.actions);
     }
 
-    /// Runs all scored steps; values from step `sampled_from` on are drawn with the words of [`Block::begin`].
+    /// Runs all scored steps; values from step `sampled_from` on are drawn with the words of [`Block::begin`]. The block
+    /// keeps the activations if `keep` says so.
     pub fn run(&mut self, model: &Model<T>, work: &mut Workspace<T>, sampled_from: usize, keep: bool) {
-        let steps = model.process.steps();
-        let (rows, values) = (self.rows, model.process.values);
-        let stored = if keep { steps - self.scored_from } else { 1 };
-        let widths = model.widths();
-        self.kept = keep;
-        self.hidden.resize_with(widths.len(), Vec::new);
-        self.slopes.resize_with(widths.len(), Vec::new);
-        for (layer, &width) in widths.iter().enumerate() {
-            self.hidden[layer].resize(stored * rows * width, T::default());
-            self.slopes[layer].resize(stored * rows * width, T::default());
+        if keep {
+            // Storage goes from batch to batch.
+            let mut own = self.kept.take().unwrap_or_default();
+            std::mem::swap(&mut own, &mut work.activations);
+            self.run_in(model, work, sampled_from, true);
+            std::mem::swap(&mut own, &mut work.activations);
+            self.kept = Some(own);
+        } else {
+            self.kept = None;
+            self.run_in(model, work, sampled_from, false);
         }
-        self.probabilities.resize(stored * rows * values, T::default());
+    }
+
+    /// Runs all scored steps in the workspace, which then holds the activations of `all` of them or of the last one.
+    pub fn run_in(&mut self, model: &Model<T>, work: &mut Workspace<T>, sampled_from: usize, all: bool) {
+        let (steps, rows) = (model.process.steps(), self.rows);
+        work.activations.resize(model, rows, if all { steps - self.scored_from } else { 1 });
         self.log_values.clear();
         self.log_values.resize(rows, 0.0);
 
@@ -111,7 +140,7 @@ impl<T: Real> Block<T> {
             self.advance(model, work, t);
         }
         for t in self.scored_from..steps {
-            let slot = if keep { t - self.scored_from } else { 0 };
+            let slot = if all { t - self.scored_from } else { 0 };
             self.forward(model, work, slot);
             self.choose(model, work, t, slot, t >= sampled_from);
             self.advance(model, work, t);
@@ -119,11 +148,12 @@ impl<T: Real> Block<T> {
     }
 
     /// Hidden activations of the current states, into the tensors' entry `slot`.
-    fn forward(&mut self, model: &Model<T>, work: &Workspace<T>, slot: usize) {
+    fn forward(&self, model: &Model<T>, work: &mut Workspace<T>, slot: usize) {
         let rows = self.rows;
+        let Activations { hidden, slopes, .. } = &mut work.activations;
         for (layer, &width) in model.widths().iter().enumerate() {
             let at = slot * rows * width..(slot + 1) * rows * width;
-            let (before, here) = self.hidden.split_at_mut(layer);
+            let (before, here) = hidden.split_at_mut(layer);
             let hidden = &mut here[0][at.clone()];
             if layer == 0 {
                 hidden.copy_from_slice(&work.input);
@@ -135,16 +165,17 @@ impl<T: Real> Block<T> {
                 let weight = Matrix::new(weight, width, inputs).transposed();
                 multiply(hidden, true, Matrix::new(previous, rows, inputs), weight);
             }
-            T::activate(model.activation, hidden, &mut self.slopes[layer][at]);
+            T::activate(model.activation, hidden, &mut slopes[layer][at]);
         }
     }
 
     /// Logits of each row's site, its value, and the value's log-probability.
-    fn choose(&mut self, model: &Model<T>, work: &Workspace<T>, t: usize, slot: usize, sample: bool) {
+    fn choose(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, slot: usize, sample: bool) {
         let (rows, values, steps) = (self.rows, model.process.values, model.process.steps());
-        let last = self.hidden.len() - 1;
+        let Activations { hidden, probabilities, .. } = &mut work.activations;
+        let last = hidden.len() - 1;
         let width = model.widths()[last];
-        let hidden = &self.hidden[last][slot * rows * width..][..rows * width];
+        let hidden = &hidden[last][slot * rows * width..][..rows * width];
         let (weight, bias) = &model.head;
         let mut logits = vec![0.0_f64; values];
         for (row, hidden) in hidden.chunks_exact(width).enumerate() {
@@ -161,7 +192,7 @@ impl<T: Real> Block<T> {
             );
             let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let log_sum = largest + logits.iter().map(|logit| (logit - largest).exp()).sum::<f64>().ln();
-            let probabilities = &mut self.probabilities[(slot * rows + row) * values..][..values];
+            let probabilities = &mut probabilities[(slot * rows + row) * values..][..values];
             let threshold = if sample { uniform(work.words[row * steps + t]) } else { 0.0 };
             // Inverse CDF: the first value whose cumulative probability exceeds the uniform, or the last one.
             let (mut cumulative, mut chosen) = (0.0, None);

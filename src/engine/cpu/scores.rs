@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::model::Model;
 use super::real::{Matrix, Real, add_scaled, multiply, vectorised};
-use super::rollout::Block;
+use super::rollout::{Activations, Block};
 
 /// Rows (trajectories times steps) that one product takes at most, unless one trajectory has more.
 const ROWS: usize = 512;
@@ -47,12 +47,9 @@ pub struct Scores<T> {
 }
 
 impl<T: Real> Scores<T> {
-    /// Hands every piece of the score of every trajectory of `block` to `sink`.
-    ///
-    /// # Panics
-    /// If the block was not kept.
-    pub fn visit(&mut self, model: &Model<T>, block: &Block<T>, sink: &mut impl Sink<T>) {
-        assert!(block.kept, "scores of a block that was not kept");
+    /// Hands every piece of the score of every trajectory of `block` to `sink`; `activations` are those of all of its
+    /// scored steps.
+    pub fn visit(&mut self, model: &Model<T>, block: &Block<T>, activations: &Activations<T>, sink: &mut impl Sink<T>) {
         let slots = model.process.steps() - block.scored_from;
         if slots == 0 {
             return; // No step is scored: every score is zero, and a sink begins with zeros.
@@ -62,16 +59,23 @@ impl<T: Real> Scores<T> {
         self.piece.resize(TOGETHER * widest, T::default());
         for first in (0..block.rows).step_by(group) {
             let rows = first..block.rows.min(first + group);
-            self.head(model, block, rows.clone(), sink);
+            self.head(model, block, activations, rows.clone(), sink);
             for layer in (1..model.widths().len()).rev() {
-                self.hidden(model, block, layer, rows.clone(), sink);
+                self.hidden(model, block, activations, layer, rows.clone(), sink);
             }
             self.input(model, block, rows, sink);
         }
     }
 
     /// Pieces of the logits' weights and biases, and delta of the last hidden layer.
-    fn head(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>, sink: &mut impl Sink<T>) {
+    fn head(
+        &mut self,
+        model: &Model<T>,
+        block: &Block<T>,
+        activations: &Activations<T>,
+        rows: Range<usize>,
+        sink: &mut impl Sink<T>,
+    ) {
         let (values, steps) = (model.process.values, model.process.steps());
         let slots = steps - block.scored_from;
         let last = model.widths().len() - 1;
@@ -83,13 +87,13 @@ impl<T: Real> Scores<T> {
                 let action = block.actions[row * steps + block.scored_from + slot] as usize;
                 let first = action / values * values;
                 let entry = slot * block.rows + row;
-                let hidden = &block.hidden[last][entry * width..][..width];
-                let slopes = &block.slopes[last][entry * width..][..width];
+                let hidden = &activations.hidden[last][entry * width..][..width];
+                let slopes = &activations.slopes[last][entry * width..][..width];
                 let delta = &mut self.delta[((row - rows.start) * slots + slot) * width..][..width];
                 delta.fill(T::default());
                 for value in 0..values {
                     let chosen = T::from_f64(f64::from(u8::from(first + value == action)));
-                    let error = chosen - block.probabilities[entry * values + value];
+                    let error = chosen - activations.probabilities[entry * values + value];
                     let at = (first + value) * width;
                     let piece = &mut self.piece[..width];
                     vectorised(
@@ -115,6 +119,7 @@ impl<T: Real> Scores<T> {
         &mut self,
         model: &Model<T>,
         block: &Block<T>,
+        activations: &Activations<T>,
         index: usize,
         rows: Range<usize>,
         sink: &mut impl Sink<T>,
@@ -129,7 +134,7 @@ impl<T: Real> Scores<T> {
             let form = |row: usize, piece: &mut [T]| {
                 let delta = &self.delta[(row - rows.start) * slots * width + start..];
                 let delta = Matrix::strided(delta, slots, outputs, width);
-                let previous = &block.hidden[index - 1][row * inputs..];
+                let previous = &activations.hidden[index - 1][row * inputs..];
                 let previous = Matrix::strided(previous, slots, inputs, block.rows * inputs);
                 multiply(piece, false, delta.transposed(), previous);
             };
@@ -166,7 +171,7 @@ impl<T: Real> Scores<T> {
             || {
                 for (at, below) in self.below[..count * inputs].chunks_exact_mut(inputs).enumerate() {
                     let entry = at % slots * block.rows + rows.start + at / slots;
-                    let slopes = &block.slopes[index - 1][entry * inputs..][..inputs];
+                    let slopes = &activations.slopes[index - 1][entry * inputs..][..inputs];
                     below.iter_mut().zip(slopes).for_each(|(b, &s)| *b *= s);
                 }
             },

@@ -88,7 +88,7 @@ impl fmt::Display for AdapterDescription {
 pub fn adapters(include_gl: bool) -> Vec<AdapterDescription> {
     let mut backends = PRIMARY;
     backends.set(Backends::GL, include_gl);
-    enumerate(backends).1.iter().map(AdapterDescription::of).collect()
+    enumerate(backends).iter().map(AdapterDescription::of).collect()
 }
 
 /// Whether there is an adapter that is more than a CPU.
@@ -98,13 +98,57 @@ pub fn has_hardware_adapter() -> bool {
 
 const PRIMARY: Backends = Backends::VULKAN.union(Backends::METAL).union(Backends::DX12);
 
-fn enumerate(backends: Backends) -> (wgpu::Instance, Vec<Adapter>) {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = backends;
-    let instance = wgpu::Instance::new(descriptor);
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));
+fn enumerate(backends: Backends) -> Vec<Adapter> {
+    let mut adapters = Vec::new();
+    #[cfg(target_os = "linux")]
+    let backends = {
+        if backends.contains(Backends::VULKAN)
+            && let Some(instance) = windowless_vulkan()
+        {
+            adapters.extend(pollster::block_on(instance.enumerate_adapters(Backends::VULKAN)));
+        }
+        backends - Backends::VULKAN
+    };
+    if !backends.is_empty() {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = backends;
+        let instance = wgpu::Instance::new(descriptor);
+        adapters.extend(pollster::block_on(instance.enumerate_adapters(backends)));
+    }
     adapters.sort_by_key(|adapter| AdapterKind::of(adapter.get_info().device_type));
-    (instance, adapters)
+    adapters
+}
+
+/// Vulkan without the extensions that draw on a window system's windows, if there is a Vulkan at all.
+///
+/// Mesa's layer that puts the desktop's GPU first asks the Wayland server of whoever enables `VK_KHR_wayland_surface`, as
+/// wgpu always does, and libwayland complains on standard error where there is no server. Nothing is drawn here. (The
+/// layer can be switched off by the environment variable NODEVICE_SELECT, but a library must not change the environment:
+/// other threads may be reading it.)
+#[cfg(target_os = "linux")]
+fn windowless_vulkan() -> Option<wgpu::Instance> {
+    use wgpu::hal;
+
+    let descriptor = hal::InstanceDescriptor {
+        name: "wgflow",
+        flags: wgpu::InstanceFlags::default(),
+        memory_budget_thresholds: wgpu::MemoryBudgetThresholds::default(),
+        backend_options: wgpu::BackendOptions::default(),
+        telemetry: None,
+        display: None,
+    };
+    let windows = [c"VK_KHR_wayland_surface", c"VK_KHR_xcb_surface", c"VK_KHR_xlib_surface"];
+    // SAFETY: wgpu-hal asks that no feature be taken away that it then relies on. These three it enables only where the
+    // loader offers them, and looks them up in the list that is left when it is asked for a surface on such a window
+    // system, which never happens here. To it this is a loader without them. Nothing is added.
+    let instance = unsafe {
+        hal::vulkan::Instance::init_with_callback(
+            &descriptor,
+            Some(Box::new(move |arguments| arguments.extensions.retain(|extension| !windows.contains(extension)))),
+        )
+    };
+    // SAFETY: the instance was made by wgpu-hal just now, and nobody else has it.
+    instance.ok().map(|instance| unsafe { wgpu::Instance::from_hal::<hal::api::Vulkan>(instance) })
 }
 
 /// A device, its queue, and the first thing that went wrong on it.
@@ -124,7 +168,7 @@ impl Context {
     pub fn open(wanted: Option<&str>) -> Result<Self, EngineError> {
         let text = wanted.unwrap_or_default();
         let gl = text.to_lowercase().split_whitespace().any(|word| word == "gl" || word == "opengl");
-        let (_instance, adapters) = enumerate(if gl { Backends::GL } else { PRIMARY });
+        let adapters = enumerate(if gl { Backends::GL } else { PRIMARY });
         let found = adapters.iter().find(|adapter| AdapterDescription::of(adapter).matches(text));
         let adapter = found.ok_or_else(|| no_adapter(text, &adapters))?;
         let description = AdapterDescription::of(adapter);

@@ -9,6 +9,9 @@ use crate::engine::EngineError;
 
 /// A compute pipeline and what it binds.
 pub(super) struct Kernel {
+    name: String,
+    /// Invocations of a workgroup.
+    group: [u32; 3],
     pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
     /// Binding number and buffer name of each of the module's resources.
@@ -25,6 +28,9 @@ impl Kernel {
     pub fn new(context: &Context, name: &str, source: &str) -> Result<Self, EngineError> {
         let fault = |message: String| EngineError::Kernel(format!("the kernel `{name}` does not compile: {message}"));
         let module = naga::front::wgsl::parse_str(source).map_err(|error| fault(error.emit_to_string(source)))?;
+
+        let entry = module.entry_points.iter().find(|entry| entry.name == name);
+        let group = entry.ok_or_else(|| fault("it has no such entry point".into()))?.workgroup_size;
 
         let mut entries = Vec::new();
         let mut resources = Vec::new();
@@ -73,8 +79,17 @@ impl Kernel {
         let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
         match errors.last() {
             Some(error) => Err(fault(error.to_string())),
-            None => Ok(Self { pipeline, layout, resources, bound: None }),
+            None => Ok(Self { name: name.into(), group, pipeline, layout, resources, bound: None }),
         }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Invocations of a workgroup, in each dimension.
+    pub fn group(&self) -> [u32; 3] {
+        self.group
     }
 
     /// Adds one dispatch to `pass`; `offset` is the place of its [`Work`] in the uniform buffer.

@@ -14,6 +14,7 @@ mod recorder;
 mod reward;
 mod source;
 mod stages;
+mod supplied;
 #[cfg(test)]
 mod tests;
 mod tiling;
@@ -30,6 +31,7 @@ use self::recorder::{Recorder, Work};
 use self::reward::{Reward, padded};
 use self::source::Sources;
 use self::stages::{Aim, Stages, Tally};
+use super::check::{self, Held};
 use super::{BLOCK, Batch, Engine, EngineError, Rollout};
 use crate::objective::Moments;
 use crate::policy::{Activation, Layout};
@@ -64,11 +66,12 @@ pub struct GpuEngine {
     memory_budget: u64,
     reward: Reward,
     held: Held,
+    batch: HeldBatch,
 }
 
 /// The batch held.
 #[derive(Clone, Copy, Default)]
-struct Held {
+struct HeldBatch {
     count: usize,
     /// The draw of the batch and its first scored step.
     work: Work,
@@ -92,7 +95,7 @@ impl GpuEngine {
         target: Arc<dyn Target>,
         options: GpuOptions,
     ) -> Result<Self, EngineError> {
-        check_shape(&process, &layout)?;
+        check::shape(&process, &layout)?;
         let context = Context::open(options.adapter.as_deref())?;
         let widest = layout.widths[1..layout.widths.len() - 1].iter().copied().max().unwrap_or(1);
         let tiling = options.tiling.unwrap_or_else(|| Tiling::suggested(context.adapter.kind, widest));
@@ -112,7 +115,16 @@ impl GpuEngine {
         buffers.write(&context, "network", &network.layers);
         let advice = "make the policy's layers narrower, or the object smaller";
         buffers.reserve(&context, "weights", quads(network.weights), advice)?;
-        Ok(Self { context, network, stages, buffers, memory_budget, reward, held: Held::default() })
+        Ok(Self {
+            context,
+            network,
+            stages,
+            buffers,
+            memory_budget,
+            reward,
+            held: Held::Nothing,
+            batch: HeldBatch::default(),
+        })
     }
 
     /// Steps of blocks that the device has room for.
@@ -162,14 +174,14 @@ impl GpuEngine {
 
     /// Takes the batch held, part by part, to its deltas and on to what is asked.
     fn sweep(&mut self, aim: Aim) -> Result<(), EngineError> {
-        let Held { count, work, resident, differentiated } = self.held;
+        let HeldBatch { count, work, resident, differentiated } = self.batch;
         let (steps, blocks) = (self.network.process.steps(), count.div_ceil(BLOCK));
         let most = blocks.min(self.kept_blocks());
         if resident < blocks {
             self.reserve_part(most, steps, steps.div_ceil(self.stages.steps.replay_steps()))?;
         }
         // Parts take each other's place; what remains is known at the end.
-        self.held.resident = 0;
+        self.batch.resident = 0;
         let Self { context, network, stages, buffers, .. } = self;
         let at_once = stages.prepare(context, buffers, network, aim, most)?;
         let mut recorder = Recorder::new(context, buffers, &network.tiling);
@@ -185,10 +197,9 @@ impl GpuEngine {
             }
             stages.record(&mut recorder, network, aim, &part, at_once);
         }
-        recorder.submit();
-        self.context.check()?;
-        self.held.resident = if most == blocks { blocks } else { 0 };
-        self.held.differentiated = true;
+        recorder.finish()?;
+        self.batch.resident = if most == blocks { blocks } else { 0 };
+        self.batch.differentiated = true;
         Ok(())
     }
 
@@ -198,10 +209,9 @@ impl GpuEngine {
         tally: Tally,
         coefficients: &[f64],
     ) -> Result<[Vec<f64>; LISTS], EngineError> {
-        let count = self.held.count;
-        if coefficients.len() != count {
-            return Err(EngineError::Limit(format!("{} coefficients for {count} trajectories", coefficients.len())));
-        }
+        let count = self.batch.count;
+        check::coefficients(coefficients, count, "trajectories")?;
+        self.held.differentiable()?;
         if count == 0 {
             return Ok(std::array::from_fn(|_| vec![0.0; self.network.layout.parameters()]));
         }
@@ -213,20 +223,14 @@ impl GpuEngine {
     }
 
     /// Uploads given actions; trajectories that fill up the last block set every site to its first value.
-    fn upload(&self, trajectories: &Trajectories, count: usize) -> Result<(), EngineError> {
+    fn upload(&self, trajectories: &Trajectories, count: usize) {
         let process = &self.network.process;
         let steps = process.steps();
-        if trajectories.steps() != steps || trajectories.count() < count {
-            let (rows, length) = (trajectories.count(), trajectories.steps());
-            let message = format!("{rows} given trajectories of {length} steps for {count} of {steps}");
-            return Err(EngineError::Limit(message));
-        }
         let mut actions = trajectories.actions()[..count * steps].to_vec();
         let spare = (0..steps).map(|site| (site * process.values) as u32);
         let rest = count.next_multiple_of(BLOCK) - count;
         actions.extend(spare.cycle().take(rest * steps));
         self.buffers.write(&self.context, "actions", &actions);
-        Ok(())
     }
 }
 
@@ -240,25 +244,21 @@ impl Engine for GpuEngine {
     }
 
     fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError> {
-        let expected = self.network.layout.parameters();
-        if parameters.len() != expected {
-            return Err(EngineError::Limit(format!(
-                "{} parameters given, the policy has {expected}",
-                parameters.len()
-            )));
-        }
+        check::parameters(&self.network.layout, parameters)?;
         self.buffers.write(&self.context, "weights", &self.network.pack(parameters));
-        self.held = Held { resident: 0, differentiated: false, ..self.held };
+        self.held = self.held.outdated();
         self.context.check()
     }
 
     fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
+        check::request(&self.network.process, request)?;
         let (steps, count) = (self.network.process.steps(), request.count);
         let blocks = count.div_ceil(BLOCK);
         let scored_from = request.given.map_or(0, |given| given.scored_from);
         let sampled_from = request.given.map_or(0, |given| given.sampled_from);
-        self.held = Held::default();
+        (self.held, self.batch) = (Held::Nothing, HeldBatch::default());
         if count == 0 {
+            self.held = Held::after(request);
             return Ok(Batch::default());
         }
         let kept = if request.keep { blocks.min(self.kept_blocks()) } else { 0 };
@@ -281,12 +281,12 @@ impl Engine for GpuEngine {
         };
         let whole = Work { blocks: blocks as u32, ..work };
         if let Some(given) = request.given {
-            self.upload(given.trajectories, count)?;
+            self.upload(given.trajectories, count);
         }
         let Self { context, network, stages, buffers, .. } = self;
         let mut recorder = Recorder::new(context, buffers, &network.tiling);
         if request.given.is_none() {
-            stages.order.record(&mut recorder, &whole);
+            stages.order.record(&mut recorder, network, &whole);
         }
         for first in (kept..blocks).step_by(loose.max(1)) {
             let part = Work { block: first as u32, blocks: loose.min(blocks - first) as u32, room: 1, ..work };
@@ -296,11 +296,11 @@ impl Engine for GpuEngine {
             let part = Work { blocks: kept as u32, room: steps as u32, ..work };
             stages.steps.record(&mut recorder, network, &part, true);
         }
-        stages.finish.record(&mut recorder, &whole);
-        recorder.submit();
-        self.context.check()?;
+        stages.finish.record(&mut recorder, network, &whole);
+        recorder.finish()?;
         let replay = Work { sampled_from: steps as u32, ..work };
-        self.held = Held { count, work: replay, resident: kept, differentiated: false };
+        (self.held, self.batch) =
+            (Held::after(request), HeldBatch { count, work: replay, resident: kept, differentiated: false });
         self.reward.of_batch(&self.context, &self.buffers, count)?;
 
         let [log_values, log_rewards] =
@@ -320,10 +320,10 @@ impl Engine for GpuEngine {
 
     fn trajectories(&mut self) -> Result<Trajectories, EngineError> {
         let steps = self.network.process.steps();
-        if self.held.count == 0 {
+        if self.batch.count == 0 {
             return Ok(Trajectories::new(steps, Vec::new()));
         }
-        let [actions] = self.buffers.read(&self.context, ["actions"], self.held.count * steps)?;
+        let [actions] = self.buffers.read(&self.context, ["actions"], self.batch.count * steps)?;
         Ok(Trajectories::new(steps, actions))
     }
 
@@ -338,7 +338,8 @@ impl Engine for GpuEngine {
     }
 
     fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
-        let Held { count, work, .. } = self.held;
+        self.held.differentiable()?;
+        let HeldBatch { count, work, .. } = self.batch;
         if count == 0 || work.scored_from as usize == self.network.states() {
             return Ok(vec![0.0; count]);
         }
@@ -355,14 +356,10 @@ impl Engine for GpuEngine {
     }
 
     fn leave_one_out_gradient(&mut self, coefficients: &[f64], moments: &Moments) -> Result<Vec<f64>, EngineError> {
+        check::coefficients(coefficients, self.batch.count, "trajectories")?;
+        check::moments(&self.network.layout, moments)?;
+        self.held.differentiable()?;
         let lists = [&moments.squares, &moments.weighted_squares];
-        if let Some(list) = lists.iter().find(|list| list.len() != self.network.layout.parameters()) {
-            let expected = self.network.layout.parameters();
-            return Err(EngineError::Limit(format!(
-                "moments of {} parameters, where there are {expected}",
-                list.len()
-            )));
-        }
         let known = lists.map(|list| self.network.pack_gradient(list)).concat();
         let bytes = size_of_val(known.as_slice()) as u64;
         self.buffers.reserve(&self.context, "known", bytes, "make hidden layers narrower")?;
@@ -385,26 +382,8 @@ fn quads(count: u32) -> u64 {
     16 * u64::from(count)
 }
 
-fn check_shape(process: &SiteFilling, layout: &Layout) -> Result<(), EngineError> {
-    let widths = &layout.widths;
-    let fits = widths.first() == Some(&process.columns()) && widths.last() == Some(&process.actions());
-    if !fits || widths.len() < 3 || widths.contains(&0) {
-        return Err(EngineError::Limit(format!(
-            "a policy of widths {widths:?} does not fit {} inputs and {} actions with at least one hidden layer",
-            process.columns(),
-            process.actions()
-        )));
-    }
-    if !(2..=256).contains(&process.values) {
-        return Err(EngineError::Limit(format!("sites have 2 to 256 values, not {}", process.values)));
-    }
-    Ok(())
-}
-
 fn check_adapter(context: &Context, process: &SiteFilling, tiling: &Tiling) -> Result<(), EngineError> {
     let (limits, name) = (&context.limits, &context.adapter.name);
-    let most = limits.max_compute_workgroups_per_dimension as usize;
-    let rows = (process.columns() + 1).max(process.actions());
     let too_many = |what: &str, has: usize, limit: &str, most: usize, advice: &str| {
         let message = format!("{what} is {has}, and {limit} of {name} is {most}: {advice}");
         if has > most { Err(EngineError::Limit(message)) } else { Ok(()) }
@@ -412,7 +391,6 @@ fn check_adapter(context: &Context, process: &SiteFilling, tiling: &Tiling) -> R
     if let Some(fault) = tiling.fault() {
         return Err(EngineError::Limit(fault));
     }
-    too_many("sites * values", rows, "max_compute_workgroups_per_dimension", most, "take fewer sites or values")?;
     // Philox takes most of the `order` kernel's iterations: 12 a step at most.
     let most = recorder::ITERATIONS / 13;
     too_many("the number of sites", process.sites, "what a loop can do", most, "take fewer sites")?;

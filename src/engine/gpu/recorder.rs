@@ -1,4 +1,8 @@
 //! Dispatches written down, then submitted in pieces that no watchdog minds.
+//!
+//! Every dispatch passes through here, and this is the one place that knows how much an adapter takes at once: what has more
+//! workgroups than a dimension may have, or more work than a dispatch should, is launched in pieces. Workgroups ask
+//! shaders/lib/work.wgsl for their place in the whole, so a piece computes the bits that it would have as a part of it.
 
 use std::num::NonZeroU64;
 
@@ -25,12 +29,16 @@ pub(super) struct Work {
     pub first_step: u32,
     pub last_step: u32,
     pub group_steps: u32,
+    pub chains: u32,
     pub layer: u32,
     pub first_slice: u32,
     pub slices: u32,
     pub blocks: u32,
     pub count: u32,
     pub lists: u32,
+    pub first_x: u32,
+    pub first_y: u32,
+    pub first_z: u32,
 }
 
 impl Work {
@@ -55,6 +63,8 @@ pub(super) struct Recorder<'a> {
     /// Multiply-adds recorded, and how many may be submitted at once.
     cost: f64,
     most: f64,
+    /// The first dispatch that cannot be.
+    fault: Option<EngineError>,
 }
 
 impl<'a> Recorder<'a> {
@@ -65,10 +75,12 @@ impl<'a> Recorder<'a> {
 
     pub fn new(context: &'a Context, buffers: &'a Buffers, tiling: &Tiling) -> Self {
         let encoder = context.device.create_command_encoder(&Default::default());
-        Self { context, buffers, works: Vec::new(), encoder, cost: 0.0, most: tiling.dispatch as f64 }
+        let most = tiling.dispatch as f64;
+        Self { context, buffers, works: Vec::new(), encoder, cost: 0.0, most, fault: None }
     }
 
-    /// How many of `count` things of `cost` multiply-adds each may go into one dispatch: at least one.
+    /// How many of `count` things of `cost` multiply-adds each are enough for one dispatch: at least one. For what one
+    /// workgroup does one after the other; workgroups are told apart by [`Recorder::dispatch`].
     pub fn share(&self, count: usize, cost: f64) -> usize {
         ((self.most / cost.max(1.0)) as usize).clamp(1, count.max(1))
     }
@@ -83,8 +95,35 @@ impl<'a> Recorder<'a> {
         self.encoder.copy_buffer_to_buffer(from, 0, to, 0, bytes);
     }
 
-    /// Runs `kernel` on `work` in `groups` workgroups; `cost` is its number of multiply-adds.
+    /// Runs `kernel` on `work` in `groups` workgroups, which must not depend on each other; `cost` is the number of
+    /// multiply-adds of all of them. No groups are nothing to do.
     pub fn dispatch(&mut self, kernel: &mut Kernel, work: &Work, groups: [usize; 3], cost: f64) {
+        if self.fault.is_some() || groups.contains(&0) {
+            return;
+        }
+        let invocations = groups.iter().zip(kernel.group()).map(|(groups, size)| groups.saturating_mul(size as usize));
+        if let Some(most) = invocations.max().filter(|&most| most > u32::MAX as usize) {
+            self.fault = Some(EngineError::Limit(format!(
+                "the kernel `{}` would need {groups:?} workgroups, {most} invocations in a row, and kernels count up to {} \
+                 on {}: make the batch smaller, or hidden layers narrower",
+                kernel.name(),
+                u32::MAX,
+                self.context.adapter.name
+            )));
+            return;
+        }
+        let each = cost / groups.iter().product::<usize>() as f64;
+        let most = if each > 0.0 { (self.most / each) as usize } else { usize::MAX };
+        let limit = self.context.limits.max_compute_workgroups_per_dimension as usize;
+        for (first, count) in pieces(groups, limit, most) {
+            let [first_x, first_y, first_z] = first.map(|group| group as u32);
+            let piece = Work { first_x, first_y, first_z, ..*work };
+            self.launch(kernel, &piece, count, each * count.iter().product::<usize>() as f64);
+        }
+    }
+
+    /// What fits a dispatch, in a submission that has room for it.
+    fn launch(&mut self, kernel: &mut Kernel, work: &Work, groups: [usize; 3], cost: f64) {
         let full = self.works.len() == Work::STRIDE * Work::MOST;
         if full || (self.cost > 0.0 && self.cost + cost > self.most) {
             self.submit();
@@ -98,12 +137,67 @@ impl<'a> Recorder<'a> {
     }
 
     /// Submits what was recorded.
-    pub fn submit(&mut self) {
+    fn submit(&mut self) {
         let next = self.context.device.create_command_encoder(&Default::default());
         let encoder = std::mem::replace(&mut self.encoder, next);
         self.buffers.write(self.context, Work::BUFFER, &self.works);
         self.context.queue.submit([encoder.finish()]);
         self.works.clear();
         self.cost = 0.0;
+    }
+
+    /// Submits the rest.
+    ///
+    /// # Errors
+    /// `Limit` if a dispatch could not be recorded, `Device` if the driver failed.
+    pub fn finish(mut self) -> Result<(), EngineError> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.submit();
+        self.context.check()
+    }
+}
+
+/// The first group and the number of groups of each piece of a dispatch, where a piece has at most `limit` groups in a
+/// dimension and `most` in all, but at least one.
+fn pieces(groups: [usize; 3], limit: usize, most: usize) -> impl Iterator<Item = ([usize; 3], [usize; 3])> {
+    let mut left = most.max(1);
+    let size = groups.map(|count| {
+        let size = count.min(limit).min(left).max(1);
+        left = (left / size).max(1);
+        size
+    });
+    let count = move |first: [usize; 3]| std::array::from_fn(|axis| size[axis].min(groups[axis] - first[axis]));
+    let columns =
+        (0..groups[2]).step_by(size[2]).flat_map(move |z| (0..groups[1]).step_by(size[1]).map(move |y| [y, z]));
+    columns.flat_map(move |[y, z]| (0..groups[0]).step_by(size[0]).map(move |x| ([x, y, z], count([x, y, z]))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_every_group_once_and_keep_to_the_limits() {
+        for groups in [[1, 1, 1], [7, 5, 3], [65_600, 1, 1], [3, 70_000, 2]] {
+            for (limit, most) in [(65_535, usize::MAX), (65_535, 6), (65_535, 0), (4, 10), (2, usize::MAX), (1, 1)] {
+                let mut covered = vec![false; groups.iter().product()];
+                for (first, count) in pieces(groups, limit, most) {
+                    assert!(count.iter().all(|&count| (1..=limit).contains(&count)));
+                    assert!(count.iter().product::<usize>() <= most.max(1));
+                    for z in first[2]..first[2] + count[2] {
+                        for y in first[1]..first[1] + count[1] {
+                            for x in first[0]..first[0] + count[0] {
+                                let place = &mut covered[(z * groups[1] + y) * groups[0] + x];
+                                assert!(!std::mem::replace(place, true), "twice");
+                            }
+                        }
+                    }
+                }
+                assert!(covered.into_iter().all(|covered| covered), "{groups:?} within {limit}, {most}");
+            }
+        }
+        assert_eq!(pieces([65_600, 4096, 1], 65_535, usize::MAX).count(), 2, "no more pieces than needed");
     }
 }

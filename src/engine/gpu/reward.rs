@@ -11,10 +11,11 @@ use super::context::Context;
 use super::kernel::Kernel;
 use super::network::{Network, Sight};
 use super::recorder::{Recorder, Work};
-use super::source::{Sources, shader};
+use super::source::Sources;
 use super::stages::{Deltas, Evaluate, Sums, Tally};
+use super::supplied;
 use super::tiling::Tiling;
-use crate::engine::{BLOCK, EngineError, cpu};
+use crate::engine::{BLOCK, EngineError, check, cpu};
 use crate::process::{Objects, Order, SiteFilling};
 use crate::target::{RewardNetwork, Target};
 
@@ -59,8 +60,7 @@ impl Reward {
         let mut buffers = Buffers::default();
         Recorder::prepare(context, &mut buffers)?;
         if let Some(reward) = target.kernel() {
-            let parts = [shader!("reward.wgsl"), reward.source.as_str()];
-            let kernel = sources.kernel(context, "reward", &parts)?;
+            let kernel = supplied::kernel(context, sources, target.as_ref(), &reward.source)?;
             let bytes = size_of_val(reward.parameters.as_slice()) as u64;
             buffers.reserve(context, "reward_parameters", bytes, "let log R have fewer parameters")?;
             buffers.write(context, "reward_parameters", &reward.parameters);
@@ -94,13 +94,12 @@ impl Reward {
             return Ok(());
         }
         let (fills, log_rewards) = self.prepare(context, count)?;
-        let Self { kind, buffers, tiling, .. } = self;
+        let Self { target, kind, buffers, tiling } = self;
         let mut recorder = Recorder::new(context, buffers, tiling);
         recorder.copy(batch.get("fills"), buffers.get("fills"), fills);
-        kind.record(&mut recorder, count);
+        kind.record(&mut recorder, target.as_ref(), count);
         recorder.copy(buffers.get("log_rewards"), batch.get("log_rewards"), log_rewards);
-        recorder.submit();
-        context.check()
+        recorder.finish()
     }
 
     /// log R of each object.
@@ -118,11 +117,10 @@ impl Reward {
         }
         self.prepare(context, count)?;
         self.upload(context, objects);
-        let Self { kind, buffers, tiling, .. } = self;
+        let Self { target, kind, buffers, tiling } = self;
         let mut recorder = Recorder::new(context, buffers, tiling);
-        kind.record(&mut recorder, count);
-        recorder.submit();
-        context.check()?;
+        kind.record(&mut recorder, target.as_ref(), count);
+        recorder.finish()?;
         let [log_reward] = buffers.read::<f32, 1>(context, ["log_rewards"], count)?;
         Ok(log_reward.into_iter().map(f64::from).collect())
     }
@@ -139,9 +137,7 @@ impl Reward {
     ) -> Result<Vec<f64>, EngineError> {
         let count = objects.count();
         self.check(objects)?;
-        if coefficients.len() != count {
-            return Err(EngineError::Limit(format!("{} coefficients for {count} objects", coefficients.len())));
-        }
+        check::coefficients(coefficients, count, "objects")?;
         match &mut self.kind {
             Kind::Host(reward) => {
                 reward.refresh();
@@ -167,8 +163,7 @@ impl Reward {
             deltas.record(&mut recorder, network, &part);
             gradient.record(&mut recorder, network, &part, at_once);
         }
-        recorder.submit();
-        context.check()?;
+        recorder.finish()?;
         let [gradient] = buffers.read(context, ["gradient"], 4 * network.gradient as usize)?;
         Ok(network.unpack(&gradient))
     }
@@ -204,23 +199,20 @@ impl Reward {
     }
 
     fn check(&self, objects: &Objects) -> Result<(), EngineError> {
-        let (sites, values) = (self.target.sites(), self.target.values());
-        if objects.sites() == sites && objects.values().iter().all(|&value| usize::from(value) < values) {
-            return Ok(());
-        }
-        let has = objects.sites();
-        Err(EngineError::Limit(format!("objects of {has} sites, where log R is of {sites} sites of {values} values")))
+        check::objects(self.target.sites(), self.target.values(), objects)
     }
 }
 
 impl Kind {
     /// `log_rewards` of `count` objects from their `fills`.
-    fn record(&mut self, recorder: &mut Recorder, count: usize) {
+    fn record(&mut self, recorder: &mut Recorder, target: &dyn Target, count: usize) {
         match self {
             Self::Source(kernel) => {
                 let blocks = count.div_ceil(BLOCK);
                 let work = Work { blocks: blocks as u32, count: count as u32, ..Work::default() };
-                recorder.dispatch(kernel, &work, [blocks, 1, 1], 0.0);
+                // Nobody knows what a target's WGSL does: as if it went through all pairs of sites.
+                let cost = (BLOCK * blocks) as f64 * (target.sites() as f64).powi(2);
+                recorder.dispatch(kernel, &work, [blocks, 1, 1], cost);
             }
             Self::Network(model) => {
                 for part in parts(count, model.part) {

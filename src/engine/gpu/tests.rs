@@ -4,7 +4,7 @@ use std::mem::offset_of;
 use std::sync::Arc;
 
 use super::buffers::Buffers;
-use super::context::Context;
+use super::context::{AdapterKind, Context};
 use super::network::{Layer, Network, Sight};
 use super::recorder::{Recorder, Work};
 use super::source::{
@@ -13,12 +13,12 @@ use super::source::{
 };
 use super::tiling::Tiling;
 use super::{GpuEngine, GpuOptions};
-use crate::engine::{Engine, EngineError, Rollout};
-use crate::policy::{Activation, Layout};
-use crate::process::{Encoding, Order, SiteFilling};
+use crate::engine::{BLOCK, Engine, EngineError, Given, Rollout};
+use crate::policy::{Activation, Initialisation, Layout, initialise};
+use crate::process::{Encoding, Objects, Order, SiteFilling, Trajectories};
 use crate::random::{Draw, Stream, pick, uniform};
-use crate::target::Target;
 use crate::target::ising::Ising;
+use crate::target::{RewardNetwork, Target};
 
 fn context() -> Context {
     Context::open(None).unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))
@@ -41,7 +41,8 @@ fn evaluate(parts: &[&str], f: &str, inputs: &[u32], activation: Activation) -> 
         @group(0) @binding(3) var<storage, read_write> outputs: array<u32>;
         {f}
         @compute @workgroup_size(1)
-        fn main(@builtin(workgroup_id) id: vec3<u32>) {{
+        fn main(@builtin(workgroup_id) launched: vec3<u32>) {{
+            let id = group_of(launched);
             outputs[id.x] = f(inputs[id.x]);
         }}"
     );
@@ -58,7 +59,7 @@ fn evaluate(parts: &[&str], f: &str, inputs: &[u32], activation: Activation) -> 
     let tiling = Tiling::suggested(context.adapter.kind, 1);
     let mut recorder = Recorder::new(&context, &buffers, &tiling);
     recorder.dispatch(&mut kernel, &Work::default(), [inputs.len(), 1, 1], 0.0);
-    recorder.submit();
+    recorder.finish().unwrap();
     let [outputs] = buffers.read(&context, ["outputs"], inputs.len()).unwrap();
     outputs
 }
@@ -191,7 +192,8 @@ macro_rules! members {
 #[test]
 fn uniforms_lie_in_wgsl_as_they_lie_in_rust() {
     let work: Members = members!(Work: key, iteration, first_trajectory, stream, block, room, scored_from, sampled_from,
-        first_step, last_step, group_steps, layer, first_slice, slices, blocks, count, lists);
+        first_step, last_step, group_steps, chains, layer, first_slice, slices, blocks, count, lists, first_x, first_y,
+        first_z);
     let layer: Members = members!(Layer: inputs, outputs, forward, backward, bias, place, gradient, gradient_bias);
     for (name, parts) in shaders() {
         let source = sources(Activation::Swish).assemble(&parts);
@@ -273,5 +275,103 @@ fn a_lost_device_is_one_clear_error() {
     for result in results {
         let Err(EngineError::Device(message)) = result else { panic!("{result:?}") };
         assert!(message.contains("lost") && message.contains(&engine.adapter()), "{message}");
+    }
+}
+
+/// log R as the output of a network of three layers.
+struct Dense(Layout, Arc<[f64]>);
+
+impl Target for Dense {
+    fn sites(&self) -> usize {
+        5
+    }
+
+    fn values(&self) -> usize {
+        3
+    }
+
+    fn log_reward(&self, _: &Objects, _: &mut [f64]) {
+        panic!("engines evaluate the network by themselves");
+    }
+
+    fn network(&self) -> Option<RewardNetwork> {
+        let parameters = self.1.clone();
+        Some(RewardNetwork { layout: self.0.clone(), activation: Activation::Elu, parameters, version: 1 })
+    }
+}
+
+/// All that an engine computes, in one list.
+fn everything(engine: &mut GpuEngine, count: usize) -> Vec<f64> {
+    let coefficients: Vec<f64> = (0..count).map(|i| (1.7 * i as f64 + 0.3).sin()).collect();
+    let sampled = engine.rollout(&Rollout::sample(Draw::new(1, 0, Stream::Training), count)).unwrap();
+    let trajectories = engine.trajectories().unwrap();
+    let objects = engine.objects().unwrap();
+    let given = Given { trajectories: &trajectories, scored_from: 1, sampled_from: 3 };
+    let request = Rollout { draw: Draw::new(2, 0, Stream::Training), count, given: Some(given), keep: true };
+    let kept = engine.rollout(&request).unwrap();
+    let actions = [&trajectories, &engine.trajectories().unwrap()].map(Trajectories::actions).concat();
+    let moments = engine.moments(&coefficients).unwrap();
+    let network = engine.reward_gradient(&objects, &coefficients);
+    [
+        [sampled, kept].map(|batch| [batch.log_forward, batch.log_reward].concat()).concat(),
+        actions.into_iter().map(f64::from).collect(),
+        engine.gradient(&coefficients).unwrap(),
+        engine.square_norms().unwrap(),
+        engine.leave_one_out_gradient(&coefficients, &moments).unwrap(),
+        [moments.sum, moments.weighted_sum, moments.squares, moments.weighted_squares].concat(),
+        engine.log_reward(&objects).unwrap(),
+        network.unwrap_or_default(),
+    ]
+    .concat()
+}
+
+#[test]
+fn launching_dispatches_in_pieces_changes_no_bit() {
+    let layout = Layout::new(15, &[16, 24, 8], 1);
+    let parameters = initialise(&layout, Initialisation::FanIn, 5, Stream::EnergyInitialisation);
+    let targets: [Arc<dyn Target>; 2] =
+        [Arc::new(Dense(layout, parameters.into())), Arc::new(Ising::new(3, 0.4).unwrap())];
+    for target in targets {
+        let (sites, values) = (target.sites(), target.values());
+        let process = SiteFilling { sites, values, order: Order::Uniform, encoding: target.encoding() };
+        let layout = Layout::new(process.columns(), &[24, 40, 16], process.actions());
+        let parameters = initialise(&layout, Initialisation::FanIn, 7, Stream::Initialisation);
+        // Every group a piece of its own, and three of them, in each dimension; then as many as make some work, where
+        // blocks do not fit at once.
+        let cases =
+            [(None, u64::MAX, 1 << 30), (Some(1), u64::MAX, 1 << 30), (Some(3), u64::MAX, 0), (None, 50_000, 0)];
+        let found = cases.map(|(limit, dispatch, memory_budget)| {
+            let tiling = Some(Tiling { dispatch, ..Tiling::suggested(AdapterKind::Software, 40) });
+            let options = GpuOptions { memory_budget, tiling, ..GpuOptions::default() };
+            let mut engine =
+                GpuEngine::new(process.clone(), layout.clone(), Activation::Swish, target.clone(), options).unwrap();
+            if let Some(limit) = limit {
+                engine.context.limits.max_compute_workgroups_per_dimension = limit;
+            }
+            engine.set_parameters(&parameters).unwrap();
+            everything(&mut engine, BLOCK + 6)
+        });
+        let [whole, pieces @ ..] = &found;
+        assert!(whole.iter().all(|number| number.is_finite()) && whole.iter().any(|&number| number != 0.0));
+        for (found, case) in pieces.iter().zip(&cases[1..]) {
+            assert!(found == whole, "other bits in pieces of {case:?}");
+        }
+    }
+}
+
+#[test]
+fn dispatches_beyond_what_kernels_count_are_refused_by_name() {
+    let context = context();
+    let parts = [shader!("order.wgsl")];
+    let mut kernel = sources(Activation::Relu).kernel(&context, "order", &[PHILOX, parts[0]]).unwrap();
+    let mut buffers = Buffers::default();
+    Recorder::prepare(&context, &mut buffers).unwrap();
+    let tiling = Tiling::suggested(context.adapter.kind, 1);
+    let mut recorder = Recorder::new(&context, &buffers, &tiling);
+    recorder.dispatch(&mut kernel, &Work::default(), [0, 1, 1], 0.0);
+    recorder.dispatch(&mut kernel, &Work::default(), [1 << 26, 1, 1], 0.0);
+    let Err(EngineError::Limit(message)) = recorder.finish() else { panic!("2^32 invocations in a row") };
+    for word in ["`order`", "67108864", "4294967295", &context.adapter.name] {
+        assert!(message.contains(word), "{message}");
     }
 }

@@ -11,9 +11,6 @@ use crate::engine::gpu::recorder::{Recorder, Work};
 use crate::engine::gpu::source::{Sources, TILE, shader};
 use crate::engine::{BLOCK, EngineError};
 
-/// Workgroups in a row that every adapter takes.
-const MOST_GROUPS: usize = 65535;
-
 pub(in crate::engine::gpu) struct Deltas {
     head: Kernel,
     dense: Kernel,
@@ -55,13 +52,9 @@ impl Deltas {
         let tiling = &network.tiling;
         let tiles = BLOCK / (4 * tiling.rows) * (layer.inputs as usize / tiling.units);
         let (begin, end) = (part.scored_from as usize, network.states());
-        let cost = layer.products() * f64::from(part.blocks);
-        let share = recorder.share(end - begin, cost).min((MOST_GROUPS * BLOCK / tiles).max(1));
-        for first in (begin..end).step_by(share) {
-            let last = (first + share).min(end);
-            let work = Work { layer: index as u32, first_step: first as u32, last_step: last as u32, ..*part };
-            let groups = [(tiles * (last - first)).div_ceil(BLOCK), part.blocks as usize, 1];
-            recorder.dispatch(&mut self.dense, &work, groups, cost * (last - first) as f64);
-        }
+        let work = Work { layer: index as u32, first_step: begin as u32, last_step: end as u32, ..*part };
+        let groups = [(tiles * (end - begin)).div_ceil(BLOCK), part.blocks as usize, 1];
+        let cost = layer.products() * (part.blocks as usize * (end - begin)) as f64;
+        recorder.dispatch(&mut self.dense, &work, groups, cost);
     }
 }

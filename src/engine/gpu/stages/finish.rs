@@ -1,10 +1,11 @@
 //! Stage: finished objects and log P_F (shaders/finish.wgsl).
 
-use crate::engine::EngineError;
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
+use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::{Recorder, Work};
 use crate::engine::gpu::source::{Sources, shader};
+use crate::engine::{BLOCK, EngineError};
 
 pub(in crate::engine::gpu) struct Finish(Kernel);
 
@@ -14,7 +15,9 @@ impl Finish {
     }
 
     /// Finishes all blocks of `work`.
-    pub fn record(&mut self, recorder: &mut Recorder, work: &Work) {
-        recorder.dispatch(&mut self.0, work, [work.blocks as usize, 1, 1], 0.0);
+    pub fn record(&mut self, recorder: &mut Recorder, network: &Network, work: &Work) {
+        let blocks = work.blocks as usize;
+        let cost = (BLOCK * blocks * 4 * network.process.steps()) as f64;
+        recorder.dispatch(&mut self.0, work, [blocks, 1, 1], cost);
     }
 }

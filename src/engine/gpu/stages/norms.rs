@@ -51,12 +51,13 @@ impl Norms {
         // Two products for half of all pairs.
         let pairs = (BLOCK * states * states / 2) as f64;
         let cost = |layer: &Layer| 4.0 * pairs * f64::from(layer.inputs + layer.outputs);
-        let most: f64 = network.layers.iter().skip(1).map(cost).fold(0.0, f64::max);
-        let at_once = at_once.min(recorder.share(blocks, most));
+        let width = network.layers[0].outputs as usize;
+        let last = network.layers[network.layers.len() - 1].outputs as usize;
         for first in (0..blocks).step_by(at_once) {
             let count = at_once.min(blocks - first);
             let work = Work { first_slice: first as u32, slices: count as u32, ..*part };
-            recorder.dispatch(&mut self.head, &work, [1, states, count], 0.0);
+            let head = (BLOCK * states * count * (4 * last + network.outputs())) as f64;
+            recorder.dispatch(&mut self.head, &work, [1, states, count], head);
             if let Some(hidden) = &mut self.hidden {
                 for (index, layer) in network.layers.iter().enumerate().skip(1) {
                     let work = Work { layer: index as u32, ..work };
@@ -64,8 +65,9 @@ impl Norms {
                     recorder.dispatch(hidden, &work, groups, cost(layer) * count as f64);
                 }
             }
-            recorder.dispatch(&mut self.first, &work, [network.layers[0].outputs as usize, count, 1], 0.0);
-            recorder.dispatch(&mut self.sum, &work, [count, 1, 1], 0.0);
+            let first = (BLOCK * states * count * 8 * width) as f64;
+            recorder.dispatch(&mut self.first, &work, [width, count, 1], first);
+            recorder.dispatch(&mut self.sum, &work, [count, 1, 1], (BLOCK * count * network.pieces()) as f64);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Stage: the order of the sites (shaders/order.wgsl).
 
-use crate::engine::EngineError;
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
+use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::{Recorder, Work};
 use crate::engine::gpu::source::{PHILOX, Sources, shader};
+use crate::engine::{BLOCK, EngineError};
 
 pub(in crate::engine::gpu) struct OrderSites(Kernel);
 
@@ -14,7 +15,10 @@ impl OrderSites {
     }
 
     /// Chooses the sites of all blocks of `work`.
-    pub fn record(&mut self, recorder: &mut Recorder, work: &Work) {
-        recorder.dispatch(&mut self.0, work, [work.blocks as usize, 1, 1], 0.0);
+    pub fn record(&mut self, recorder: &mut Recorder, network: &Network, work: &Work) {
+        let blocks = work.blocks as usize;
+        // Ten rounds of Philox a step.
+        let cost = (BLOCK * blocks * 100 * network.process.steps()) as f64;
+        recorder.dispatch(&mut self.0, work, [blocks, 1, 1], cost);
     }
 }

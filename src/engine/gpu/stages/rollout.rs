@@ -47,17 +47,23 @@ impl Steps {
         let (begin, end) = (part.scored_from as usize, network.process.steps());
         let blocks = part.blocks as usize;
         let cost = network.products() * blocks as f64;
-        let most = if chained { self.longest } else { end };
-        let share = recorder.share(end - begin, cost).min(most);
+        // A replay's workgroups do not wait for each other, so it is for the recorder to split it.
+        let share = if chained { recorder.share(end - begin, cost).min(self.longest) } else { end };
         let width = network.layers[0].outputs as usize;
         for first in (begin..end).step_by(share) {
             let last = (first + share).min(end);
             let group_steps = if chained { last - first } else { self.replay_steps() };
-            let work =
-                Work { first_step: first as u32, last_step: last as u32, group_steps: group_steps as u32, ..*part };
-            recorder.dispatch(&mut self.start, &work, [width, blocks, 1], 0.0);
-            let tiles = blocks * (BLOCK / network.tiling.trajectories);
-            let groups = [tiles, (last - first).div_ceil(group_steps), 1];
+            let chains = (last - first).div_ceil(group_steps);
+            let work = Work {
+                first_step: first as u32,
+                last_step: last as u32,
+                group_steps: group_steps as u32,
+                chains: chains as u32,
+                ..*part
+            };
+            // All steps before the last chain are gone through.
+            recorder.dispatch(&mut self.start, &work, [width, blocks, 1], (BLOCK * blocks * 4 * width * last) as f64);
+            let groups = [blocks * (BLOCK / network.tiling.trajectories), chains, 1];
             recorder.dispatch(&mut self.rollout, &work, groups, cost * (last - first) as f64);
         }
     }

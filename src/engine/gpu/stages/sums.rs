@@ -119,8 +119,6 @@ impl Sums {
         let slices = self.slices(network, part.blocks as usize);
         let Some(hidden) = &mut self.hidden else { return };
         let states = if self.tally == Tally::Gradient { CHUNK } else { network.states() };
-        let cost = network.products() * states as f64;
-        let at_once = at_once.min(recorder.share(slices, cost));
         for first in (0..slices).step_by(at_once) {
             let count = at_once.min(slices - first);
             for (index, layer) in network.layers.iter().enumerate().skip(1) {
@@ -135,8 +133,8 @@ impl Sums {
             }
             let lists = self.tally.lists();
             let work = Work { slices: count as u32, lists: lists as u32, ..*part };
-            let groups = (lists * network.dense_size as usize).div_ceil(BLOCK);
-            recorder.dispatch(&mut hidden.fold, &work, [groups, 1, 1], 0.0);
+            let quads = lists * network.dense_size as usize;
+            recorder.dispatch(&mut hidden.fold, &work, [quads.div_ceil(BLOCK), 1, 1], (4 * quads * count) as f64);
         }
     }
 }
