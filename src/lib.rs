@@ -28,6 +28,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// Unit tests share the comparisons of the integration tests, which know the crate by its name.
+#[cfg(test)]
+extern crate self as wgflow;
+#[cfg(test)]
+#[path = "../tests/common/compare.rs"]
+mod compare;
+
 pub mod commands;
 pub mod config;
 pub mod data;

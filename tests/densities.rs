@@ -226,10 +226,11 @@ fn engines_evaluate_and_differentiate_the_network_in_their_own_precision() {
         model.log_reward(&objects, &mut expected);
         assert_eq!(double.log_reward(&objects).unwrap(), expected);
         // Sums of 64 terms below one.
-        assert!(common::relative_difference(&single.log_reward(&objects).unwrap(), &expected) < 1e-5);
+        assert!(common::compare::relative_difference(&single.log_reward(&objects).unwrap(), &expected) < 1e-5);
         let gradient = double.reward_gradient(&objects, &coefficients).unwrap();
         assert!(
-            common::relative_difference(&single.reward_gradient(&objects, &coefficients).unwrap(), &gradient) < 1e-5
+            common::compare::relative_difference(&single.reward_gradient(&objects, &coefficients).unwrap(), &gradient)
+                < 1e-5
         );
         for index in (0..gradient.len()).step_by(211) {
             let mut value_at = |shift: f64| {

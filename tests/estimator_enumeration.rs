@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{Setting, coefficients, relative_difference};
+use common::compare::{assert_layers_close, relative_difference};
+use common::{Setting, coefficients, left_out_sizes};
 use wgflow::engine::cpu::CpuEngine;
 use wgflow::engine::{Engine, Rollout};
 use wgflow::objective::{Settings, Term};
@@ -188,14 +189,15 @@ fn what_all_coefficients_share_drops_out_of_the_optimal_forms_in_f32_too() {
     single.rollout(&Rollout::replay(DRAW, &trajectories).kept()).unwrap();
     let coefficients = coefficients(100);
     let shifted: Vec<f64> = coefficients.iter().map(|c| c + 100.0).collect();
+    let terms = left_out_sizes(&mut double, &coefficients);
     for name in ["optimal", "optimal_leave_one_out", "optimal_per_parameter", "optimal_per_parameter_leave_one_out"] {
         let optimal = reverse(name).optimal();
         let expected = estimate(&mut double, &coefficients, optimal).unwrap();
         // 100 is ten thousand times a coefficient: it costs f64 four of its sixteen digits.
         let found = estimate(&mut double, &shifted, optimal).unwrap();
-        assert!(relative_difference(&found, &expected) < 1e-10, "{name}");
-        // In f32 nothing of it may be left: sums of a few hundred terms in seven digits, as without it.
+        assert_layers_close(&setting.layout, &found, &expected, &terms, 1e-11, name);
+        // In f32 nothing of it may be left: roundings of sums of a hundred terms, as without it.
         let found = estimate(&mut single, &shifted, optimal).unwrap();
-        assert!(relative_difference(&found, &expected) < 1e-4, "{name}: {}", relative_difference(&found, &expected));
+        assert_layers_close(&setting.layout, &found, &expected, &terms, 64.0 * f64::from(f32::EPSILON), name);
     }
 }

@@ -6,9 +6,10 @@ mod cli;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cli::{SMALL, policy_tensors, succeed, wgflow};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// Uses everything a checkpoint has to keep: zeta, the target sampler's chains, both kinds of batches.
@@ -32,6 +33,20 @@ fn resume(out: &Path, engine: &str) {
     succeed(&["train", "--resume", out.to_str().unwrap(), "--engine", engine]);
 }
 
+/// The lines of a run's metrics log, but for what depends on the clock.
+fn metrics(run: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let line = |line: &str| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().expect("an object a line").remove("seconds").expect("every line says when");
+        assert!(line["iteration"].is_u64() && line["elbo"].is_f64(), "{line}");
+        line
+    };
+    let lines: Vec<Value> = text.lines().map(line).collect();
+    assert!(lines.len() > 1, "{text}");
+    lines
+}
+
 fn stopped_and_resumed_equals_uninterrupted(engine: &str) {
     let (place, file) = place();
     let [whole, again, parts] = ["whole", "again", "parts"].map(|name| place.path().join(name));
@@ -42,8 +57,7 @@ fn stopped_and_resumed_equals_uninterrupted(engine: &str) {
     assert_ne!(policy_tensors(&whole), policy_tensors(&parts));
     resume(&parts, engine);
     assert_eq!(policy_tensors(&whole), policy_tensors(&parts), "stopped after 15 of 30 iterations and resumed");
-    let lines = |run: &Path| fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
-    assert_eq!(lines(&whole), lines(&parts));
+    assert_eq!(metrics(&whole), metrics(&parts));
 }
 
 #[test]
@@ -65,11 +79,34 @@ fn another_seed_is_another_run() {
     assert_ne!(policy_tensors(&one), policy_tensors(&other));
 }
 
-/// A run long enough to be interrupted, saving after every iteration.
+/// Iterations of a run that is long enough to be interrupted: some seconds, with a checkpoint after every iteration.
+const LONG: u32 = 1500;
+
 fn start_long(file: &str, out: &Path) -> Child {
     let mut command = wgflow(&train(file, out, "cpu"));
-    command.args(["--iterations", "600", "--set", "training.checkpoint_seconds=0"]);
+    command.args(["--iterations", &LONG.to_string(), "--set", "training.checkpoint_seconds=0"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// The iterations behind a run's checkpoint, 0 if it has none.
+fn saved_iterations(run: &Path) -> u32 {
+    let Ok(bytes) = fs::read(run.join("checkpoint.safetensors")) else { return 0 };
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).expect("checkpoints are replaced whole");
+    let texts = header.metadata().as_ref().expect("a checkpoint has a header");
+    texts["iteration"].parse().expect("a number of iterations")
+}
+
+/// Waits until so many iterations of a run in progress are saved, however fast the machine is.
+fn wait_for(child: &mut Child, run: &Path, iterations: u32) {
+    let begun = Instant::now();
+    while saved_iterations(run) < iterations {
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("the run ended ({status}) before iteration {iterations} was saved: {}", saved_iterations(run));
+        }
+        let waited = begun.elapsed();
+        assert!(waited < Duration::from_secs(300), "hung: {} of {iterations} in {waited:?}", saved_iterations(run));
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[test]
@@ -78,23 +115,21 @@ fn a_killed_run_resumes_to_the_same_end() {
     let [whole, killed] = ["whole", "killed"].map(|name| place.path().join(name));
     assert!(start_long(&file, &whole).wait_with_output().unwrap().status.success());
     let mut child = start_long(&file, &killed);
-    for delay in [5, 40, 90, 150, 30] {
-        std::thread::sleep(Duration::from_millis(delay));
+    let mut before = 0;
+    for more in [1, 60, 90, 120, 230] {
+        wait_for(&mut child, &killed, before + more);
         child.kill().unwrap();
         child.wait().unwrap();
-        if !killed.join("config.toml").exists() {
-            // Killed before the run had written anything: there is nothing to resume, and nothing in the way.
-            child = start_long(&file, &killed);
-            continue;
-        }
+        let saved = saved_iterations(&killed);
+        assert!(before < saved && saved < LONG, "killed at {saved} of {LONG} iterations, the time before at {before}");
+        before = saved;
         let command = ["train", "--resume", killed.to_str().unwrap(), "--engine", "cpu"];
         child = wgflow(&command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     }
-    let finished = child.wait().unwrap();
-    assert!(finished.success());
+    assert!(child.wait().unwrap().success());
+    assert_eq!((saved_iterations(&whole), saved_iterations(&killed)), (LONG, LONG));
     assert_eq!(policy_tensors(&whole), policy_tensors(&killed));
-    let lines = |run: &Path| fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count();
-    assert_eq!(lines(&whole), lines(&killed));
+    assert_eq!(metrics(&whole), metrics(&killed));
     let leftovers = fs::read_dir(&killed).unwrap().filter(|file| {
         let name = file.as_ref().unwrap().file_name();
         name.to_string_lossy().ends_with(".partial")
@@ -108,16 +143,17 @@ fn ctrl_c_saves_and_says_so() {
     let (place, file) = place();
     let [whole, stopped] = ["whole", "stopped"].map(|name| place.path().join(name));
     assert!(start_long(&file, &whole).wait_with_output().unwrap().status.success());
-    let child = start_long(&file, &stopped);
-    while !stopped.join("checkpoint.safetensors").exists() {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let mut child = start_long(&file, &stopped);
+    wait_for(&mut child, &stopped, 20);
     let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     let output = child.wait_with_output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{message}");
     assert!(message.contains("interrupted") && message.contains("saved") && message.contains("--resume"), "{message}");
+    let saved = saved_iterations(&stopped);
+    assert!((20..LONG).contains(&saved), "interrupted at {saved} of {LONG} iterations");
     resume(&stopped, "cpu");
     assert_eq!(policy_tensors(&whole), policy_tensors(&stopped));
+    assert_eq!(metrics(&whole), metrics(&stopped));
 }

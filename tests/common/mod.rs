@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // every test file compiles this one by itself and uses a part of it
 
+pub mod compare;
+
 use std::sync::Arc;
 
 use wgflow::engine::Engine;
@@ -85,12 +87,32 @@ pub fn coefficients(count: usize) -> Vec<f64> {
     (0..count).map(|i| (1.7 * i as f64 + 0.3).sin() / count as f64).collect()
 }
 
-/// Largest absolute difference, relative to the largest absolute value of `expected`.
-pub fn relative_difference(found: &[f64], expected: &[f64]) -> f64 {
-    assert_eq!(found.len(), expected.len());
-    let scale = expected.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    let difference = found.iter().zip(expected).fold(0.0_f64, |largest, (f, e)| largest.max((f - e).abs()));
-    difference / scale.max(f64::MIN_POSITIVE)
+/// The sizes of the terms of sum_i c_i h_i for the batch that `oracle` holds, h_i = grad log P_F(tau_i): what the sum's
+/// rounding is relative to. In place of sum_i |c_i h_i| it is the bound that Cauchy and Schwarz give,
+/// sqrt(sum_i |c_i| * sum_i |c_i| h_i^2), which moments with absolute coefficients know.
+pub fn term_sizes(oracle: &mut CpuEngine<f64>, coefficients: &[f64]) -> Vec<f64> {
+    let absolute: Vec<f64> = coefficients.iter().map(|c| c.abs()).collect();
+    let squares = oracle.moments(&absolute).expect("a batch with as many trajectories").weighted_squares;
+    let total: f64 = absolute.iter().sum();
+    squares.into_iter().map(|square| (total * square).sqrt()).collect()
+}
+
+/// The same for an estimate whose coefficients each lose a ratio of sums over the other trajectories,
+/// (sum_j c_j h_j^2 - c_i h_i^2) / (sum_j h_j^2 - h_i^2): no ratio is larger than the largest coefficient, but where the
+/// others' part of sum_j h_j^2 is small, its rounding is that of the whole sum. At a part of 64 roundings f32 takes no
+/// ratio any more, which bounds what this can cost.
+pub fn left_out_sizes(oracle: &mut dyn Engine, coefficients: &[f64]) -> Vec<f64> {
+    let count = coefficients.len();
+    let scores: Vec<Vec<f64>> = (0..count)
+        .map(|i| oracle.gradient(&(0..count).map(|j| f64::from(u8::from(i == j))).collect::<Vec<_>>()).unwrap())
+        .collect();
+    let most = compare::largest(coefficients);
+    let size = |d: usize| -> f64 {
+        let total: f64 = scores.iter().map(|score| score[d] * score[d]).sum();
+        let loss = |h: f64| (total / (total - h * h)).min(1.0 / (64.0 * f64::from(f32::EPSILON)));
+        scores.iter().map(|score| score[d]).filter(|h| *h != 0.0).map(|h| most * h.abs() * loss(h).abs()).sum()
+    };
+    (0..scores[0].len()).map(size).collect()
 }
 
 /// log P_F by the definition: a dense forward pass for every state, nothing shared between steps.
@@ -125,6 +147,8 @@ pub fn log_forward_by_definition(setting: &Setting, parameters: &[f64], actions:
 /// At least 99.9% of steps agree, and where a trajectory first differs its uniform is within rounding of the threshold
 /// between the two values.
 pub fn assert_steps_agree(setting: &Setting, draw: &Draw, found: &Trajectories, expected: &Trajectories) {
+    assert_eq!((found.count(), found.steps()), (expected.count(), expected.steps()));
+    assert!(!expected.actions().is_empty(), "there are no steps");
     let agreeing = found.actions().iter().zip(expected.actions()).filter(|(f, e)| f == e).count();
     assert!(agreeing as f64 >= 0.999 * expected.actions().len() as f64, "only {agreeing} steps agree");
     for i in 0..expected.count() {
