@@ -41,6 +41,8 @@ pub struct Evaluation {
     /// E[log w] >= log Z over target samples and backward trajectories.
     pub eubo: Option<f64>,
     pub eubo_standard_error: Option<f64>,
+    /// Why there is none, otherwise.
+    pub eubo_missing: Option<String>,
     /// Effective sample size of the forward samples, and as a fraction of them.
     pub ess: f64,
     pub ess_fraction: f64,
@@ -88,7 +90,7 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result
         log_weights.fill(f64::NAN);
     }
     let target = target_samples(trainer, seed, samples);
-    let backward = target.as_ref().map(|objects| backward_log_weights(trainer, objects)).transpose()?;
+    let backward = target.as_ref().ok().map(|objects| backward_log_weights(trainer, objects)).transpose()?;
 
     let against_data = data::compare(trainer, &gflownet, sizes)?;
     let small = trainer.process().sites <= ENUMERATED_SITES && allows_enumeration(trainer).is_ok();
@@ -100,7 +102,7 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result
     let log_z_exact = trainer.target().log_z();
     let observables = trainer.target().observables().into_iter().map(|observable| {
         let mean = |objects: &Objects| objects.rows().map(|row| (observable.of)(row)).sum::<f64>() / samples as f64;
-        let (gflownet, target) = (mean(&gflownet), target.as_ref().map(mean));
+        let (gflownet, target) = (mean(&gflownet), target.as_ref().ok().map(mean));
         Comparison { name: observable.name.into(), gflownet, target }
     });
     let evaluation = Evaluation {
@@ -113,6 +115,7 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result
         elbo_standard_error: elbo.standard_error,
         eubo: eubo.map(|eubo| eubo.value),
         eubo_standard_error: eubo.map(|eubo| eubo.standard_error),
+        eubo_missing: target.as_ref().err().cloned(),
         ess: effective.count,
         ess_fraction: effective.fraction,
         nll: against_data.as_ref().map(|found| found.nll.value),
@@ -121,7 +124,7 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result
         exact,
         observables: observables.collect(),
     };
-    Ok(Evaluated { evaluation, gflownet, target, data: against_data.map(|found| found.points) })
+    Ok(Evaluated { evaluation, gflownet, target: target.ok(), data: against_data.map(|found| found.points) })
 }
 
 /// log w and objects of `count` fresh forward trajectories, rolled out in parts.
@@ -145,8 +148,8 @@ fn backward_log_weights(trainer: &mut Trainer, objects: &Objects) -> Result<Vec<
     Ok(log_weights)
 }
 
-/// `count` samples of the target, or none if it has no sampler.
-fn target_samples(trainer: &Trainer, seed: u64, count: usize) -> Option<Objects> {
+/// `count` samples of the target, or why it has no sampler.
+fn target_samples(trainer: &Trainer, seed: u64, count: usize) -> Result<Objects, String> {
     let mut sampler = trainer.target().sampler(seed, CHAINS.min(count))?;
     let mut values = Vec::new();
     for round in 0.. {
@@ -156,5 +159,5 @@ fn target_samples(trainer: &Trainer, seed: u64, count: usize) -> Option<Objects>
         }
     }
     values.truncate(count * trainer.process().sites);
-    Some(Objects::new(trainer.process().sites, values))
+    Ok(Objects::new(trainer.process().sites, values))
 }

@@ -186,7 +186,7 @@ impl Batches {
     fn new(trainer: &Trainer, stream: Stream, size: usize) -> Self {
         // Another seed a stream, so that no two chains start in the same state.
         let seed = trainer.settings().seed.wrapping_add(stream as u64);
-        let sampler = samples(trainer, seed, size);
+        let sampler = samples(trainer, seed, size).ok();
         Self { stream, size, sampler, rollout_seconds: Vec::new(), plain_seconds: Vec::new() }
     }
 
@@ -244,9 +244,9 @@ impl Batches {
     }
 }
 
-/// What makes objects of the trainer's target, data if it has some; none if it has neither data nor a sampler.
-pub fn samples(trainer: &Trainer, seed: u64, count: usize) -> Option<Box<dyn Sampler>> {
-    trainer.target().data(count).or_else(|| trainer.target().sampler(seed, count))
+/// What makes objects of the trainer's target, data if it has some; else its sampler, or why it has none.
+pub fn samples(trainer: &Trainer, seed: u64, count: usize) -> Result<Box<dyn Sampler>, String> {
+    trainer.target().data(count).map_or_else(|| trainer.target().sampler(seed, count), Ok)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
