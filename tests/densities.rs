@@ -181,6 +181,7 @@ fn data_alone_train_forward_kl_and_nothing_else() {
     // Nothing is said of an R that is not there.
     assert!(after.elbo.is_nan() && after.log_z_estimate.is_nan() && after.ess.is_nan());
     assert!(after.log_z_exact_missing.unwrap().contains("no R"));
+    assert!(after.eubo.is_none() && after.eubo_missing.unwrap().contains("no sampler"));
     assert!(after.exact.is_none() && evaluation::allows_enumeration(&trainer).is_err());
 
     for objective in

@@ -167,10 +167,10 @@ impl Target for Sticky {
         enumeration::log_z(self)
     }
 
-    fn sampler(&self, seed: u64, chains: usize) -> Option<Box<dyn Sampler>> {
+    fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, String> {
         let mut sampler = StickyChains(vec![0; chains]);
         sampler.advance(&Draw::new(seed, u32::MAX, Stream::TargetSampler), 0.0);
-        Some(Box::new(sampler))
+        Ok(Box::new(sampler))
     }
 }
 

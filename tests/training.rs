@@ -165,5 +165,5 @@ fn ten_skipped_steps_in_a_row_stop_the_run_with_a_diagnosis() {
 #[test]
 fn forward_kl_needs_a_target_that_can_be_sampled() {
     let error = Trainer::build(&settings("kind = 'forward_kl'", "kind = 'cpu'", 1), Arc::new(Steps)).err().unwrap();
-    assert!(error.to_string().contains("needs data or samples of the target"), "{error}");
+    assert!(error.to_string().contains("needs data or samples of the target: this target has no sampler"), "{error}");
 }

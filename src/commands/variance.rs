@@ -103,14 +103,15 @@ fn session(arguments: &Arguments) -> anyhow::Result<Session> {
 
 fn options(arguments: &Arguments, trainer: &Trainer) -> Result<Options, ConfigError> {
     let batch = arguments.batch.map_or(trainer.settings().training.batch, |batch| batch as usize);
-    let sampled = variance::samples(trainer, trainer.settings().seed, 1).is_some();
+    let missing = variance::samples(trainer, trainer.settings().seed, 1).err();
     let names: Vec<&str> = match arguments.objectives.as_slice() {
-        [] => DEFAULT.into_iter().filter(|name| sampled || *name != "forward-kl").collect(),
+        [] => DEFAULT.into_iter().filter(|name| missing.is_none() || *name != "forward-kl").collect(),
         names => names.iter().map(|name| name.trim()).collect(),
     };
-    if !sampled && names.contains(&"forward-kl") {
-        let message = "--objectives forward-kl: it needs data or samples of the target, and this target has neither";
-        return Err(ConfigError::new(message));
+    if let (Some(why), true) = (missing, names.contains(&"forward-kl")) {
+        return Err(ConfigError::new(format!(
+            "--objectives forward-kl: it needs data or samples of the target: {why}"
+        )));
     }
     if !trainer.target().has_reward() {
         return Err(ConfigError::new("this target has data and no R: there are no log-weights to compare"));

@@ -44,6 +44,8 @@ pub struct Evaluation {
     /// E[log w] >= log Z over target samples and backward trajectories, and its standard error, which is over Markov chains.
     pub eubo: Option<f64>,
     pub eubo_standard_error: Option<f64>,
+    /// Why there is none, otherwise.
+    pub eubo_missing: Option<String>,
     /// Effective sample size of the forward samples, and as a fraction of them.
     pub ess: f64,
     pub ess_fraction: f64,
@@ -99,7 +101,7 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig, seed: See
     }
     let seed = seed.of(trainer.settings().seed);
     let target = target_samples(trainer, seed, samples)?;
-    let backward = target.as_ref().map(|objects| backward_log_weights(trainer, seed, objects)).transpose()?;
+    let backward = target.as_ref().ok().map(|objects| backward_log_weights(trainer, seed, objects)).transpose()?;
 
     let against_data = data::compare(trainer, &gflownet, sizes, seed)?;
     let small = trainer.process().sites <= ENUMERATED_SITES && allows_enumeration(trainer).is_ok();
@@ -112,7 +114,7 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig, seed: See
     let observables = trainer.target().observables().into_iter().map(|observable| {
         let sum = |objects: &Objects| objects.rows().map(|row| (observable.of)(row)).sum::<f64>();
         let mean = |objects: &Objects| sum(objects) / objects.count() as f64;
-        let (gflownet, target) = (mean(&gflownet), target.as_ref().map(mean));
+        let (gflownet, target) = (mean(&gflownet), target.as_ref().ok().map(mean));
         Comparison { name: observable.name.into(), gflownet, target }
     });
     let evaluation = Evaluation {
@@ -125,6 +127,7 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig, seed: See
         elbo_standard_error: elbo.standard_error,
         eubo: eubo.map(|eubo| eubo.value),
         eubo_standard_error: eubo.map(|eubo| eubo.standard_error),
+        eubo_missing: target.as_ref().err().cloned(),
         ess: effective.count,
         ess_fraction: effective.fraction,
         nll: against_data.as_ref().map(|found| found.nll.value),
@@ -133,7 +136,7 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig, seed: See
         exact,
         observables: observables.collect(),
     };
-    Ok(Evaluated { evaluation, gflownet, target, data: against_data.map(|found| found.points) })
+    Ok(Evaluated { evaluation, gflownet, target: target.ok(), data: against_data.map(|found| found.points) })
 }
 
 /// log w and objects of `count` forward trajectories from the random numbers of `seed`, rolled out in parts.
@@ -163,17 +166,20 @@ fn chains(count: usize) -> usize {
     CHAINS.min(count)
 }
 
-/// `count` samples of the target, number i of chain i modulo their number, or none if it has no sampler.
-fn target_samples(trainer: &Trainer, seed: u64, count: usize) -> Result<Option<Objects>, EngineError> {
+/// `count` samples of the target, number i of chain i modulo their number, or why it has no sampler.
+fn target_samples(trainer: &Trainer, seed: u64, count: usize) -> Result<Result<Objects, String>, EngineError> {
     let (sites, chains) = (trainer.process().sites, chains(count));
-    let Some(mut sampler) = trainer.target().sampler(seed, chains) else { return Ok(None) };
+    let mut sampler = match trainer.target().sampler(seed, chains) {
+        Ok(sampler) => sampler,
+        Err(reason) => return Ok(Err(reason)),
+    };
     let mut values = Vec::new();
     for round in 0..count.div_ceil(chains) {
         let draw = Draw::new(seed, round as u32, Stream::EvaluationTarget);
         values.extend_from_slice(sampled(sampler.as_mut(), &draw, chains, sites)?.values());
     }
     values.truncate(count * sites);
-    Ok(Some(Objects::new(sites, values)))
+    Ok(Ok(Objects::new(sites, values)))
 }
 
 /// The next `count` objects of a sampler, which is held to its word: errors are claimed from what belongs together.

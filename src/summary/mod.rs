@@ -54,7 +54,8 @@ pub fn number_keys() -> Vec<String> {
     }
     // Every object and text that there may be, so that what is null can only be a number.
     let (exact, text) = (Some(Comparison::default()), Some(String::new()));
-    let evaluation = Evaluation { exact, log_z_exact_missing: text, ..Evaluation::default() };
+    let evaluation =
+        Evaluation { exact, log_z_exact_missing: text.clone(), eubo_missing: text, ..Evaluation::default() };
     let full = serde_json::to_value(Summary { evaluation, ..Summary::default() });
     let mut keys = Vec::new();
     collect("", &full.expect("a summary holds numbers and texts"), &mut keys);
@@ -152,6 +153,8 @@ pub fn evaluation_lines(evaluation: &Evaluation) -> String {
     ];
     if let (Some(eubo), Some(error)) = (evaluation.eubo, evaluation.eubo_standard_error) {
         lines.push(format!("  EUBO                 {}", known(eubo, error)));
+    } else if let Some(why) = &evaluation.eubo_missing {
+        lines.push(format!("  EUBO                 unknown: {why}"));
     }
     if evaluation.ess.is_finite() {
         let percent = 100.0 * evaluation.ess_fraction;

@@ -127,6 +127,9 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
             page = page.entry(name, &shown(value), &notes(value, deviation));
         }
     }
+    if let Some(why) = &evaluation.eubo_missing {
+        page = page.entry("EUBO", "unknown", why);
+    }
     if let (Some(nll), Some(deviation)) = (evaluation.nll, evaluation.nll_standard_error) {
         page = page.entry("NLL of data", &shown(nll), &error(deviation));
     }

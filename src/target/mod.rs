@@ -37,10 +37,10 @@ pub trait Target: Send + Sync {
         Err("this target has no closed form for its log Z".into())
     }
 
-    /// A Markov chain sampler of R with `chains` chains, where there is one.
-    fn sampler(&self, seed: u64, chains: usize) -> Option<Box<dyn Sampler>> {
+    /// A Markov chain sampler of R with `chains` chains, equilibrated, where there is one; else why there is none.
+    fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, String> {
         let _ = (seed, chains);
-        None
+        Err("this target has no sampler".into())
     }
 
     /// Data, `count` objects at a time, where there are some: backward trajectories then start from them and not from

@@ -111,9 +111,8 @@ impl Trainer {
         }
         let sampler = if objective.needs(Source::Backward) {
             let batch = settings.training.batch;
-            let sampler = target.data(batch).or_else(|| target.sampler(settings.seed, batch));
-            let none = "objective.kind: it needs data or samples of the target, and this target has neither";
-            Some(sampler.ok_or_else(|| ConfigError::new(none))?)
+            let none = |why| ConfigError::new(format!("objective.kind: it needs data or samples of the target: {why}"));
+            Some(target.data(batch).map_or_else(|| target.sampler(settings.seed, batch).map_err(none), Ok)?)
         } else {
             None
         };

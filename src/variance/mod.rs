@@ -197,7 +197,7 @@ struct Batches {
 impl Batches {
     fn new(trainer: &Trainer, stream: Stream, size: usize, timed: u32) -> Self {
         let seed = derived(trainer.settings().seed, Stream::VarianceSeed, stream as u64);
-        let sampler = samples(trainer, seed, size);
+        let sampler = samples(trainer, seed, size).ok();
         Self { stream, seed, size, sampler, timed, rollout_seconds: Vec::new(), plain_seconds: Vec::new() }
     }
 
@@ -263,9 +263,9 @@ impl Batches {
     }
 }
 
-/// What makes objects of the trainer's target, data if it has some; none if it has neither data nor a sampler.
-pub fn samples(trainer: &Trainer, seed: u64, count: usize) -> Option<Box<dyn Sampler>> {
-    trainer.target().data(count).or_else(|| trainer.target().sampler(seed, count))
+/// What makes objects of the trainer's target, data if it has some; else its sampler, or why it has none.
+pub fn samples(trainer: &Trainer, seed: u64, count: usize) -> Result<Box<dyn Sampler>, String> {
+    trainer.target().data(count).map_or_else(|| trainer.target().sampler(seed, count), Ok)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -301,9 +301,9 @@ mod tests {
             log_reward.fill(0.0);
         }
 
-        fn sampler(&self, seed: u64, chains: usize) -> Option<Box<dyn Sampler>> {
+        fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, String> {
             self.0.lock().unwrap().push(seed);
-            Some(Box::new(Chains(chains)))
+            Ok(Box::new(Chains(chains)))
         }
     }
 

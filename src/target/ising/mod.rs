@@ -83,11 +83,11 @@ impl Target for Ising {
     }
 
     /// Wolff's cluster sampler, and parallel tempering on frustrated tori. The first samples are equilibrated.
-    fn sampler(&self, seed: u64, chains: usize) -> Option<Box<dyn Sampler>> {
+    fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, String> {
         if self.coupling < 0.0 && self.side % 2 == 1 {
-            Some(Box::new(tempering::Tempering::new(self.side, self.coupling, seed, chains)))
+            Ok(Box::new(tempering::Tempering::new(self.side, self.coupling, seed, chains)))
         } else {
-            Some(Box::new(wolff::Wolff::new(self.side, self.coupling, seed, chains)))
+            Ok(Box::new(wolff::Wolff::new(self.side, self.coupling, seed, chains)))
         }
     }
 
