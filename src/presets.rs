@@ -146,6 +146,7 @@ mod tests {
 
     #[test]
     fn every_suite_is_a_valid_one() {
+        assert!(!SUITES.is_empty());
         for (name, text) in SUITES {
             let suite = Suite::parse(text, Path::new("")).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(suite.name, name);
@@ -170,6 +171,9 @@ mod tests {
             assert!(text.contains(line), "{line} is not in {text}");
         }
         assert!(!text.contains("control_variate = \"learned\""));
-        assert!(config("densities-rings-tb", &[]).is_err() && config("densities-moons-elbo", &[]).is_err());
+        for name in ["densities-rings-tb", "densities-moons-elbo"] {
+            let message = config(name, &[]).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains("wgflow presets"), "{message}");
+        }
     }
 }

@@ -71,7 +71,9 @@ fn json_output_is_one_object_a_line_and_nothing_else() {
     let evaluation: Value =
         serde_json::from_str(&succeed(&["evaluate", text(&out), "--samples", "5000", "--json"])).unwrap();
     assert_eq!(evaluation["samples"], 5000);
-    for line in succeed(&["adapters", "--json"]).lines() {
+    let adapters = succeed(&["adapters", "--json"]);
+    assert!(!adapters.is_empty(), "a machine without any adapter cannot run these tests");
+    for line in adapters.lines() {
         assert!(serde_json::from_str::<Value>(line).unwrap()["name"].is_string());
     }
 }

@@ -162,6 +162,8 @@ fn ctrl_c_saves_all_and_says_how_to_continue() {
     let said = words(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("continue with the same command"), "{said}");
+    let finished = place.summaries().len();
+    assert!((1..8).contains(&finished), "{finished} of 8 runs were done");
     assert!(!place.path("out/comparison.md").exists());
     assert!(place.compare(&[]).status.success());
     assert_eq!(place.summaries().len(), 8);
@@ -187,6 +189,7 @@ fn another_configuration_in_the_same_directory_is_refused_by_name() {
     let place = Place::new(SUITE);
     assert!(place.compare(&[]).status.success());
     let before = place.summaries();
+    assert_eq!(before.len(), 8);
     place.write(&SUITE.replace("batch = 32", "batch = 48"));
     let output = place.compare(&[]);
     assert_eq!(output.status.code(), Some(2));

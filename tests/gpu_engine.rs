@@ -36,6 +36,15 @@ fn gpu(setting: &Setting) -> GpuEngine {
     gpu_with(setting, GpuOptions::default())
 }
 
+/// Demands an error about sizes that says this.
+fn assert_refused<T>(result: Result<T, EngineError>, words: &str) {
+    match result {
+        Err(EngineError::Limit(message)) => assert!(message.contains(words), "{message:?} does not say {words:?}"),
+        Err(other) => panic!("another error: {other:?}"),
+        Ok(_) => panic!("it was accepted, where {words:?} was to be said"),
+    }
+}
+
 /// Every activation, both encodings, both orders, one to five hidden layers, widths that fill tiles and that do not.
 fn settings() -> Vec<Setting> {
     vec![
@@ -192,7 +201,7 @@ fn every_tiling_gives_the_same_result() {
     assert_eq!(found, expected);
 
     let tiling = Some(Tiling { rows: 3, units: 1, trajectories: 12, group: 8, dispatch: u64::MAX });
-    assert!(matches!(open(&setting, GpuOptions { tiling, ..GpuOptions::default() }), Err(EngineError::Limit(_))));
+    assert_refused(open(&setting, GpuOptions { tiling, ..GpuOptions::default() }), "a tile of 3 x 1 quads");
 }
 
 /// log R = scale * number of neighbours that agree, in WGSL and in Rust; or WGSL that is wrong.
@@ -268,7 +277,8 @@ fn weights_that_are_not_finite_neither_hang_nor_panic() {
         engine.set_parameters(&vec![weight; setting.layout.parameters()]).unwrap();
         let batch = engine.rollout(&Rollout::sample(DRAW, 10).kept()).unwrap();
         assert_eq!(batch.log_forward.len(), 10);
-        assert!(engine.objects().unwrap().values().iter().all(|&value| value < 3));
+        let objects = engine.objects().unwrap();
+        assert!(objects.count() == 10 && objects.values().iter().all(|&value| value < 3), "{objects:?}");
         engine.gradient(&[1.0; 10]).unwrap();
     }
     engine.set_parameters(&setting.parameters()).unwrap();
@@ -285,26 +295,23 @@ fn an_unknown_adapter_and_impossible_shapes_are_clear_errors() {
 
     let mut shallow = setting.clone();
     shallow.layout.widths = vec![6, 12];
-    assert!(matches!(open(&shallow, GpuOptions::default()), Err(EngineError::Limit(_))));
+    assert_refused(open(&shallow, GpuOptions::default()), "at least one hidden layer");
 
     // 2^20 * 2^20 weights are more than any adapter binds.
     let wide = Setting::wave(6, 2, Order::Uniform, &[8], Activation::Relu);
     let layout = Layout::new(6, &[1 << 20, 1 << 20], 12);
     let engine =
         GpuEngine::new(wide.process.clone(), layout, wide.activation, wide.target.clone(), GpuOptions::default());
-    let Err(EngineError::Limit(message)) = engine else { panic!("4 TiB of weights were accepted") };
-    assert!(message.contains("narrower"), "{message}");
+    assert_refused(engine, "narrower");
 
     let target: Arc<dyn Target> = Arc::new(Wave { sites: 40_000, values: 2 });
     let long = Setting::new(target, Order::Uniform, &[8], Activation::Relu);
-    let Err(EngineError::Limit(message)) = open(&long, GpuOptions::default()) else { panic!("loops of 500,000") };
-    assert!(message.contains("the number of sites is 40000"), "{message}");
+    assert_refused(open(&long, GpuOptions::default()), "the number of sites is 40000");
 
     let mut engine = gpu(&setting);
-    assert!(matches!(engine.set_parameters(&[0.0; 3]), Err(EngineError::Limit(_))));
+    assert_refused(engine.set_parameters(&[0.0; 3]), "3 parameters given");
     engine.rollout(&Rollout::sample(DRAW, 4).kept()).unwrap();
-    assert!(matches!(engine.gradient(&[1.0; 5]), Err(EngineError::Limit(_))));
-    assert!(matches!(setting.process.encoding, Encoding::Scalar { .. }));
+    assert_refused(engine.gradient(&[1.0; 5]), "5 coefficients for 4 trajectories");
 }
 
 /// A target whose log R is a network on objects of three or two values.
@@ -431,19 +438,20 @@ fn objects_of_another_shape_and_targets_without_a_network_are_refused() {
     let mut engine = gpu(&setting);
     let objects = Objects::numbered(6, 2, 0..4);
     assert_eq!(engine.log_reward(&objects).unwrap(), setting.native::<f64>().log_reward(&objects).unwrap());
-    assert!(matches!(engine.reward_gradient(&objects, &[1.0; 4]), Err(EngineError::Limit(_))));
+    assert_refused(engine.reward_gradient(&objects, &[1.0; 4]), "not a network");
 
     let target = Arc::new(Agreement { sites: 6, source: AGREEMENT });
     let mut engine = gpu(&Setting::new(target, Order::Uniform, &[8], Activation::Relu));
     assert_eq!(engine.log_reward(&Objects::new(6, vec![2; 6])).unwrap(), [2.5], "five pairs agree");
-    assert!(matches!(engine.reward_gradient(&objects, &[1.0; 4]), Err(EngineError::Limit(_))));
+    assert_refused(engine.reward_gradient(&objects, &[1.0; 4]), "not a network");
 
     let target = Arc::new(Dense::new(6, 2, &[8], Activation::Elu));
     let mut engine = gpu(&Setting::new(target, Order::Uniform, &[8], Activation::Relu));
     for wrong in [Objects::numbered(5, 2, 0..4), Objects::new(6, vec![3; 24])] {
-        assert!(matches!(engine.log_reward(&wrong), Err(EngineError::Limit(_))));
-        assert!(matches!(engine.reward_gradient(&wrong, &[1.0; 4]), Err(EngineError::Limit(_))));
+        let words = format!("objects of {} sites, where log R is of 6 sites of 2 values", wrong.sites());
+        assert_refused(engine.log_reward(&wrong), &words);
+        assert_refused(engine.reward_gradient(&wrong, &[1.0; 4]), &words);
     }
-    assert!(matches!(engine.reward_gradient(&objects, &[1.0; 3]), Err(EngineError::Limit(_))));
+    assert_refused(engine.reward_gradient(&objects, &[1.0; 3]), "3 coefficients for 4 objects");
     assert!(engine.log_reward(&Objects::new(6, Vec::new())).unwrap().is_empty());
 }

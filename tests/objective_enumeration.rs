@@ -3,9 +3,10 @@
 //! The policy is linear: the logits of a site's two values are W (x, 1), x the sites coded as unset 0, values -1, +1.
 //! Everything here is written down from the definitions; only the objectives are the library's.
 
-mod common;
+#[path = "common/compare.rs"]
+mod compare;
 
-use common::compare::{distance, largest};
+use compare::{assert_close_at_scale, distance, largest};
 use wgflow::objective::{Extent, Form, Moments, Objective, Optimal, Settings, Source, leave_one_out, tsallis};
 use wgflow::schedule::Progress;
 
@@ -331,8 +332,9 @@ fn linex_has_the_forward_kl_gradient_with_our_sign_only() {
 
 /// Compares the bias of an estimator, times B, as B grows, with the limit that theory gives.
 ///
-/// From batches of 4, 8 and 16, whose bias times B is limit + x/B + y/B^2 + ..., x and y are eliminated.
-fn assert_bias(text: &str, exact: &[f64], theory: &[f64], all: &[Trajectory]) {
+/// From batches of 4, 8 and 16, whose bias times B is limit + x/B + y/B^2 + ..., x and y are eliminated. What is left is
+/// of order 1/B^3, more of it the more the weights spread: `tolerance` of the largest number of each logit's row.
+fn assert_bias(text: &str, exact: &[f64], theory: &[f64], tolerance: f64, all: &[Trajectory]) {
     let objective = objective(text);
     let mut limit = vec![0.0; PARAMETERS];
     let [_, _, last] = [(4, 1.0 / 3.0), (8, -2.0), (16, 8.0 / 3.0)].map(|(batch, factor)| {
@@ -341,10 +343,9 @@ fn assert_bias(text: &str, exact: &[f64], theory: &[f64], all: &[Trajectory]) {
         add(&mut limit, -factor * batch as f64, exact);
         distance(&mean, exact) * batch as f64
     });
-    let error = distance(&limit, theory);
-    println!("{text}: {} in theory, {} extrapolated, {last} at 16, off by {error}", largest(theory), largest(&limit));
-    // What is left is of order 1/B^3: 2.4% where the weights spread most (SNIS and Renyi-2), 1.3% at most elsewhere.
-    assert!(error < 0.04 * largest(theory), "{text}: {limit:?} is not {theory:?}");
+    println!("{text}: {} in theory, {} extrapolated, {last} at 16", largest(theory), largest(&limit));
+    let scales: Vec<f64> = theory.chunks_exact(SITES + 1).flat_map(|row| [largest(row); SITES + 1]).collect();
+    assert_close_at_scale(&limit, theory, &scales, tolerance, text);
 }
 
 /// Bias of -E[sum_i v_i h_i], v = u / sum u, times B: the ratio of the means of u h and u to second order,
@@ -361,14 +362,14 @@ fn ratio_bias(all: &[Trajectory], exponent: f64, factor: f64) -> Vec<f64> {
 #[test]
 fn self_normalised_estimators_have_the_bias_of_a_ratio() {
     let all = Problem::new(true).trajectories();
-    assert_bias("kind = 'snis_forward_kl'", &forward_kl(&all), &ratio_bias(&all, 1.0, -1.0), &all);
-    for order in [0.5, 2.0] {
+    assert_bias("kind = 'snis_forward_kl'", &forward_kl(&all), &ratio_bias(&all, 1.0, -1.0), 0.04, &all);
+    for (order, tolerance) in [(0.5, 0.004), (2.0, 0.06)] {
         let factor = order / (order - 1.0);
         let power = |tau: &Trajectory| tau.forward * ((1.0 - order) * tau.log_weight).exp();
         let mean: f64 = all.iter().map(power).sum();
         let exact = weighted_scores(&all, |tau| factor * power(tau) / mean);
         let text = format!("kind = 'renyi'\ndivergence_order = {order}");
-        assert_bias(&text, &exact, &ratio_bias(&all, 1.0 - order, factor), &all);
+        assert_bias(&text, &exact, &ratio_bias(&all, 1.0 - order, factor), tolerance, &all);
     }
 }
 
@@ -378,7 +379,7 @@ fn tsallis_at_the_batch_estimate_of_log_z_has_the_bias_of_a_product() {
     let z = Problem::log_z().exp();
     let w = |tau: &Trajectory| tau.log_weight.exp();
     let mean = |of: &dyn Fn(&Trajectory) -> f64| -> f64 { all.iter().map(|tau| tau.forward * of(tau)).sum() };
-    for order in [0.5, 2.0] {
+    for (order, tolerance) in [(0.5, 0.02), (2.0, 1e-3)] {
         // The estimate is W^(a-1) G with W = mean w and G unbiased, an average of (u_i - u_j) h_i, u = w^(1-a). To
         // first order the bias is (a-1) Z^(a-2) Cov(W, G) + (a-1)(a-2)/2 Z^(a-3) Var(W) E[G].
         let u = |tau: &Trajectory| w(tau).powf(1.0 - order);
@@ -388,7 +389,8 @@ fn tsallis_at_the_batch_estimate_of_log_z_has_the_bias_of_a_product() {
         add(&mut theory, -z + 0.5 * (order - 2.0) / z * variance, &unscaled);
         let theory = scale(&theory, order * z.powf(order - 2.0));
         let exact = scale(&unscaled, order / (order - 1.0) * z.powf(order - 1.0));
-        assert_bias(&format!("kind = 'tsallis'\ndivergence_order = {order}"), &exact, &theory, &all);
+        let text = format!("kind = 'tsallis'\ndivergence_order = {order}");
+        assert_bias(&text, &exact, &theory, tolerance, &all);
     }
 }
 
@@ -407,9 +409,9 @@ fn batch_forms_of_the_optimal_control_variates_have_their_bias() {
         (0..PARAMETERS).map(|d| if all.iter().all(|tau| n(tau, d) == 0.0) { 0.0 } else { bias(d) }).collect()
     };
     let scalar = "kind = 'reverse_kl'\ncontrol_variate = 'optimal'";
-    assert_bias(scalar, &exact, &theory(&|tau, _| square(tau)), &all);
+    assert_bias(scalar, &exact, &theory(&|tau, _| square(tau)), 1e-3, &all);
     let per_parameter = "kind = 'reverse_kl'\ncontrol_variate = 'optimal_per_parameter'";
-    assert_bias(per_parameter, &exact, &theory(&|tau, d| tau.score[d] * tau.score[d]), &all);
+    assert_bias(per_parameter, &exact, &theory(&|tau, d| tau.score[d] * tau.score[d]), 2e-3, &all);
 }
 
 #[test]

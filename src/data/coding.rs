@@ -80,10 +80,11 @@ impl Coding {
 mod tests {
     use super::*;
 
-    fn codings() -> impl Iterator<Item = Coding> {
-        DataSet::ALL
-            .into_iter()
-            .flat_map(|set| BITS.step_by(2).map(move |bits| Coding::new(set, bits).expect("an allowed number of bits")))
+    fn codings() -> Vec<Coding> {
+        let of = |set| BITS.step_by(2).map(move |bits| Coding::new(set, bits).expect("an allowed number of bits"));
+        let codings: Vec<Coding> = DataSet::ALL.into_iter().flat_map(of).collect();
+        assert_eq!(codings.len(), 7 * 13, "seven sets, 8, 10, ..., 32 bits");
+        codings
     }
 
     #[test]
@@ -122,7 +123,7 @@ mod tests {
         for coding in codings() {
             let less_than_a_step = -0.5 / coding.scale;
             let objects = coding.encode(&[[-0.0, less_than_a_step], [0.0, f64::NAN]]);
-            assert!(objects.values().iter().all(|&bit| bit == 0));
+            assert_eq!(objects.values(), vec![0; 2 * coding.bits()]);
             let mut minus_zero = vec![0; coding.bits()];
             minus_zero[0] = 1;
             assert_eq!(coding.decode(&Objects::new(coding.bits(), minus_zero)), [[0.0, 0.0]]);

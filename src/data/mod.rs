@@ -86,6 +86,7 @@ impl DataSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::largest;
     use crate::random::Stream;
 
     fn points(set: DataSet, count: usize) -> Vec<[f64; 2]> {
@@ -121,7 +122,7 @@ mod tests {
         for set in DataSet::ALL {
             let reach = |iteration| {
                 let points = set.points(&Draw::new(1, iteration, Stream::Data), 5000);
-                points.iter().flatten().fold(0.0, |most: f64, coordinate| most.max(coordinate.abs()))
+                largest(points.as_flattened())
             };
             let mean = (0..10).map(reach).sum::<f64>() / 10.0;
             let authors = 32768.0 / set.int_scale() - 2.0;

@@ -76,6 +76,7 @@ fn interpolate(points: &[(f64, f64)], at: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::assert_close;
 
     fn along(alpha: &Alpha, total: u32) -> Vec<f64> {
         (0..total).map(|iteration| alpha.at(Progress { iteration, total })).collect()
@@ -92,9 +93,7 @@ mod tests {
     #[test]
     fn points_are_joined_by_lines_and_extended_flat() {
         let points = Alpha::Points(vec![(0.25, 0.2), (0.75, 1.0)]);
-        for (found, expected) in along(&points, 5).into_iter().zip([0.2, 0.2, 0.6, 1.0, 1.0]) {
-            assert!((found - expected).abs() < 1e-15);
-        }
+        assert_close(&along(&points, 5), &[0.2, 0.2, 0.6, 1.0, 1.0], 1e-15, "alpha");
         assert!(Alpha::Points(vec![(0.5, 0.0)]).is_always(0.0));
         assert_eq!(along(&Alpha::Fixed(0.3), 2), [0.3, 0.3]);
     }

@@ -156,6 +156,7 @@ mod tests {
     use rand_distr::{Distribution, Normal};
 
     use super::*;
+    use crate::compare::relative_difference;
     use crate::random::{Draw, Stream};
 
     const ZETA: f64 = 0.37;
@@ -178,10 +179,8 @@ mod tests {
     }
 
     fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
-        let scale = expected.iter().fold(0.0, |top: f64, value| top.max(value.abs()));
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() <= tolerance * scale, "{found} is not {expected}");
-        }
+        let difference = relative_difference(found, expected);
+        assert!(difference <= tolerance, "{found:?} is not {expected:?}: off by {difference:e}");
     }
 
     #[test]

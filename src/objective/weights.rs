@@ -51,40 +51,40 @@ fn position_of_largest(values: &[f64]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::assert_close_at_scale;
     use crate::metrics::log_mean_exp;
 
-    fn close(found: f64, expected: f64, tolerance: f64) {
-        assert!((found - expected).abs() <= tolerance * expected.abs().max(1.0), "{found} is not {expected}");
+    /// Each entry relative to itself, or to 1 if it is smaller.
+    fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
+        let scales: Vec<f64> = expected.iter().map(|value| value.abs().max(1.0)).collect();
+        assert_close_at_scale(found, expected, &scales, tolerance, "logs");
     }
 
     #[test]
     fn leave_one_out_means_are_those_of_the_definition() {
-        let log_weights = [0.3, -2.0, 1.7, 1.7, -0.4];
-        for (i, found) in leave_one_out_log_means(&log_weights).into_iter().enumerate() {
+        let log_weights: [f64; 5] = [0.3, -2.0, 1.7, 1.7, -0.4];
+        let naive = [0, 1, 2, 3, 4].map(|i| {
             let others = log_weights.iter().enumerate().filter(|(j, _)| *j != i);
-            let naive = (others.map(|(_, log_weight)| log_weight.exp()).sum::<f64>() / 4.0).ln();
-            close(found, naive, 1e-15);
-        }
+            (others.map(|(_, log_weight)| log_weight.exp()).sum::<f64>() / 4.0).ln()
+        });
+        assert_close(&leave_one_out_log_means(&log_weights), &naive, 1e-15);
     }
 
     #[test]
     fn leave_one_out_means_survive_a_weight_that_dominates() {
         // exp(900) overflows; beside it the others are nothing, but without it they are all there is.
         let found = leave_one_out_log_means(&[-3.0, 900.0, -900.0, -3.0]);
-        for (found, expected) in found.into_iter().zip([900.0, -3.0 + 2f64.ln(), 900.0, 900.0]) {
-            close(found, expected - 3f64.ln(), 1e-15);
-        }
+        let expected = [900.0, -3.0 + 2f64.ln(), 900.0, 900.0].map(|log_sum| log_sum - 3f64.ln());
+        assert_close(&found, &expected, 1e-15);
         // Equal weights: none of them may be taken for the only one.
-        for found in leave_one_out_log_means(&[-750.0; 4]) {
-            close(found, -750.0, 1e-15);
-        }
+        assert_close(&leave_one_out_log_means(&[-750.0; 4]), &[-750.0; 4], 1e-15);
         assert!(leave_one_out_log_means(&[1.0])[0].is_nan());
         assert!(leave_one_out_log_means(&[]).is_empty());
     }
 
     #[test]
     fn log_mean_takes_zero_weights_and_large_ones() {
-        close(log_mean_exp(&[1000.0, f64::NEG_INFINITY]), 1000.0 - 2f64.ln(), 1e-15);
+        assert_close(&[log_mean_exp(&[1000.0, f64::NEG_INFINITY])], &[1000.0 - 2f64.ln()], 1e-15);
         assert_eq!(log_mean_exp(&[f64::NEG_INFINITY; 3]), f64::NEG_INFINITY);
         assert!(log_mean_exp(&[f64::NAN, f64::NEG_INFINITY]).is_nan());
         assert!(log_mean_exp(&[f64::NEG_INFINITY, f64::NAN, 1.0]).is_nan());
@@ -96,13 +96,11 @@ mod tests {
         for exponent in [1.0, -0.5, 0.01] {
             let naive: Vec<f64> = log_weights.iter().map(|w| (exponent * (w - 400.0)).exp()).collect();
             let sum: f64 = naive.iter().sum();
-            for (found, naive) in centred_softmax(&log_weights, exponent).into_iter().zip(naive) {
-                close(found, naive / sum - 0.25, 1e-13);
-            }
+            let expected: Vec<f64> = naive.iter().map(|power| power / sum - 0.25).collect();
+            assert_close(&centred_softmax(&log_weights, exponent), &expected, 1e-13);
         }
         // First order in the exponent: exponent * (lw_i - mean) / B.
-        for (found, log_weight) in centred_softmax(&log_weights, 1e-14).into_iter().zip(log_weights) {
-            close(found * 1e14, (log_weight - 200.0) / 4.0, 1e-10);
-        }
+        let found: Vec<f64> = centred_softmax(&log_weights, 1e-14).iter().map(|value| value * 1e14).collect();
+        assert_close(&found, &log_weights.map(|log_weight| (log_weight - 200.0) / 4.0), 1e-10);
     }
 }

@@ -113,6 +113,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::assert_close;
 
     fn along(settings: Settings, total: u32) -> Vec<f64> {
         (0..total).map(|iteration| settings.factor(Progress { iteration, total })).collect()
@@ -127,7 +128,7 @@ mod tests {
         assert_eq!(along(with(Schedule::Linear, 0.5, 0), 3), [1.0, 0.75, 0.5]);
         let cosine = along(with(Schedule::Cosine, 0.2, 0), 5);
         let expected = [1.0, 0.2 + 0.4 * (1.0 + 0.5f64.sqrt()), 0.6, 0.2 + 0.4 * (1.0 - 0.5f64.sqrt()), 0.2];
-        cosine.iter().zip(expected).for_each(|(found, expected)| assert!((found - expected).abs() < 1e-15));
+        assert_close(&cosine, &expected, 1e-15, "cosine");
         assert_eq!(along(with(Schedule::Linear, 0.0, 4), 7), [0.25, 0.5, 0.75, 1.0, 1.0, 0.5, 0.0]);
         // A run no longer than its warm-up only rises; one iteration is taken at the full rate.
         assert_eq!(along(with(Schedule::Cosine, 0.0, 4), 3), [0.25, 0.5, 0.75]);
@@ -155,8 +156,9 @@ mod tests {
         let settings: Settings = toml::from_str(text).unwrap();
         assert!(settings.validate().is_ok());
         assert_eq!(toml::from_str::<Settings>(&toml::to_string(&settings).unwrap()).unwrap(), settings);
-        for text in ["rate = 1", "schedule = 'step'", "warmup = -1"] {
-            assert!(toml::from_str::<Settings>(text).is_err(), "{text}");
+        for (text, word) in [("rate = 1", "rate"), ("schedule = 'step'", "step"), ("warmup = -1", "-1")] {
+            let message = toml::from_str::<Settings>(text).unwrap_err().to_string();
+            assert!(message.contains(word), "{text}: {message}");
         }
     }
 }

@@ -128,6 +128,7 @@ fn cast<T: Real>(values: &[f64]) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::{absolute_sum, assert_close, assert_layers_close};
     use crate::policy::{Initialisation, initialise};
     use crate::random::Stream;
 
@@ -176,16 +177,17 @@ mod tests {
     fn f32_follows_f64() {
         let (layout, parameters, inputs, weights) = setting(&[32, 32]);
         let double = Network::<f64>::new(layout.clone(), Activation::Elu, &parameters);
-        let single = Network::<f32>::new(layout, Activation::Elu, &parameters);
+        let single = Network::<f32>::new(layout.clone(), Activation::Elu, &parameters);
         let (mut expected, mut found) = (vec![0.0; ROWS * 3], vec![0.0; ROWS * 3]);
         double.outputs(&inputs, &mut expected);
         single.outputs(&inputs, &mut found);
-        let furthest = |found: &[f64], expected: &[f64]| {
-            found.iter().zip(expected).fold(0.0_f64, |most, (found, expected)| most.max((found - expected).abs()))
-        };
-        // Sums of some tens of terms of order one; the gradient's have 150 of them.
-        assert!(furthest(&found, &expected) < 1e-6);
-        assert!(furthest(&single.gradient(&inputs, &weights), &double.gradient(&inputs, &weights)) < 2e-5);
+        // Sums of some tens of terms of order one.
+        assert_close(&found, &expected, 1e-6, "outputs");
+        let (found, expected) = (single.gradient(&inputs, &weights), double.gradient(&inputs, &weights));
+        let rows = inputs.chunks_exact(5).zip(weights.chunks_exact(3));
+        let terms = absolute_sum(rows.map(|(input, weight)| double.gradient(input, weight)));
+        // A delta and an input are each at the end of three layers: some ten roundings of either sign.
+        assert_layers_close(&layout, &found, &expected, &terms, 16.0 * f64::from(f32::EPSILON), "gradient");
     }
 
     #[test]

@@ -61,6 +61,7 @@ fn evaluate(parts: &[&str], f: &str, inputs: &[u32], activation: Activation) -> 
     recorder.dispatch(&mut kernel, &Work::default(), [inputs.len(), 1, 1], 0.0);
     recorder.finish().unwrap();
     let [outputs] = buffers.read(&context, ["outputs"], inputs.len()).unwrap();
+    assert!(!inputs.is_empty() && outputs.len() == inputs.len(), "{} of {}", outputs.len(), inputs.len());
     outputs
 }
 

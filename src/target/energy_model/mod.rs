@@ -102,6 +102,7 @@ impl Target for EnergyModel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::assert_close;
     use crate::policy::{Initialisation, initialise};
     use crate::random::Stream;
 
@@ -117,9 +118,8 @@ mod tests {
         let model = EnergyModel::new(layout(2, &[2]), &[2.0, -3.0, -1.0, 0.0, 0.5, 1.0, 1.0, -2.0, 0.25]);
         let found = log_rewards(&model, &Objects::new(2, vec![0, 0, 1, 0, 0, 1, 1, 1]));
         let expected = [0.5 - 2.0 + 0.25, 2.5 + 0.25, (-2.5_f64).exp_m1() - 2.0 + 0.25, (-0.5_f64).exp_m1() + 0.25];
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-15);
-        }
+        // Logs of order one, two roundings each.
+        assert_close(&found, &expected, 1e-15, "log R");
         let expected_log_z = expected.iter().map(|log| log.exp()).sum::<f64>().ln();
         assert!((model.log_z().expect("four objects") - expected_log_z).abs() < 1e-14);
     }
