@@ -75,7 +75,8 @@ pub struct EvaluationConfig {
     pub samples: usize,
     /// Iterations between two evaluations in the metrics log, 0 for none.
     pub every: u32,
-    /// Data points that the likelihood is a mean over, 2 to 2^20. They come in sets of up to 1000.
+    /// Data points that the likelihood is a mean over, 2 to 2^20. They come in ten sets or more of up to 1000, which is what
+    /// its standard error is over.
     pub nll_points: usize,
     /// Backward trajectories of each of these points, 1 to 1024.
     pub nll_trajectories: usize,

@@ -19,7 +19,16 @@ impl Objects {
 
     /// The objects with these numbers among all those of `sites` sites with `values` values: the value of site s is
     /// digit s of the number in base `values`, the first site being the lowest digit.
+    ///
+    /// # Panics
+    /// If there are no such objects: their numbers end at `values`^`sites`, and values at 256.
     pub fn numbered(sites: usize, values: usize, numbers: Range<usize>) -> Self {
+        // More objects than a usize counts: every number is one of theirs.
+        let end = u32::try_from(sites).ok().and_then(|sites| values.checked_pow(sites)).unwrap_or(usize::MAX);
+        assert!(
+            (1..=256).contains(&values) && numbers.end <= end,
+            "objects {numbers:?} of {sites} sites of {values} values"
+        );
         let mut digits = Vec::with_capacity(numbers.len() * sites);
         for mut number in numbers {
             for _ in 0..sites {
@@ -92,5 +101,21 @@ impl Trajectories {
     /// All actions, row-major [count, steps].
     pub fn actions(&self) -> &[u32] {
         &self.actions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbered_objects_are_those_there_are_and_no_others() {
+        assert_eq!(Objects::numbered(2, 3, 7..9).values(), [1, 2, 2, 2]);
+        assert_eq!(Objects::numbered(1, 256, 255..256).values(), [255]);
+        assert_eq!(Objects::numbered(200, 2, usize::MAX - 1..usize::MAX).count(), 1);
+        for (sites, values, numbers) in [(2, 3, 8..10), (1, 300, 0..300), (1, 0, 0..0)] {
+            let wrapped = std::panic::catch_unwind(|| Objects::numbered(sites, values, numbers));
+            assert!(wrapped.is_err(), "{sites} sites of {values} values");
+        }
     }
 }

@@ -115,9 +115,9 @@ mod tests {
         assert_eq!(best(&[around(5.0), around(1.0)]), [true, false]);
         // A wide sample hides behind its own noise.
         assert_eq!(best(&[around(1.0), sample(&[-2.0, 0.0, 2.0])]), [true, true]);
-        // The more are compared, the less a difference says: 0.3 is told in a pair, and not among twenty pairs' worth.
+        // The more are compared, the less a difference says: 0.3 is told in a pair, and not among six.
         assert_eq!(best(&[around(1.0), around(1.3)]), [false, true]);
-        assert_eq!(best(&[around(1.0), around(1.3), around(1.1), around(1.2)])[0], true);
+        assert!(best(&[around(1.0), around(1.3), around(1.1), around(1.2)])[0]);
     }
 
     #[test]

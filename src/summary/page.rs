@@ -86,9 +86,8 @@ fn likelihood_curve(metrics: &[Value]) -> Result<Option<Named>, PictureError> {
 fn grids(width: usize, evaluated: &Evaluated) -> Result<Named, PictureError> {
     let panel = |title: &str, objects: &Objects| {
         let image = |row: &[u8]| row.iter().map(|&value| f64::from(value)).collect();
-        // Chains give neighbouring samples, so tiles are taken from all over the set.
-        let step = (objects.count() / TILES).max(1);
-        let images = objects.rows().step_by(step).take(TILES).map(image).collect();
+        // The first samples of a target are of as many chains, and so independent of each other.
+        let images = objects.rows().take(TILES).map(image).collect();
         Panel::new(title, Content::Tiles { width, images })
     };
     let mut row = vec![panel("GFlowNet", &evaluated.gflownet)];
@@ -107,7 +106,9 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
     let gap = |value: f64| {
         evaluation.log_z_exact.map_or(String::new(), |exact| format!("{:+.4} from the exact value", value - exact))
     };
-    let error = |error: f64| format!("standard error {error:.4}");
+    let error = |error: f64| {
+        if error.is_nan() { "standard error unknown".into() } else { format!("standard error {error:.4}") }
+    };
     let shown = |value: f64| if value.is_nan() { "unknown".into() } else { format!("{value:.4}") };
     let notes = |value: f64, deviation: f64| {
         if value.is_nan() { String::new() } else { join(&[error(deviation), gap(value)]) }

@@ -89,7 +89,7 @@ impl Comparison {
              a long run ({} batches of {}, other random numbers), with the noise of both means taken out; \"<\" where it is \
              within two standard errors of 0, a bound then. The long run is that of leave-one-out for reverse KL, of target \
              samples for forward KL (if they take part), of the estimator itself for what it estimates of its own. Signal/noise: |mean| / \
-             sqrt(variance). Time: median of a gradient right after its rollout and without it ({:.1} ms), and relative to one without \
+             sqrt(variance). Time: median of a gradient right after its rollout ({:.1} ms, not included), and relative to one without \
              control variate ({:.1} ms). Work: variance times time, rollout included: what the same noise costs, relative to leave-one-out. \
              Gradients of tb and log-variance are halved. zeta = {:.4}.{lost}",
             self.batches,
