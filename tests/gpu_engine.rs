@@ -261,7 +261,7 @@ fn a_wrong_kernel_is_an_error_that_says_where() {
     let missing = ("fn reward_of(trajectory: u32) -> f32 { return 0.0; }", "log_reward");
     let untyped = ("fn log_reward(trajectory: u32) -> f32 { return value(trajectory, 0u); }", "log_reward");
     let nonsense = ("fn log_reward(trajectory: u32) -> f32 { return spin; }", "spin");
-    let garbage = ("<<< not WGSL >>>", "not");
+    let garbage = ("<<< not WGSL >>>", "<<<");
     for (source, expected) in [missing, untyped, nonsense, garbage] {
         let target = Arc::new(Agreement { sites: 4, source });
         let setting = Setting::new(target, Order::Uniform, &[16], Activation::Relu);
