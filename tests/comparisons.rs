@@ -99,7 +99,7 @@ fn a_small_column_or_row_that_is_wrong_does_not_hide() {
     let (mut exact, mut terms) = (engine.gradient(&coefficients).unwrap(), term_sizes(&mut engine, &coefficients));
     let first = setting.layout.layers()[0].clone();
     let column = |number: usize| (0..first.outputs).map(move |row| first.weight.start + row * first.inputs + number);
-    for at in column.clone()(2) {
+    for at in column(2) {
         (exact[at], terms[at]) = (1e-6 * exact[at], 1e-6 * terms[at]);
     }
     let mut wrong = exact.clone();

@@ -66,8 +66,10 @@ fn replay_of(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
 /// Sums of log-probabilities of up to 40 steps, each from logits of some tens of f32 terms of order one: 1e-6 a step.
 const LOG_TOLERANCE: f64 = 4e-5;
 /// Relative to the size of a gradient's terms. A delta and an input are each at the end of up to six layers of dot products
-/// of up to 130 terms; of some hundred roundings of either sign some ten are left, and single trajectories have more.
-const GRADIENT_TOLERANCE: f64 = 64.0 * f32::EPSILON as f64;
+/// of up to 130 terms; of some hundred roundings of either sign some ten are left, and trajectories share few of them.
+const GRADIENT_TOLERANCE: f64 = 16.0 * f32::EPSILON as f64;
+/// A trajectory by itself has them all.
+const SINGLE_TOLERANCE: f64 = 64.0 * f32::EPSILON as f64;
 
 #[test]
 fn log_probabilities_and_gradients_follow_f64() {
@@ -97,7 +99,8 @@ fn log_probabilities_and_gradients_follow_f64() {
                 let terms: Vec<f64> = score.iter().map(|size| total * size).collect();
                 let (found, expected) =
                     (engine.gradient(&coefficients).unwrap(), oracle.gradient(&coefficients).unwrap());
-                assert_layers_close(&setting.layout, &found, &expected, &terms, GRADIENT_TOLERANCE, &label);
+                let tolerance = if count == 1 { SINGLE_TOLERANCE } else { GRADIENT_TOLERANCE };
+                assert_layers_close(&setting.layout, &found, &expected, &terms, tolerance, &label);
             }
         }
     }
@@ -191,7 +194,7 @@ fn every_tiling_gives_the_same_result() {
         assert_eq!(found.1, expected.1);
         // Compilers may fuse other pairs of operations in another tiling.
         assert_close(&found.0.log_forward, &expected.0.log_forward, 1e-6, "log P_F");
-        assert_layers_close(&setting.layout, &found.2, &expected.2, &terms, 16.0 * f64::from(f32::EPSILON), "gradient");
+        assert_layers_close(&setting.layout, &found.2, &expected.2, &terms, GRADIENT_TOLERANCE, "gradient");
     }
     // A single invocation makes several hundred thousand iterations, and software drivers allow 65535 in a dispatch.
     let setting = Setting::wave(64, 2, Order::Uniform, &[64, 64], Activation::Tanh);
@@ -258,7 +261,7 @@ fn a_wrong_kernel_is_an_error_that_says_where() {
     let missing = ("fn reward_of(trajectory: u32) -> f32 { return 0.0; }", "log_reward");
     let untyped = ("fn log_reward(trajectory: u32) -> f32 { return value(trajectory, 0u); }", "log_reward");
     let nonsense = ("fn log_reward(trajectory: u32) -> f32 { return spin; }", "spin");
-    let garbage = ("<<< not WGSL >>>", "not");
+    let garbage = ("<<< not WGSL >>>", "<<<");
     for (source, expected) in [missing, untyped, nonsense, garbage] {
         let target = Arc::new(Agreement { sites: 4, source });
         let setting = Setting::new(target, Order::Uniform, &[16], Activation::Relu);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use cli::{SMALL, policy_tensors, succeed, wgflow};
+use cli::{SMALL, policy_tensors, succeed, tensors, wgflow};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -52,11 +52,15 @@ fn stopped_and_resumed_equals_uninterrupted(engine: &str) {
     let [whole, again, parts] = ["whole", "again", "parts"].map(|name| place.path().join(name));
     succeed(&train(&file, &whole, engine));
     succeed(&train(&file, &again, engine));
-    assert_eq!(policy_tensors(&whole), policy_tensors(&again), "the same seed twice");
+    let names: Vec<String> = tensors(&whole).into_iter().map(|(name, _)| name).collect();
+    for part in ["zeta", "sampler", "policy.0.weight"] {
+        assert!(names.iter().any(|name| name == part), "{part} is not among {names:?}");
+    }
+    assert_eq!(tensors(&whole), tensors(&again), "the same seed twice");
     succeed(&[&train(&file, &parts, engine)[..], &["--stop-after", "15"]].concat());
     assert_ne!(policy_tensors(&whole), policy_tensors(&parts));
     resume(&parts, engine);
-    assert_eq!(policy_tensors(&whole), policy_tensors(&parts), "stopped after 15 of 30 iterations and resumed");
+    assert_eq!(tensors(&whole), tensors(&parts), "stopped after 15 of 30 iterations and resumed");
     assert_eq!(metrics(&whole), metrics(&parts));
 }
 
@@ -128,7 +132,7 @@ fn a_killed_run_resumes_to_the_same_end() {
     }
     assert!(child.wait().unwrap().success());
     assert_eq!((saved_iterations(&whole), saved_iterations(&killed)), (LONG, LONG));
-    assert_eq!(policy_tensors(&whole), policy_tensors(&killed));
+    assert_eq!(tensors(&whole), tensors(&killed));
     assert_eq!(metrics(&whole), metrics(&killed));
     let leftovers = fs::read_dir(&killed).unwrap().filter(|file| {
         let name = file.as_ref().unwrap().file_name();
@@ -154,6 +158,6 @@ fn ctrl_c_saves_and_says_so() {
     let saved = saved_iterations(&stopped);
     assert!((20..LONG).contains(&saved), "interrupted at {saved} of {LONG} iterations");
     resume(&stopped, "cpu");
-    assert_eq!(policy_tensors(&whole), policy_tensors(&stopped));
+    assert_eq!(tensors(&whole), tensors(&stopped));
     assert_eq!(metrics(&whole), metrics(&stopped));
 }

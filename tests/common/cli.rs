@@ -36,13 +36,19 @@ pub fn refuse(code: i32, words: &[&str], arguments: &[&str]) {
     }
 }
 
-/// The bytes of every policy tensor of a run's checkpoint, by name.
-pub fn policy_tensors(run: &Path) -> Vec<(String, Vec<u8>)> {
+/// The bytes of every tensor of a run's checkpoint, by name: everything that later iterations depend on.
+pub fn tensors(run: &Path) -> Vec<(String, Vec<u8>)> {
     let bytes = std::fs::read(run.join("checkpoint.safetensors")).expect("a checkpoint");
     let file = safetensors::SafeTensors::deserialize(&bytes).expect("a whole checkpoint");
-    let policy = file.iter().filter(|(name, _)| name.starts_with("policy."));
-    let mut tensors: Vec<_> = policy.map(|(name, view)| (name.to_string(), view.data().to_vec())).collect();
+    let mut tensors: Vec<_> = file.iter().map(|(name, view)| (name.to_string(), view.data().to_vec())).collect();
     tensors.sort();
+    tensors
+}
+
+/// The policy's own among them.
+pub fn policy_tensors(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut tensors = tensors(run);
+    tensors.retain(|(name, _)| name.starts_with("policy."));
     assert!(!tensors.is_empty(), "a checkpoint has policy tensors");
     tensors
 }
