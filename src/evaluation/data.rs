@@ -10,7 +10,7 @@ use crate::random::{Draw, Stream};
 use crate::trainer::Trainer;
 
 /// Points drawn together, as in the paper: for some data sets they are spread evenly.
-const SET: usize = 1000;
+pub const SET: usize = 1000;
 
 /// What was found.
 pub struct AgainstData {

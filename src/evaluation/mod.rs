@@ -17,6 +17,12 @@ use crate::trainer::Trainer;
 
 /// Trajectories rolled out at once, whatever the number asked for.
 const CHUNK: usize = 1 << 14;
+/// Most trajectories that an evaluation of these sizes rolls out at once.
+pub fn most_at_once(sizes: &EvaluationConfig, has_data: bool) -> usize {
+    let against_data = data::SET.min(sizes.nll_points) * sizes.nll_trajectories;
+    CHUNK.min(sizes.samples).max(if has_data { against_data } else { 0 })
+}
+
 /// Markov chains that sample the target.
 const CHAINS: usize = 256;
 
