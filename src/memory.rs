@@ -10,7 +10,7 @@ pub fn available() -> Option<u64> {
     return linux::available(std::path::Path::new("/"));
     #[cfg(not(target_os = "linux"))]
     {
-        let mut system = sysinfo::System::new();
+        let mut system = sysinfo::System::new().ok()?;
         system.refresh_memory();
         Some(system.available_memory()).filter(|&bytes| bytes > 0)
     }
