@@ -34,7 +34,7 @@ fn prepare(kind: EngineKind, side: usize, memory_mib: u64) -> (Box<dyn Engine>, 
     let target = Arc::new(Ising::new(side, 0.2).expect("a torus within the range"));
     let process = SiteFilling { sites: side * side, values: 2, order: Order::Uniform, encoding: target.encoding() };
     let layout = Layout::new(process.columns(), &[256; 3], process.actions());
-    let config = EngineConfig { kind, memory_mib, ..EngineConfig::default() };
+    let config = EngineConfig { kind, memory_mib: Some(memory_mib), ..EngineConfig::default() };
     let (mut engine, which) = select(&config, &process, &layout, Activation::Swish, target).expect("an engine");
     let parameters = initialise(&layout, Initialisation::FanIn, 1, Stream::Initialisation);
     engine.set_parameters(&parameters).expect("parameters of the right number");

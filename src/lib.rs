@@ -41,6 +41,7 @@ pub mod data;
 pub mod engine;
 pub mod evaluation;
 pub mod joint;
+pub mod memory;
 pub mod metrics;
 pub mod objective;
 pub mod optimizer;

@@ -191,8 +191,8 @@ fn adapters_that_are_not_there_are_named_and_limits_too() {
     let (_place, file, out) = place();
     let gpu = ["train", &file, "--engine", "gpu", "--out", text(&out)];
     refuse(2, &["no-such-adapter", "there are"], &[&gpu[..], &["--adapter", "no-such-adapter"]].concat());
-    let large = ["--set", "target.side=256", "--set", "policy.hidden=[1024, 1024]"];
-    refuse(2, &["the number of sites is 65536", "fewer sites"], &[&gpu[..], &large].concat());
+    let long = ["--set", "target.side=100", "--set", "policy.hidden=[8, 8]"];
+    refuse(2, &["the number of sites is 10000", "fewer sites"], &[&gpu[..], &long].concat());
     assert!(!out.exists());
 }
 

@@ -15,9 +15,9 @@ pub struct Arguments {
     /// Leaves out batches larger than this
     #[arg(long, value_name = "N", default_value_t = 1 << 20)]
     largest_batch: usize,
-    /// MiB of activations kept between a rollout and its gradient
-    #[arg(long, value_name = "N", default_value_t = EngineConfig::default().memory_mib)]
-    memory_mib: u64,
+    /// MiB of activations kept between a rollout and its gradient [default: by what memory is free]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    memory_mib: Option<u64>,
     /// Seconds for each stage of each problem
     #[arg(long, value_name = "S", default_value_t = 1.0)]
     seconds: f64,
@@ -30,7 +30,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let config = EngineConfig {
         kind: arguments.engine,
         adapter: arguments.adapter.clone(),
-        memory_mib: arguments.memory_mib.max(1),
+        memory_mib: arguments.memory_mib,
         ..EngineConfig::default()
     };
     let names = ["sites", "hidden", "batch", "rollout ms", "gradient ms", "iterations/s", "trajectories/s", "GFLOP/s"];

@@ -123,13 +123,25 @@ pub struct EngineConfig {
     pub precision: Precision,
     /// Part of an adapter's name (as `wgflow adapters` lists them); empty for any.
     pub adapter: String,
-    /// MiB of activations kept between a rollout and its gradient, at least 1; what does not fit is replayed.
-    pub memory_mib: u64,
+    /// MiB of activations kept between a rollout and its gradient, at least 1; what does not fit is replayed, with the same
+    /// bits. Without this key: a quarter of the memory that is free where the run is, at most 4096 MiB.
+    pub memory_mib: Option<u64>,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { kind: EngineKind::Auto, precision: Precision::F32, adapter: String::new(), memory_mib: 4096 }
+        Self { kind: EngineKind::Auto, precision: Precision::F32, adapter: String::new(), memory_mib: None }
+    }
+}
+
+/// Most bytes of activations where nobody says how many.
+const USUAL_BUDGET: u64 = 4096 << 20;
+
+impl EngineConfig {
+    /// Bytes of activations, where `available` bytes of memory are free as far as that is known.
+    pub fn memory_budget(&self, available: Option<u64>) -> u64 {
+        let usual = available.map_or(USUAL_BUDGET / 4, |bytes| (bytes / 4).clamp(1 << 20, USUAL_BUDGET));
+        self.memory_mib.map_or(usual, |mib| mib << 20)
     }
 }
 
@@ -170,8 +182,9 @@ impl Settings {
         let seconds = training.checkpoint_seconds;
         require((0.0..=86400.0).contains(&seconds), "training.checkpoint_seconds", seconds, "0 to 86400")?;
         self.evaluation.check()?;
-        let memory = self.engine.memory_mib;
-        require((1..=1 << 24).contains(&memory), "engine.memory_mib", memory, "1 to 16777216")?;
+        if let Some(memory) = self.engine.memory_mib {
+            require((1..=1 << 24).contains(&memory), "engine.memory_mib", memory, "1 to 16777216")?;
+        }
         self.objective.objective(training.batch).map_err(ConfigError::new)?;
         self.optimizer.validate().map_err(ConfigError::new)
     }

@@ -14,9 +14,23 @@ fn every_default_is_written_out_and_reads_back() {
     let config = Config::parse(MINIMAL, &[]).unwrap();
     let text = config.to_toml();
     assert_eq!(Config::parse(&text, &[]).unwrap(), config);
-    for key in ["seed", "hidden", "iterations", "learning_rate", "kind", "samples", "memory_mib"] {
+    for key in ["seed", "hidden", "iterations", "learning_rate", "kind", "samples", "precision"] {
         assert!(text.contains(&format!("{key} = ")), "{key} is missing in\n{text}");
     }
+    // What follows the machine is not pinned to the one that the file was written on.
+    assert!(!text.contains("memory_mib"), "{text}");
+    let pinned = Config::parse(MINIMAL, &["engine.memory_mib=100".into()]).unwrap();
+    assert!(pinned.to_toml().contains("memory_mib = 100"));
+}
+
+#[test]
+fn the_budget_of_activations_follows_the_machine_unless_it_is_set() {
+    let budget = |mib, available| EngineConfig { memory_mib: mib, ..EngineConfig::default() }.memory_budget(available);
+    assert_eq!(budget(None, Some(2 << 30)), 512 << 20);
+    assert_eq!(budget(None, Some(1 << 40)), 4096 << 20);
+    assert_eq!(budget(None, Some(0)), 1 << 20);
+    assert_eq!(budget(None, None), 1024 << 20);
+    assert_eq!(budget(Some(7), Some(2 << 30)), 7 << 20);
 }
 
 #[test]

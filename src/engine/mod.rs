@@ -38,6 +38,25 @@ pub enum EngineError {
     Kernel(String),
 }
 
+/// What an engine will be asked for, by which its memory is reckoned beforehand.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Trajectories rolled out and differentiated at once.
+    pub batch: usize,
+    /// Most trajectories rolled out at once without that.
+    pub loose: usize,
+    /// Whether [`Engine::moments`] are asked for.
+    pub moments: bool,
+}
+
+/// Bytes of memory: at all times, and what comes on top of that.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Need {
+    pub always: u64,
+    pub training: u64,
+    pub evaluation: u64,
+}
+
 /// A request for trajectories.
 #[derive(Clone, Copy, Debug)]
 pub struct Rollout<'a> {

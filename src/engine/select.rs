@@ -6,6 +6,7 @@ use super::cpu::CpuEngine;
 use super::gpu::{self, GpuEngine, GpuOptions};
 use super::{Engine, EngineError};
 use crate::config::{EngineConfig, EngineKind, Precision};
+use crate::memory;
 use crate::policy::{Activation, Layout};
 use crate::process::SiteFilling;
 use crate::target::Target;
@@ -21,7 +22,7 @@ pub fn select(
     activation: Activation,
     target: Arc<dyn Target>,
 ) -> Result<(Box<dyn Engine>, String), EngineError> {
-    let memory_budget = config.memory_mib << 20;
+    let memory_budget = config.memory_budget(memory::available());
     let (process, layout) = (process.clone(), layout.clone());
     if let Some(why) = reason_for_gpu(config) {
         let adapter = adapter(config);
@@ -46,6 +47,11 @@ pub fn select(
 /// Whether a run with this configuration computes on a GPU (or a software adapter standing in for one).
 pub fn takes_gpu(config: &EngineConfig) -> bool {
     reason_for_gpu(config).is_some()
+}
+
+/// What the adapter runs on that a run with this configuration takes, if it takes one and there is one.
+pub fn adapter_kind(config: &EngineConfig) -> Option<gpu::AdapterKind> {
+    reason_for_gpu(config).and_then(|_| gpu::kind(adapter(config).as_deref()))
 }
 
 fn reason_for_gpu(config: &EngineConfig) -> Option<&'static str> {

@@ -15,6 +15,11 @@ const LARGEST_SET: usize = 1000;
 /// Sets at least, for the standard error is over sets.
 const SETS: usize = 10;
 
+/// Points that are drawn together of `points` in all.
+pub fn set(points: usize) -> usize {
+    LARGEST_SET.min(points.div_ceil(SETS))
+}
+
 /// What was found.
 pub struct AgainstData {
     pub nll: Estimate,
@@ -34,7 +39,7 @@ pub fn compare(
     seed: u64,
 ) -> Result<Option<AgainstData>, EngineError> {
     let draw = Draw::new(seed, trainer.iteration(), Stream::EvaluationTarget);
-    let set = LARGEST_SET.min(sizes.nll_points.div_ceil(SETS));
+    let set = set(sizes.nll_points);
     let mut log_ratios = Vec::new();
     for first in (0..sizes.nll_points).step_by(set) {
         let count = set.min(sizes.nll_points - first);

@@ -20,6 +20,7 @@ use crate::trainer::Trainer;
 
 /// Trajectories rolled out at once, whatever the number asked for.
 const CHUNK: usize = 1 << 14;
+
 /// Markov chains that sample the target.
 const CHAINS: usize = 256;
 
@@ -75,6 +76,12 @@ pub struct Evaluated {
     pub target: Option<Objects>,
     /// Fresh data, where the target has some.
     pub data: Option<Objects>,
+}
+
+/// Most trajectories that an evaluation of these sizes rolls out at once.
+pub fn most_at_once(sizes: &EvaluationConfig, has_data: bool) -> usize {
+    let against_data = data::set(sizes.nll_points).saturating_mul(sizes.nll_trajectories);
+    CHUNK.min(sizes.samples).max(if has_data { against_data } else { 0 })
 }
 
 /// Evaluates the trainer's policy as the run itself does, with `samples` forward samples and, if the target can be sampled,

@@ -5,6 +5,7 @@
 //! [`PATIENCE`] skipped steps in a row end the run.
 
 mod estimate;
+pub mod memory;
 mod state;
 
 pub use estimate::estimate;
@@ -12,6 +13,7 @@ pub use state::RestoreError;
 
 use std::sync::Arc;
 
+use self::memory::Machine;
 use crate::config::{ConfigError, Settings};
 use crate::engine::select::select;
 use crate::engine::{Batch, Engine, EngineError, Rollout};
@@ -89,8 +91,14 @@ pub fn shape(settings: &Settings, target: &dyn Target) -> (SiteFilling, Layout) 
 
 impl Trainer {
     /// A trainer on the engine that `settings.engine` asks for, and a line that says which it is and why.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`], if the run does not fit the memory ([`memory::check`]), or if there is no such engine.
     pub fn build(settings: &Settings, target: Arc<dyn Target>) -> Result<(Self, String), TrainError> {
         settings.check()?;
+        if let Some(machine) = Machine::here(settings) {
+            memory::check(settings, target.as_ref(), machine)?;
+        }
         let (process, layout) = shape(settings, target.as_ref());
         let (engine, which) = select(&settings.engine, &process, &layout, settings.policy.activation, target.clone())?;
         Ok((Self::new(settings, target, engine)?, which))

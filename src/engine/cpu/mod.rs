@@ -6,6 +6,7 @@
 //! result do not depend on the number of threads.
 
 mod gradient;
+mod memory;
 mod model;
 mod moments;
 mod network;
@@ -14,6 +15,7 @@ mod reward;
 mod rollout;
 mod scores;
 
+pub use memory::need;
 pub use network::Network;
 pub use real::Real;
 pub use reward::Reward;

@@ -91,6 +91,11 @@ pub fn adapters(include_gl: bool) -> Vec<AdapterDescription> {
     enumerate(backends).iter().map(AdapterDescription::of).collect()
 }
 
+/// What the adapter runs on that an engine would open, if there is one: see [`super::GpuOptions::adapter`].
+pub fn kind(wanted: Option<&str>) -> Option<AdapterKind> {
+    find(wanted.unwrap_or_default()).ok().map(|adapter| AdapterDescription::of(&adapter).kind)
+}
+
 /// Whether there is an adapter that is more than a CPU.
 pub fn has_hardware_adapter() -> bool {
     adapters(false).iter().any(|adapter| adapter.kind.is_hardware())
@@ -166,12 +171,8 @@ impl Context {
     /// # Errors
     /// `NoAdapter` if there is none, `Device` if the driver refuses.
     pub fn open(wanted: Option<&str>) -> Result<Self, EngineError> {
-        let text = wanted.unwrap_or_default();
-        let gl = text.to_lowercase().split_whitespace().any(|word| word == "gl" || word == "opengl");
-        let adapters = enumerate(if gl { Backends::GL } else { PRIMARY });
-        let found = adapters.iter().find(|adapter| AdapterDescription::of(adapter).matches(text));
-        let adapter = found.ok_or_else(|| no_adapter(text, &adapters))?;
-        let description = AdapterDescription::of(adapter);
+        let adapter = find(wanted.unwrap_or_default())?;
+        let description = AdapterDescription::of(&adapter);
 
         // Larger buffers and workgroups where the adapter has them, the defaults of WebGPU for all else.
         let own = adapter.limits();
@@ -225,6 +226,16 @@ impl Context {
         self.check()?;
         polled.map_err(|error| EngineError::Device(format!("{}: {error}", self.adapter)))?;
         Ok(())
+    }
+}
+
+/// The best adapter that matches `wanted`.
+fn find(wanted: &str) -> Result<Adapter, EngineError> {
+    let gl = wanted.to_lowercase().split_whitespace().any(|word| word == "gl" || word == "opengl");
+    let mut adapters = enumerate(if gl { Backends::GL } else { PRIMARY });
+    match adapters.iter().position(|adapter| AdapterDescription::of(adapter).matches(wanted)) {
+        Some(index) => Ok(adapters.swap_remove(index)),
+        None => Err(no_adapter(wanted, &adapters)),
     }
 }
 

@@ -9,6 +9,7 @@
 mod buffers;
 mod context;
 mod kernel;
+mod memory;
 mod network;
 mod recorder;
 mod reward;
@@ -19,7 +20,8 @@ mod supplied;
 mod tests;
 mod tiling;
 
-pub use context::{AdapterDescription, AdapterKind, adapters, has_hardware_adapter};
+pub use context::{AdapterDescription, AdapterKind, adapters, has_hardware_adapter, kind};
+pub use memory::need;
 pub use tiling::Tiling;
 
 use std::sync::Arc;

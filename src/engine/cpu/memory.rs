@@ -1,0 +1,36 @@
+//! What the native engine takes, reckoned without making one.
+
+use super::kept_blocks;
+use crate::engine::{BLOCK, Load, Need};
+use crate::policy::Layout;
+use crate::process::SiteFilling;
+
+/// Rows that a product of the backward pass takes (gradient.rs, scores.rs).
+const ROWS: usize = 512;
+
+/// In numbers of `size` bytes, on `threads` threads, with a budget of so many bytes for activations.
+pub fn need(process: &SiteFilling, layout: &Layout, load: Load, size: usize, threads: usize, budget: u64) -> Need {
+    let (steps, parameters) = (process.steps(), layout.parameters());
+    let hidden = &layout.widths[1..layout.widths.len() - 1];
+    let widest = hidden.iter().copied().max().unwrap_or(0);
+    let numbers = 2 * hidden.iter().sum::<usize>() + process.values;
+    // What one thread has at hand for a block: a step of it, random words, and deltas of some rows.
+    let thread = BLOCK * (size * (numbers + hidden[0]) + 4 * steps) + 2 * size * ROWS.max(steps) * widest;
+    // Actions and three f64 a trajectory.
+    let known = |count: usize| (count * (4 * steps + 24)) as u64;
+
+    let blocks = load.batch.div_ceil(BLOCK);
+    let at_work = threads.min(blocks);
+    let one = (size * numbers * steps) as u64;
+    let kept = kept_blocks(blocks, one * BLOCK as u64, budget, threads);
+    let replayed = if kept < blocks { at_work } else { 0 };
+    let stored = one * ((kept + replayed) * BLOCK).min(load.batch) as u64;
+    // A thread's sums, their total in f64 and the same in the order of the layout, which grows as it is written.
+    let lists = if load.moments { 4 } else { 1 };
+    let sums = parameters * (at_work * size * lists + 8 * lists + 16);
+    Need {
+        always: (size * parameters) as u64,
+        training: stored + known(load.batch) + (at_work * thread + sums) as u64,
+        evaluation: known(load.loose) + (threads * thread) as u64,
+    }
+}

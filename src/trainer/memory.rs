@@ -1,0 +1,258 @@
+//! Whether a run fits the memory, reckoned before anything of it is allocated; and if not, what would.
+
+use crate::config::{ConfigError, Precision, Settings};
+use crate::engine::gpu::AdapterKind;
+use crate::engine::{BLOCK, Load, Need, cpu, gpu, select};
+use crate::evaluation::most_at_once;
+use crate::memory;
+use crate::objective::Source;
+use crate::target::Target;
+
+use super::shape;
+
+/// A program of this kind before it has done anything.
+const PROGRAM: u64 = 32 << 20;
+
+/// What a run finds: a machine, or a part of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// Bytes that are free.
+    pub available: u64,
+    /// Threads of the native engine.
+    pub threads: usize,
+    /// The adapter that the run takes, if it takes one.
+    pub adapter: Option<AdapterKind>,
+}
+
+impl Machine {
+    /// This one, as a run with these settings sees it now; none where the system does not tell what is free.
+    pub fn here(settings: &Settings) -> Option<Self> {
+        let (available, threads) = (memory::available()?, rayon::current_num_threads());
+        Some(Self { available, threads, adapter: select::adapter_kind(&settings.engine) })
+    }
+}
+
+/// Bytes that a run needs at its peak: the larger of training, with its checkpoints, and evaluation.
+pub fn need(settings: &Settings, target: &dyn Target, machine: Machine) -> u64 {
+    let (process, layout) = shape(settings, target);
+    let (sites, steps, batch) = (process.sites, process.steps(), settings.training.batch);
+    let parameters = layout.parameters() as u64;
+    let sizes = &settings.evaluation;
+    let objective = settings.objective.objective(batch).ok();
+    let moments = objective.as_ref().is_some_and(|objective| objective.optimal().is_some());
+    let backward = objective.as_ref().is_some_and(|objective| objective.needs(Source::Backward));
+    let loose = most_at_once(sizes, target.data(1).is_some());
+    let budget = settings.engine.memory_budget(Some(machine.available));
+    let load = Load { batch, loose, moments };
+    let engine = match machine.adapter {
+        Some(kind) => gpu::need(&process, &layout, load, kind, budget),
+        None => {
+            let size = if settings.engine.precision == Precision::F64 { 8 } else { 4 };
+            cpu::need(&process, &layout, load, size, machine.threads, budget)
+        }
+    };
+    // Parameters and Adam's two moments; a gradient and its parts; a checkpoint's tensors (the parameters in f32) and the
+    // file that is made of them, while the batch's activations are still there.
+    let (own, gradients, checkpoint) = (24 * parameters, 16 * parameters, 40 * parameters);
+    // Log-probabilities, log-weights and coefficients in f64; the objects and trajectories that backward ones start from.
+    let a_trajectory = 80 + if backward { 4 * steps + 3 * sites } else { 0 };
+    // Actions twice and objects twice, for those rolled out at once; objects and log-weights of all of them.
+    let evaluated = loose * (8 * steps + 2 * sites + 96) + sizes.samples * (2 * sites + 48);
+    let energy = energy(target, batch, process.columns(), machine.threads);
+    let training = engine.training + gradients + (batch * a_trajectory) as u64 + energy.training;
+    let evaluation = engine.evaluation + evaluated as u64;
+    PROGRAM + own + engine.always + energy.always + training.max(checkpoint + engine.training).max(evaluation)
+}
+
+/// What the network that gives log R takes, trained along or not.
+fn energy(target: &dyn Target, batch: usize, columns: usize, threads: usize) -> Need {
+    let Some(network) = target.network() else { return Need::default() };
+    let parameters = network.layout.parameters() as u64;
+    let trained = target.energy().is_some_and(|energy| energy.training.is_some());
+    let rows = (BLOCK * 2 * network.layout.widths.iter().sum::<usize>()) as u64;
+    let at_work = 8 * threads as u64 * (rows + parameters);
+    // Inputs of a batch of data and one of fakes, in f64; two lists of parameters besides Adam's.
+    let contrast = 16 * (batch * columns) as u64 + 32 * parameters;
+    Need { always: 32 * parameters + at_work, training: if trained { contrast } else { 0 }, evaluation: 0 }
+}
+
+/// A number of the settings that a run may be made smaller by.
+struct Knob {
+    key: &'static str,
+    least: u64,
+    of: fn(&Settings) -> Option<u64>,
+    set: fn(&mut Settings, u64),
+    /// What may be at most so large.
+    what: &'static str,
+}
+
+const KNOBS: [Knob; 5] = [
+    Knob {
+        key: "engine.memory_mib",
+        least: 1,
+        of: |settings| settings.engine.memory_mib,
+        set: |settings, value| settings.engine.memory_mib = Some(value),
+        what: "MiB",
+    },
+    Knob {
+        key: "training.batch",
+        least: 1,
+        of: |settings| Some(settings.training.batch as u64),
+        set: |settings, value| settings.training.batch = value as usize,
+        what: "trajectories",
+    },
+    Knob {
+        key: "evaluation.samples",
+        least: 4096,
+        of: |settings| Some(settings.evaluation.samples as u64),
+        set: |settings, value| settings.evaluation.samples = value as usize,
+        what: "samples",
+    },
+    Knob {
+        key: "evaluation.nll_trajectories",
+        least: 1,
+        of: |settings| Some(settings.evaluation.nll_trajectories as u64),
+        set: |settings, value| settings.evaluation.nll_trajectories = value as usize,
+        what: "trajectories a point",
+    },
+    Knob {
+        key: "policy.hidden",
+        least: 8,
+        of: |settings| settings.policy.hidden.iter().max().map(|&width| width as u64),
+        set: |settings, value| {
+            settings.policy.hidden.iter_mut().for_each(|width| *width = (*width).min(value as usize))
+        },
+        what: "units a layer",
+    },
+];
+
+/// Refuses a run that needs more memory than there is.
+///
+/// # Errors
+/// One that names the key to change, and the largest number that would fit with all else as it is, and with an eighth to
+/// spare: a moment later less may be free.
+pub fn check(settings: &Settings, target: &dyn Target, machine: Machine) -> Result<(), ConfigError> {
+    let needed = need(settings, target, machine);
+    if needed <= machine.available {
+        return Ok(());
+    }
+    let shortage = format!(
+        "the run needs about {} of memory, and {} are free",
+        memory::text(needed),
+        memory::text(machine.available)
+    );
+    let spared = machine.available - machine.available / 8;
+    for knob in &KNOBS {
+        let Some(found) = (knob.of)(settings) else { continue };
+        let fits = |value: u64| {
+            let mut smaller = settings.clone();
+            (knob.set)(&mut smaller, value);
+            need(&smaller, target, machine) <= spared
+        };
+        if found > knob.least && fits(knob.least) {
+            // A larger number never needs less.
+            let (mut fitting, mut beyond) = (knob.least, found);
+            while beyond - fitting > 1 {
+                let middle = fitting + (beyond - fitting) / 2;
+                if fits(middle) { fitting = middle } else { beyond = middle }
+            }
+            let Knob { key, what, .. } = knob;
+            return Err(ConfigError::new(format!("{key} = {found}: {shortage}: at most {fitting} {what} would fit")));
+        }
+    }
+    let hidden = &settings.policy.hidden;
+    let batch = settings.training.batch;
+    Err(ConfigError::new(format!(
+        "training.batch = {batch}, policy.hidden = {hidden:?}: {shortage}: no one of the keys alone makes it fit, so make \
+         several smaller, or the target's objects"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::ising::Ising;
+
+    const MACHINE: Machine = Machine { available: 4 << 30, threads: 4, adapter: None };
+
+    fn settings(text: &str) -> Settings {
+        toml::from_str(text).unwrap()
+    }
+
+    /// The key, and the number that would fit.
+    fn refused(settings: &Settings, target: &dyn Target, machine: Machine) -> (String, u64) {
+        let message = check(settings, target, machine).expect_err("too large").to_string();
+        let (key, rest) = message.split_once(" = ").unwrap();
+        let number = rest.split("at most ").nth(1).unwrap_or_else(|| panic!("{message}"));
+        (key.into(), number.split(' ').next().unwrap().parse().unwrap())
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_number_that_does() {
+        let target = Ising::new(16, 0.4).unwrap();
+        let machine = |available| Machine { available, ..MACHINE };
+        let cases = [
+            ("training.batch", 512 << 20, "training = { batch = 1048576 }"),
+            ("training.batch", 1 << 30, "training = { batch = 1048576 }\nobjective = { kind = 'forward_kl' }"),
+            ("engine.memory_mib", 1 << 30, "engine = { memory_mib = 100000 }\ntraining = { batch = 20000 }"),
+            ("evaluation.samples", 1 << 30, "evaluation = { samples = 16777216 }"),
+            ("policy.hidden", 128 << 20, "policy = { hidden = [1024, 512, 1024, 1024] }\ntraining = { batch = 2 }"),
+        ];
+        for adapter in [None, Some(AdapterKind::Software)] {
+            for (key, available, text) in cases {
+                // A driver alone takes as much as that.
+                let available = if adapter.is_some() { available + (256 << 20) } else { available };
+                let machine = Machine { adapter, ..machine(available) };
+                let settings = settings(text);
+                let (found, number) = refused(&settings, &target, machine);
+                assert_eq!(found, key, "{adapter:?}: {text}");
+                let knob = KNOBS.iter().find(|knob| knob.key == key).unwrap();
+                let needed = |number| {
+                    let mut changed = settings.clone();
+                    (knob.set)(&mut changed, number);
+                    assert_eq!(check(&changed, &target, machine), Ok(()), "{key} = {number}");
+                    need(&changed, &target, machine)
+                };
+                let spared = available - available / 8;
+                assert!(needed(number) <= spared, "{key} = {number} was said to fit with something to spare");
+                assert!(needed(number + 1) > spared, "{key} = {} fits as well", number + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_larger_batch_never_needs_less() {
+        let target = Ising::new(8, 0.4).unwrap();
+        for (adapter, text) in [
+            (None, "engine = { memory_mib = 16 }"),
+            (None, "objective = { control_variate = 'optimal_per_parameter_leave_one_out' }"),
+            (Some(AdapterKind::Software), "engine = { memory_mib = 16 }"),
+        ] {
+            let mut settings = settings(text);
+            let mut before = 0;
+            for batch in (1..70_000).step_by(37) {
+                settings.training.batch = batch;
+                let needed = need(&settings, &target, Machine { adapter, ..MACHINE });
+                assert!(needed >= before, "{batch}: {needed} after {before}");
+                before = needed;
+            }
+            assert!(before > 1 << 20);
+        }
+    }
+
+    #[test]
+    fn nothing_fits_a_machine_that_is_full() {
+        let target = Ising::new(8, 0.4).unwrap();
+        let message =
+            check(&Settings::default(), &target, Machine { available: 0, ..MACHINE }).unwrap_err().to_string();
+        assert!(message.contains("several smaller"), "{message}");
+    }
+
+    #[test]
+    fn a_discrete_gpu_s_own_memory_is_not_the_host_s() {
+        let target = Ising::new(16, 0.4).unwrap();
+        let settings = settings("training = { batch = 8192 }");
+        let of = |kind| need(&settings, &target, Machine { adapter: Some(kind), ..MACHINE });
+        assert!(of(AdapterKind::Discrete) + (1 << 29) < of(AdapterKind::Integrated));
+    }
+}
