@@ -1,18 +1,18 @@
 //! A training session: one process's share of a run, without a terminal.
 //!
 //! It takes up the run's checkpoint if there is one, trains, saves every few seconds, logs metrics, and at the end
-//! evaluates and writes the summary. Who wants to watch is an [`Observer`]; who wants it to stop raises a flag.
+//! evaluates and writes the summary. Who wants to watch is an [`Observer`]; who wants it to stop raises a [`Stop`].
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::config::{Config, ConfigError};
-use crate::evaluation::{self, Evaluation};
+use crate::evaluation::{self, Evaluated, Evaluation, EvaluationError};
 use crate::metrics::weights;
 use crate::run::directory::{MetricsLog, RunDirectory};
+use crate::stop::{Reason, Stop};
 use crate::summary::{self, Speed, Summary};
 use crate::trainer::{Step, Trainer};
 
@@ -49,8 +49,8 @@ pub enum Outcome {
     Finished(Box<Summary>),
     /// As many iterations as asked for are done; the run can go on after `iteration`.
     Stopped { iteration: u32 },
-    /// The flag was raised; the run can go on after `iteration`.
-    Interrupted { iteration: u32 },
+    /// It was asked to stop; the run can go on after `iteration`. An evaluation that this cut short is made again then.
+    Interrupted { iteration: u32, reason: Reason },
 }
 
 /// A trainer, its engine, and the configuration that both were made of.
@@ -95,7 +95,7 @@ impl Session {
     pub fn run(
         &mut self,
         run: &RunDirectory,
-        stop: &AtomicBool,
+        stop: &Stop,
         stop_after: Option<u32>,
         observer: &mut dyn Observer,
     ) -> anyhow::Result<Outcome> {
@@ -110,13 +110,17 @@ impl Session {
         self.save(run)?;
         let begun = Instant::now();
         let mut saved = Instant::now();
+        if self.evaluation_is_due() && !run.metrics(first)?.last().is_some_and(|line| line["evaluation"].is_object()) {
+            // The session before was stopped in the middle of it.
+            self.evaluate(stop, begun, &mut log, observer)?;
+        }
         while !self.trainer.is_done() {
             let iteration = self.trainer.iteration();
-            let interrupted = stop.load(Ordering::SeqCst);
-            if interrupted || iteration >= end {
+            let reason = stop.reason();
+            if reason.is_some() || iteration >= end {
                 self.save(run)?;
-                let stopped = Outcome::Stopped { iteration };
-                return Ok(if interrupted { Outcome::Interrupted { iteration } } else { stopped });
+                let interrupted = |reason| Outcome::Interrupted { iteration, reason };
+                return Ok(reason.map_or(Outcome::Stopped { iteration }, interrupted));
             }
             let step = match self.trainer.step() {
                 Ok(step) => step,
@@ -126,9 +130,8 @@ impl Session {
                 }
             };
             self.note(&step, begun, &mut log, observer)?;
-            let evaluate_every = self.config.settings.evaluation.every;
-            if evaluate_every > 0 && self.trainer.iteration().is_multiple_of(evaluate_every) {
-                self.evaluate(begun, &mut log, observer)?;
+            if self.evaluation_is_due() {
+                self.evaluate(stop, begun, &mut log, observer)?;
             }
             if saved.elapsed() >= every {
                 self.save(run)?;
@@ -138,8 +141,10 @@ impl Session {
         self.save(run)?;
         let speed = Speed { seconds: begun.elapsed().as_secs_f64(), iterations: self.trainer.iteration() - first };
         observer.evaluating();
-        let samples = self.config.settings.evaluation.samples;
-        let evaluated = evaluation::evaluate(&mut self.trainer, samples)?;
+        let Some(evaluated) = self.evaluation(stop)? else {
+            let (iteration, reason) = (self.trainer.iteration(), stop.reason().unwrap_or(Reason::Interrupt));
+            return Ok(Outcome::Interrupted { iteration, reason });
+        };
         let metrics = run.metrics(u32::MAX)?;
         let summary = summary::write(run, &self.config, &mut self.trainer, &evaluated, &metrics, speed)?;
         Ok(Outcome::Finished(Box::new(summary)))
@@ -194,10 +199,29 @@ impl Session {
         Ok(())
     }
 
+    /// Whether an evaluation on the way belongs after the iterations done so far.
+    fn evaluation_is_due(&self) -> bool {
+        let (every, done) = (self.config.settings.evaluation.every, self.trainer.iteration());
+        every > 0 && done > 0 && done.is_multiple_of(every)
+    }
+
+    /// Evaluates the policy; none if `stop` is raised meanwhile.
+    fn evaluation(&mut self, stop: &Stop) -> anyhow::Result<Option<Evaluated>> {
+        match evaluation::evaluate_sized(&mut self.trainer, &self.config.settings.evaluation, stop) {
+            Err(EvaluationError::Stopped(_)) => Ok(None),
+            evaluated => Ok(Some(evaluated?)),
+        }
+    }
+
     /// Evaluates the policy on the way and writes down what was found.
-    fn evaluate(&mut self, begun: Instant, log: &mut MetricsLog, observer: &mut dyn Observer) -> anyhow::Result<()> {
-        let samples = self.config.settings.evaluation.samples;
-        let evaluation = evaluation::evaluate(&mut self.trainer, samples)?.evaluation;
+    fn evaluate(
+        &mut self,
+        stop: &Stop,
+        begun: Instant,
+        log: &mut MetricsLog,
+        observer: &mut dyn Observer,
+    ) -> anyhow::Result<()> {
+        let Some(Evaluated { evaluation, .. }) = self.evaluation(stop)? else { return Ok(()) };
         let done = self.trainer.iteration();
         // A run that resumes cuts the log by iterations: this line belongs to the last one done.
         let line = json!({"iteration": done - 1, "evaluation": evaluation, "seconds": begun.elapsed().as_secs_f64()});

@@ -3,7 +3,6 @@
 mod common;
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use wgflow::config::Config;
 use wgflow::engine::Engine;
@@ -14,6 +13,7 @@ use wgflow::process::{Objects, Order, SiteFilling};
 use wgflow::random::Stream;
 use wgflow::run::directory::RunDirectory;
 use wgflow::session::{Observer, Outcome, Session};
+use wgflow::stop::Stop;
 use wgflow::target::Target;
 use wgflow::target::energy_model::{self, EnergyModel};
 use wgflow::trainer::Trainer;
@@ -65,7 +65,7 @@ fn train(path: &Path, config: &Config, stop_after: Option<u32>) -> Outcome {
         Ok((run, _)) => run,
         Err(_) => RunDirectory::create(path, config).unwrap(),
     };
-    let stop = AtomicBool::new(false);
+    let stop = Stop::default();
     Session::new(config.clone()).unwrap().run(&run, &stop, stop_after, &mut Silent).unwrap()
 }
 

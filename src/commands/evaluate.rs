@@ -1,12 +1,13 @@
 //! `wgflow evaluate`: a run's policy against what is known of the target, with fresh samples.
 
-use super::RunArgument;
+use super::{RunArgument, output, paths};
 use crate::config::ConfigError;
-use crate::engine::EngineError;
+use crate::evaluation::{self, EvaluationError};
 use crate::metrics::exact::Comparison;
 use crate::session::Session;
+use crate::stop::Stop;
+use crate::summary;
 use crate::trainer::Trainer;
-use crate::{evaluation, summary};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -27,6 +28,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    paths::run(&arguments.run.run)?;
     let mut session = Session::open(&arguments.run.run)?;
     let engine = session.engine().to_string();
     let trainer = session.trainer();
@@ -37,7 +39,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let refused = |message| ConfigError::new(format!("--exact: {message}"));
         evaluation::allows_enumeration(trainer).map_err(refused)?;
     }
-    let mut evaluation = evaluation::evaluate_sized(trainer, &sizes)?.evaluation;
+    let mut evaluation = evaluation::evaluate_sized(trainer, &sizes, &Stop::default())?.evaluation;
     if arguments.exact && evaluation.exact.is_none() {
         evaluation.exact = Some(enumerate(trainer, !arguments.json)?);
     }
@@ -46,20 +48,22 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut object = serde_json::to_value(&evaluation)?;
         object["iteration"] = iteration.into();
         object["engine"] = engine.into();
-        println!("{object}");
+        output::give(&format!("{object}\n"))?;
     } else {
-        println!("engine: {engine}\niterations: {iteration}\n{}", summary::evaluation_lines(&evaluation));
+        let lines = summary::evaluation_lines(&evaluation);
+        output::give(&format!("engine: {engine}\niterations: {iteration}\n{lines}\n"))?;
     }
     Ok(())
 }
 
 /// The exact comparison, with a line on standard error for every tenth of the work.
-fn enumerate(trainer: &mut Trainer, aloud: bool) -> Result<Comparison, EngineError> {
+fn enumerate(trainer: &mut Trainer, aloud: bool) -> Result<Comparison, EvaluationError> {
     let mut tenths = 0;
     evaluation::enumerate(trainer, |fraction| {
         while aloud && fraction * 10.0 >= f64::from(tenths + 1) {
             tenths += 1;
-            eprintln!("exact probabilities: {}%", 10 * tenths);
+            output::complain(&format!("exact probabilities: {}%", 10 * tenths));
         }
+        Ok(())
     })
 }

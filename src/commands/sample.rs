@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::RunArgument;
+use super::{RunArgument, output, paths};
 use crate::config::ConfigError;
 use crate::evaluation;
 use crate::run::samples::{self, Format};
 use crate::session::Session;
+use crate::stop::Stop;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -22,10 +23,12 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let format = Format::of(&arguments.out).map_err(|error| ConfigError::new(error.to_string()))?;
+    let out = paths::writable(&arguments.out)?;
+    paths::run(&arguments.run.run)?;
     let mut session = Session::open(&arguments.run.run)?;
-    let (_, objects) = evaluation::forward(session.trainer(), arguments.count as usize)?;
-    samples::write(&arguments.out, format, &objects)?;
+    let (_, objects) = evaluation::forward(session.trainer(), arguments.count as usize, &Stop::default())?;
+    samples::write(&out, format, &objects)?;
     let (sites, out) = (objects.sites(), arguments.out.display());
-    println!("wrote {} objects of {sites} sites to {out}", arguments.count);
+    output::tell(&format!("wrote {} objects of {sites} sites to {out}", arguments.count));
     Ok(())
 }

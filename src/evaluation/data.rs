@@ -1,12 +1,14 @@
 //! A policy against data: how likely it finds fresh points, and how far its own samples are from them.
 
+use super::{EvaluationError, backward};
 use crate::config::EvaluationConfig;
-use crate::engine::EngineError;
+use crate::engine::Batch;
 use crate::metrics::Estimate;
 use crate::metrics::mmd::mmd;
 use crate::metrics::nll::negative_log_likelihood;
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
+use crate::stop::Stop;
 use crate::trainer::Trainer;
 
 /// Points drawn together, as in the paper: for some data sets they are spread evenly.
@@ -27,7 +29,8 @@ pub fn compare(
     trainer: &mut Trainer,
     gflownet: &Objects,
     sizes: &EvaluationConfig,
-) -> Result<Option<AgainstData>, EngineError> {
+    stop: &Stop,
+) -> Result<Option<AgainstData>, EvaluationError> {
     let draw = Draw::new(trainer.settings().seed, trainer.iteration(), Stream::EvaluationTarget);
     let mut log_ratios = Vec::new();
     let mut first = 0;
@@ -35,9 +38,10 @@ pub fn compare(
         let count = SET.min(sizes.nll_points - first);
         let Some(mut data) = trainer.target().data(count) else { return Ok(None) };
         let points = data.sample(&Draw { first_trajectory: first as u32, ..draw });
-        log_ratios.extend(backward_log_ratios(trainer, &points, first, sizes.nll_trajectories)?);
+        log_ratios.extend(backward_log_ratios(trainer, &points, first, sizes.nll_trajectories, stop)?);
         first += count;
     }
+    stop.check()?;
     let count = sizes.mmd_samples.min(gflownet.count());
     let Some(mut data) = trainer.target().data(count) else { return Ok(None) };
     let points = data.sample(&Draw { first_trajectory: u32::MAX, ..draw });
@@ -54,10 +58,13 @@ fn backward_log_ratios(
     points: &Objects,
     first: usize,
     trajectories: usize,
-) -> Result<Vec<f64>, EngineError> {
+    stop: &Stop,
+) -> Result<Vec<f64>, EvaluationError> {
     let values = points.rows().flat_map(|row| row.repeat(trajectories)).collect();
     let repeated = Objects::new(points.sites(), values);
-    let batch = trainer.evaluate_backward((first * trajectories) as u32, &repeated)?;
-    let pairs = batch.log_forward.iter().zip(&batch.log_backward);
-    Ok(pairs.map(|(forward, backward)| forward - backward).collect())
+    let log_ratios = |batch: &Batch| {
+        let pairs = batch.log_forward.iter().zip(&batch.log_backward);
+        pairs.map(|(forward, backward)| forward - backward).collect()
+    };
+    backward(trainer, &repeated, first * trajectories, stop, log_ratios)
 }

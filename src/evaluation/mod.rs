@@ -8,15 +8,16 @@ pub use enumerated::{allows_enumeration, enumerate};
 use serde::Serialize;
 
 use crate::config::EvaluationConfig;
-use crate::engine::EngineError;
+use crate::engine::{Batch, EngineError};
 use crate::metrics::exact;
 use crate::metrics::weights;
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
+use crate::stop::{Stop, Stopped};
 use crate::trainer::Trainer;
 
-/// Trajectories rolled out at once, whatever the number asked for.
-const CHUNK: usize = 1 << 14;
+/// Trajectories rolled out at once, whatever the number asked for; an evaluation can be stopped between two chunks.
+const CHUNK: usize = 1 << 13;
 /// Markov chains that sample the target.
 const CHAINS: usize = 256;
 
@@ -72,27 +73,41 @@ pub struct Evaluated {
     pub data: Option<Objects>,
 }
 
-/// Evaluates the trainer's policy with `samples` forward samples and, if the target can be sampled, as many of it; the
-/// other sizes are those of the trainer's settings.
-pub fn evaluate(trainer: &mut Trainer, samples: usize) -> Result<Evaluated, EngineError> {
-    let sizes = EvaluationConfig { samples, ..trainer.settings().evaluation.clone() };
-    evaluate_sized(trainer, &sizes)
+/// Why an evaluation came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluationError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
-/// The same with all sizes given (`every` does not matter here).
-pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result<Evaluated, EngineError> {
+/// Evaluates the trainer's policy with `samples` forward samples and, if the target can be sampled, as many of it; the
+/// other sizes are those of the trainer's settings.
+pub fn evaluate(trainer: &mut Trainer, samples: usize) -> Result<Evaluated, EvaluationError> {
+    let sizes = EvaluationConfig { samples, ..trainer.settings().evaluation.clone() };
+    evaluate_sized(trainer, &sizes, &Stop::default())
+}
+
+/// The same with all sizes given (`every` does not matter here), and left off if `stop` is raised.
+pub fn evaluate_sized(
+    trainer: &mut Trainer,
+    sizes: &EvaluationConfig,
+    stop: &Stop,
+) -> Result<Evaluated, EvaluationError> {
     let samples = sizes.samples;
     let seed = trainer.settings().seed;
-    let (mut log_weights, gflownet) = forward(trainer, samples)?;
+    let (mut log_weights, gflownet) = forward(trainer, samples, stop)?;
     if !trainer.target().has_reward() {
         log_weights.fill(f64::NAN);
     }
-    let target = target_samples(trainer, seed, samples);
-    let backward = target.as_ref().map(|objects| backward_log_weights(trainer, objects)).transpose()?;
+    let target = target_samples(trainer, seed, samples, stop)?;
+    let weigh = |objects| backward(trainer, objects, 0, stop, Batch::log_weights);
+    let backward = target.as_ref().map(weigh).transpose()?;
 
-    let against_data = data::compare(trainer, &gflownet, sizes)?;
+    let against_data = data::compare(trainer, &gflownet, sizes, stop)?;
     let small = trainer.process().sites <= ENUMERATED_SITES && allows_enumeration(trainer).is_ok();
-    let exact = if small { Some(enumerate(trainer, |_| {})?) } else { None };
+    let exact = if small { Some(enumerate(trainer, |_| stop.check())?) } else { None };
 
     let (log_z, elbo) = (weights::log_z(&log_weights), weights::elbo(&log_weights));
     let eubo = backward.map(|log_weights| weights::eubo(&log_weights));
@@ -125,9 +140,10 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result
 }
 
 /// log w and objects of `count` fresh forward trajectories, rolled out in parts.
-pub fn forward(trainer: &mut Trainer, count: usize) -> Result<(Vec<f64>, Objects), EngineError> {
+pub fn forward(trainer: &mut Trainer, count: usize, stop: &Stop) -> Result<(Vec<f64>, Objects), EvaluationError> {
     let (mut log_weights, mut objects) = (Vec::new(), Objects::new(trainer.process().sites, Vec::new()));
     while log_weights.len() < count {
+        stop.check()?;
         let first = log_weights.len();
         let (batch, part) = trainer.evaluate_forward(first as u32, CHUNK.min(count - first))?;
         log_weights.extend(batch.log_weights());
@@ -136,25 +152,34 @@ pub fn forward(trainer: &mut Trainer, count: usize) -> Result<(Vec<f64>, Objects
     Ok((log_weights, objects))
 }
 
-fn backward_log_weights(trainer: &mut Trainer, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-    let mut log_weights = Vec::new();
+/// A number of each of one backward trajectory an object, numbered from `first` on and replayed in parts.
+fn backward(
+    trainer: &mut Trainer,
+    objects: &Objects,
+    first: usize,
+    stop: &Stop,
+    of: impl Fn(&Batch) -> Vec<f64>,
+) -> Result<Vec<f64>, EvaluationError> {
+    let mut numbers = Vec::new();
     for part in objects.values().chunks(CHUNK * objects.sites()) {
+        stop.check()?;
         let part = Objects::new(objects.sites(), part.to_vec());
-        log_weights.extend(trainer.evaluate_backward(log_weights.len() as u32, &part)?.log_weights());
+        numbers.extend(of(&trainer.evaluate_backward((first + numbers.len()) as u32, &part)?));
     }
-    Ok(log_weights)
+    Ok(numbers)
 }
 
 /// `count` samples of the target, or none if it has no sampler.
-fn target_samples(trainer: &Trainer, seed: u64, count: usize) -> Option<Objects> {
-    let mut sampler = trainer.target().sampler(seed, CHAINS.min(count))?;
+fn target_samples(trainer: &Trainer, seed: u64, count: usize, stop: &Stop) -> Result<Option<Objects>, Stopped> {
+    let Some(mut sampler) = trainer.target().sampler(seed, CHAINS.min(count)) else { return Ok(None) };
     let mut values = Vec::new();
     for round in 0.. {
+        stop.check()?;
         values.extend_from_slice(sampler.sample(&Draw::new(seed, round, Stream::EvaluationTarget)).values());
         if values.len() >= count * trainer.process().sites {
             break;
         }
     }
     values.truncate(count * trainer.process().sites);
-    Some(Objects::new(trainer.process().sites, values))
+    Ok(Some(Objects::new(trainer.process().sites, values)))
 }
