@@ -132,15 +132,18 @@ fn training_goes_on_without_its_output() {
 #[test]
 fn training_goes_on_when_its_reader_leaves() {
     let place = Place::new();
-    let whole = place.trained();
-    let mut child = place.train("left", &["--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // More than the 64 KiB that a pipe holds: the run writes when nobody reads.
+    let long = ["--json", "--iterations", "500", "--set", "training.log_every=1"];
+    let whole = place.train("whole", &long).output().unwrap();
+    assert!(whole.stdout.len() > 1 << 16);
+    let mut child = place.train("left", &long).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert!(first.contains("\"start\""), "{first}");
     let output = child.wait_with_output().unwrap();
     assert_code(&output, 0);
     assert!(output.stderr.is_empty(), "{}", words(&output.stderr));
-    assert_eq!(place.metrics("left"), place.metrics(whole));
+    assert_eq!(place.metrics("left"), place.metrics("whole"));
 }
 
 /// Without care the first files that the run opens would be its standard output and error.
