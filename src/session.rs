@@ -110,7 +110,8 @@ impl Session {
         self.save(run)?;
         let begun = Instant::now();
         let mut saved = Instant::now();
-        if self.evaluation_is_due() && !run.metrics(first)?.last().is_some_and(|line| line["evaluation"].is_object()) {
+        let evaluated = |line: &Value| line["evaluation"].is_object() && line["iteration"] == first - 1;
+        if self.evaluation_is_due() && !run.metrics(first)?.last().is_some_and(evaluated) {
             // The session before was stopped in the middle of it.
             self.evaluate(stop, begun, &mut log, observer)?;
         }

@@ -340,22 +340,30 @@ fn signals_save_and_stop_in_the_middle_of_an_evaluation() {
 #[test]
 fn an_evaluation_cut_short_on_the_way_is_made_when_the_run_goes_on() {
     let place = Place::new();
-    let sizes = ["evaluation.every=2", "training.log_every=1", "evaluation.samples=262144"];
-    let sizes: Vec<&str> = sizes.iter().flat_map(|change| ["--set", change]).collect();
-    let arguments = [&sizes[..], &["--json", "--iterations", "5"]].concat();
-    assert!(place.train("whole", &arguments).output().unwrap().status.success());
-    // The line of the second iteration is written right before the evaluation after it begins.
-    let (child, output) = start(&mut place.train("parts", &arguments), "\"iteration\":1");
-    send(&child, &[libc::SIGTERM]);
-    let output = end(child, output);
-    assert_code(&output, 1);
-    assert!(words(&output.stderr).contains("at iteration 2"), "{}", words(&output.stderr));
-    assert!(words(&output.stdout).contains("\"interrupted\""), "{}", words(&output.stdout));
-    let evaluations = |run: &str| place.metrics(run).iter().filter(|line| line["evaluation"].is_object()).count();
-    assert_eq!((evaluations("parts"), evaluations("whole")), (0, 2), "the signal came too late or too early");
-    succeed(&["train", "--resume", place.at("parts").to_str().unwrap()]);
-    assert_eq!(place.metrics("parts"), place.metrics("whole"));
-    assert_eq!(policy_tensors(&place.at("parts")), policy_tensors(&place.at("whole")));
+    // What is written right before the evaluation that is cut short; how long until it begins, in milliseconds; after how
+    // many iterations and evaluations that is.
+    let cases = [("1", "\"iteration\":1", 0, 2, 0), ("100", "\"evaluation\"", 30, 4, 1)];
+    for (log_every, line, delay, iterations, evaluations) in cases {
+        let [whole, parts] = ["whole", "parts"].map(|name| format!("{name}-{log_every}"));
+        let log_every = format!("training.log_every={log_every}");
+        let sizes = ["evaluation.every=2", "evaluation.samples=262144", &log_every];
+        let sizes: Vec<&str> = sizes.into_iter().flat_map(|change| ["--set", change]).collect();
+        let arguments = [&sizes[..], &["--json", "--iterations", "5"]].concat();
+        assert!(place.train(&whole, &arguments).output().unwrap().status.success());
+        let (child, output) = start(&mut place.train(&parts, &arguments), line);
+        std::thread::sleep(Duration::from_millis(delay));
+        send(&child, &[libc::SIGTERM]);
+        let output = end(child, output);
+        assert_code(&output, 1);
+        let said = words(&output.stderr);
+        assert!(said.contains(&format!("at iteration {iterations}")), "too late or too early: {said}");
+        assert!(words(&output.stdout).contains("\"interrupted\""), "{}", words(&output.stdout));
+        let done = |run: &str| place.metrics(run).iter().filter(|line| line["evaluation"].is_object()).count();
+        assert_eq!((done(&parts), done(&whole)), (evaluations, 2), "too late or too early");
+        succeed(&["train", "--resume", place.at(&parts).to_str().unwrap()]);
+        assert_eq!(place.metrics(&parts), place.metrics(&whole));
+        assert_eq!(policy_tensors(&place.at(&parts)), policy_tensors(&place.at(&whole)));
+    }
 }
 
 #[test]
