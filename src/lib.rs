@@ -11,7 +11,7 @@
 //! - [`objective`] turns log-weights into one coefficient a trajectory, the whole difference between objectives;
 //! - [`engine`] turns coefficients into a gradient, [`optimizer`] into new parameters; [`trainer`] repeats;
 //! - [`metrics`] and [`evaluation`] hold the result against exact answers; [`joint`] trains an energy model along;
-//! - [`session`] keeps a run in its directory ([`run`]), [`summary`] and [`report`] show it to people, [`suite`] compares many.
+//! - [`session`] keeps a run in its directory ([`run`]) until it is asked to [`stop`], [`summary`] and [`report`] show it to people, [`suite`] compares many.
 //!
 //! Randomness is counter-based ([`random`]), so that runs are reproducible and resume bit for bit.
 //!
@@ -27,6 +27,8 @@
 //! println!("{engine}: {:?}", evaluate(&mut trainer, 4096)?.evaluation);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+// Printing panics where nothing can be written: what is said goes through `commands::output`.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 // Unit tests share the comparisons of the integration tests, which know the crate by its name.
 #[cfg(test)]
@@ -53,6 +55,7 @@ pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod session;
+pub mod stop;
 pub mod suite;
 pub mod summary;
 pub mod target;

@@ -1,23 +1,24 @@
 //! A training session: one process's share of a run, without a terminal.
 //!
 //! It takes up the run's checkpoint if there is one, trains, saves every few seconds, logs metrics, and at the end
+//! It takes up the run's checkpoint if there is one, trains, saves every few seconds, logs metrics, and at the end
 //! evaluates and writes the summary. A run that is finished stays as it is. Who wants to watch is an [`Observer`]; who
-//! wants it to stop raises a flag.
+//! wants it to stop raises a [`Stop`].
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::config::{Config, ConfigError, Inputs};
-use crate::evaluation::{self, Evaluation};
+use crate::evaluation::{self, Evaluated, Evaluation, EvaluationError, Seed};
 use crate::metrics::weights;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::claim::Claim;
 use crate::run::directory::{RunDirectory, check_agreement};
 use crate::run::log::MetricsLog;
 use crate::run::times::Times;
+use crate::stop::{Reason, Stop};
 use crate::summary::{self, Summary};
 use crate::trainer::{Step, Trainer};
 
@@ -61,8 +62,8 @@ pub enum Outcome {
     AlreadyFinished(Value),
     /// As many iterations as asked for are done; the run can go on after `iteration`.
     Stopped { iteration: u32 },
-    /// The flag was raised; the run can go on after `iteration`.
-    Interrupted { iteration: u32 },
+    /// It was asked to stop; the run can go on after `iteration`. An evaluation that this cut short is made again then.
+    Interrupted { iteration: u32, reason: Reason },
 }
 
 /// A trainer, its engine, and the configuration that both were made of.
@@ -137,7 +138,7 @@ impl Session {
     pub fn run(
         &mut self,
         run: &Claim,
-        stop: &AtomicBool,
+        stop: &Stop,
         stop_after: Option<u32>,
         observer: &mut dyn Observer,
     ) -> anyhow::Result<Outcome> {
@@ -151,16 +152,22 @@ impl Session {
         self.times = run.times();
         let mut log = run.log(self.log_lines)?;
         observer.started(run, &self.engine, first);
-        run.metrics()?.1.iter().for_each(|complaint| observer.warned(complaint));
+        let (logged, complaints) = run.metrics()?;
+        complaints.iter().for_each(|complaint| observer.warned(complaint));
         self.save(run, &mut log)?;
         let mut saved = Instant::now();
+        let evaluated = |line: &Value| line["evaluation"].is_object() && line["iteration"] == first - 1;
+        if self.evaluation_is_due() && !logged.last().is_some_and(evaluated) {
+            // The session before was stopped in the middle of it.
+            self.evaluate(stop, &mut log, observer)?;
+        }
         while !self.trainer.is_done() {
             let iteration = self.trainer.iteration();
-            let interrupted = stop.load(Ordering::SeqCst);
-            if interrupted || iteration >= end {
+            let reason = stop.reason();
+            if reason.is_some() || iteration >= end {
                 self.save(run, &mut log)?;
-                let stopped = Outcome::Stopped { iteration };
-                return Ok(if interrupted { Outcome::Interrupted { iteration } } else { stopped });
+                let interrupted = |reason| Outcome::Interrupted { iteration, reason };
+                return Ok(reason.map_or(Outcome::Stopped { iteration }, interrupted));
             }
             let begun = Instant::now();
             let step = match self.trainer.step() {
@@ -173,9 +180,8 @@ impl Session {
             self.times.training_seconds += begun.elapsed().as_secs_f64();
             self.times.iterations += 1;
             self.note(&step, &mut log, observer)?;
-            let evaluate_every = self.config.settings.evaluation.every;
-            if evaluate_every > 0 && self.trainer.iteration().is_multiple_of(evaluate_every) {
-                self.evaluate(&mut log, observer)?;
+            if self.evaluation_is_due() {
+                self.evaluate(stop, &mut log, observer)?;
             }
             if saved.elapsed() >= every {
                 self.save(run, &mut log)?;
@@ -184,11 +190,12 @@ impl Session {
         }
         self.save(run, &mut log)?;
         observer.evaluating();
-        let begun = Instant::now();
-        let samples = self.config.settings.evaluation.samples;
-        let evaluated = evaluation::evaluate(&mut self.trainer, samples)?;
-        self.times.evaluation_seconds += begun.elapsed().as_secs_f64();
+        let evaluated = self.evaluation(stop)?;
         self.times.write(&run.times_path())?;
+        let Some(evaluated) = evaluated else {
+            let (iteration, reason) = (self.trainer.iteration(), stop.reason().unwrap_or(Reason::Interrupt));
+            return Ok(Outcome::Interrupted { iteration, reason });
+        };
         let (metrics, _) = run.metrics()?;
         let summary = summary::write(run, &self.config, &mut self.trainer, &evaluated, &metrics, self.times)?;
         Ok(Outcome::Finished(Box::new(summary)))
@@ -245,12 +252,27 @@ impl Session {
         Ok(())
     }
 
-    /// Evaluates the policy on the way and writes down what was found.
-    fn evaluate(&mut self, log: &mut MetricsLog, observer: &mut dyn Observer) -> anyhow::Result<()> {
+    /// Whether an evaluation on the way belongs after the iterations done so far.
+    fn evaluation_is_due(&self) -> bool {
+        let (every, done) = (self.config.settings.evaluation.every, self.trainer.iteration());
+        every > 0 && done > 0 && done.is_multiple_of(every)
+    }
+
+    /// Evaluates the policy; none if `stop` is raised meanwhile.
+    fn evaluation(&mut self, stop: &Stop) -> anyhow::Result<Option<Evaluated>> {
         let begun = Instant::now();
-        let samples = self.config.settings.evaluation.samples;
-        let evaluation = evaluation::evaluate(&mut self.trainer, samples)?.evaluation;
+        let sizes = &self.config.settings.evaluation;
+        let evaluated = evaluation::evaluate_sized(&mut self.trainer, sizes, Seed::Own, stop);
         self.times.evaluation_seconds += begun.elapsed().as_secs_f64();
+        match evaluated {
+            Err(EvaluationError::Stopped(_)) => Ok(None),
+            evaluated => Ok(Some(evaluated?)),
+        }
+    }
+
+    /// Evaluates the policy on the way and writes down what was found.
+    fn evaluate(&mut self, stop: &Stop, log: &mut MetricsLog, observer: &mut dyn Observer) -> anyhow::Result<()> {
+        let Some(Evaluated { evaluation, .. }) = self.evaluation(stop)? else { return Ok(()) };
         let (done, seconds) = (self.trainer.iteration(), self.times.training_seconds);
         let line = json!({"iteration": done - 1, "evaluation": evaluation, "seconds": seconds});
         log.append(&line)?;

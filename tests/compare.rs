@@ -1,5 +1,8 @@
 //! `wgflow compare` from the outside: tables that depend on nothing but the suite, interruptions, refusals.
 
+#[path = "common/cli.rs"]
+mod cli;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -54,8 +57,8 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wgflow"));
-        command.arg("compare").arg(self.path("suite.toml")).arg("--out").arg(self.path("out")).args(arguments);
+        let mut command = cli::wgflow(&["compare"]);
+        command.arg(self.path("suite.toml")).arg("--out").arg(self.path("out")).args(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

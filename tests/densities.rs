@@ -3,7 +3,6 @@
 mod common;
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use common::compare::{absolute_sum, assert_close, assert_layers_close, largest};
 use wgflow::config::{Config, Inputs};
@@ -16,6 +15,7 @@ use wgflow::random::Stream;
 use wgflow::run::claim::Claim;
 use wgflow::run::directory::RunDirectory;
 use wgflow::session::{Observer, Outcome, Session};
+use wgflow::stop::Stop;
 use wgflow::target::Target;
 use wgflow::target::energy_model::{self, EnergyModel};
 use wgflow::trainer::Trainer;
@@ -70,7 +70,7 @@ fn train(path: &Path, config: &Config, stop_after: Option<u32>) -> Outcome {
     } else {
         (Claim::create(path, config).unwrap(), Session::new(config.clone()).unwrap())
     };
-    session.run(&run, &AtomicBool::new(false), stop_after, &mut Silent).unwrap()
+    session.run(&run, &Stop::default(), stop_after, &mut Silent).unwrap()
 }
 
 /// The metrics log without times.

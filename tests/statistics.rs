@@ -15,6 +15,7 @@ use wgflow::evaluation::{Evaluation, Seed, evaluate, evaluate_sized, forward};
 use wgflow::process::Objects;
 use wgflow::random::{Draw, Stream, uniform};
 use wgflow::session::Session;
+use wgflow::stop::Stop;
 use wgflow::target::{Sampler, Target, enumeration};
 use wgflow::trainer::Trainer;
 
@@ -76,7 +77,7 @@ fn a_seed_gives_samples_of_its_own() {
     assert!(default == same && default != other);
 
     let mut session = Session::open(Path::new(&run)).unwrap();
-    let mut objects = |seed| forward(session.trainer(), 300, seed).unwrap().1;
+    let mut objects = |seed| forward(session.trainer(), 300, seed, &Stop::default()).unwrap().1;
     let rows = |objects: &Objects| -> Vec<String> {
         objects.rows().map(|row| row.iter().map(u8::to_string).collect::<Vec<_>>().join(",")).collect()
     };
@@ -126,7 +127,8 @@ fn sizes_that_cannot_be_are_an_error_and_no_panic() {
         EvaluationConfig { nll_trajectories: usize::MAX, ..sizes.clone() },
     ];
     for sizes in refused {
-        let message = evaluate_sized(&mut trainer, &sizes, Seed::Own).err().expect("refused").to_string();
+        let message =
+            evaluate_sized(&mut trainer, &sizes, Seed::Own, &Stop::default()).err().expect("refused").to_string();
         assert!(message.contains("must be 1 to 2^32"), "{message}");
     }
     assert!(trainer.evaluate_forward(1, u32::MAX as usize, 2).is_err(), "a number beyond the counter");
@@ -216,7 +218,9 @@ impl Sampler for StickyChains {
 /// Evaluations of one policy with so many seeds.
 fn repeated(trainer: &mut Trainer, seeds: u64) -> Vec<Evaluation> {
     let sizes = trainer.settings().evaluation.clone();
-    (1..=seeds).map(|seed| evaluate_sized(trainer, &sizes, Seed::Fresh(seed)).unwrap().evaluation).collect()
+    (1..=seeds)
+        .map(|seed| evaluate_sized(trainer, &sizes, Seed::Fresh(seed), &Stop::default()).unwrap().evaluation)
+        .collect()
 }
 
 /// Variance of the estimates over the mean of the variances that they claim: near 1 if the claims are right.

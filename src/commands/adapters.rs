@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::output::give;
 use crate::engine::gpu;
 
 #[derive(clap::Args)]
@@ -16,20 +17,13 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let adapters = gpu::adapters(arguments.gl);
-    if arguments.json {
-        for a in &adapters {
-            println!(
-                "{}",
-                json!({"name": a.name, "backend": a.backend, "kind": a.kind.to_string(), "driver": a.driver})
-            );
-        }
-        return Ok(());
-    }
     for a in &adapters {
-        println!("{} ({}, {}, driver {})", a.name, a.backend, a.kind, a.driver);
+        let object = json!({"name": a.name, "backend": a.backend, "kind": a.kind.to_string(), "driver": a.driver});
+        let line = format!("{} ({}, {}, driver {})", a.name, a.backend, a.kind, a.driver);
+        give(&format!("{}\n", if arguments.json { object.to_string() } else { line }))?;
     }
-    if adapters.is_empty() {
-        println!("no adapter found; for the software one install Mesa's Vulkan driver (Debian: mesa-vulkan-drivers)");
+    if adapters.is_empty() && !arguments.json {
+        give("no adapter found; for the software one install Mesa's Vulkan driver (Debian: mesa-vulkan-drivers)\n")?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `wgflow bench`: throughput of an engine on the usual problems.
 
+use super::output::give;
 use crate::config::{EngineConfig, EngineKind};
 use crate::report::{Cell, Column, Table};
 use crate::throughput::{Problem, measure};
@@ -19,11 +20,17 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
     memory_mib: Option<u64>,
     /// Seconds for each stage of each problem
-    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
     seconds: f64,
     /// Writes one JSON object a line
     #[arg(long)]
     json: bool,
+}
+
+/// A time that ends: NaN and infinity are numbers too.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| "must be a number of seconds, 0 to 3600".into())
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -39,7 +46,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for problem in Problem::USUAL.into_iter().filter(|problem| problem.batch <= arguments.largest_batch) {
         let found = measure(&config, problem, arguments.seconds)?;
         if arguments.json {
-            println!("{}", serde_json::to_string(&found)?);
+            give(&format!("{}\n", serde_json::to_string(&found)?))?;
         }
         let cells = [
             found.sites.to_string(),
@@ -55,8 +62,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         engine = Some(found.engine);
     }
     if !arguments.json {
-        println!("engine: {}", engine.as_deref().unwrap_or("none: every problem was left out"));
-        print!("{}", table.to_terminal());
+        let engine = engine.as_deref().unwrap_or("none: every problem was left out");
+        give(&format!("engine: {engine}\n{}", table.to_terminal()))?;
     }
     Ok(())
 }

@@ -8,9 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
 use super::progress::target;
+use super::{Interrupted, output, paths, signals};
 use crate::config::EngineKind;
 use crate::run::claim::Shelf;
 use crate::run::files;
+use crate::stop::Reason;
 use crate::suite::work::{self, State};
 use crate::suite::{Comparison, Entry, Row, Run, Suite, jobs, legend, page};
 
@@ -37,14 +39,20 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let stop = signals::stop()?;
     let mut suite = match (&arguments.file, &arguments.preset) {
-        (Some(path), _) => Suite::read(path)?,
+        (Some(path), _) => {
+            paths::readable(path)?;
+            Suite::read(path)?
+        }
         (None, preset) => Suite::preset(preset.as_deref().unwrap_or_default())?,
     };
     if let Some(kind) = arguments.engine {
         suite.set_engine(kind);
     }
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join(&suite.name));
+    paths::directory(&out)?;
+    suite.runs.iter().try_for_each(|run| paths::directory(&out.join(&run.name)))?;
     // Looked at before it is claimed, so that a directory that is refused stays as it is.
     work::survey(&suite, &out)?;
     let _shelf = Shelf::claim(&out)?;
@@ -55,14 +63,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let jobs = arguments.jobs.map_or_else(|| jobs::usual(&configs), usize::from);
     let terminal = Terminal::new(&suite, &states, arguments.json);
     terminal.start(&out, jobs);
-    let stop = super::stop_on_signal()?;
     let result = work::carry_out(&suite, &out, jobs, &stop, &terminal, &mut states);
     terminal.bar.finish_and_clear();
     result?;
     let unfinished = states.iter().filter(|state| **state == State::Unfinished).count();
     if unfinished > 0 {
-        let all = states.len();
-        bail!("interrupted, {unfinished} of {all} runs unfinished: saved; continue with the same command");
+        let what = format!(", {unfinished} of {} runs unfinished", states.len());
+        terminal.event(|| json!({"event": "interrupted", "unfinished": unfinished, "out": output::shown(&out)}));
+        let reason = stop.reason().unwrap_or(Reason::Interrupt);
+        return Err(Interrupted::new(reason, &what, "continue with the same command").into());
     }
 
     let comparison = Comparison::new(&suite, &states);
@@ -75,7 +84,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     terminal.say(&format!("\n{}\n{}", comparison.table().to_terminal(), legend()));
     terminal.say(&format!("report: {}", out.join("comparison.html").display()));
-    terminal.event(|| json!({"event": "comparison", "rows": rows(&comparison), "out": out}));
+    terminal.event(|| json!({"event": "comparison", "rows": rows(&comparison), "out": output::shown(&out)}));
     match comparison.failures.len() {
         0 => Ok(()),
         failed => bail!("{failed} of {} runs failed; comparison.md lists them", states.len()),
@@ -126,20 +135,20 @@ impl<'a> Terminal<'a> {
         let combinations = self.suite.combinations.len();
         self.say(&format!("suite {name}: {combinations} combinations, {all} runs, {kept} of them finished earlier"));
         self.say(&format!("directory: {}; {jobs} at a time", out.display()));
-        self.event(|| json!({"event": "start", "suite": name, "runs": all, "kept": kept, "jobs": jobs, "out": out}));
+        self.event(|| json!({"event": "start", "suite": name, "runs": all, "kept": kept, "jobs": jobs, "out": output::shown(out)}));
         self.bar.enable_steady_tick(Duration::from_millis(250));
     }
 
     /// A line for people, above the bar.
     fn say(&self, line: &str) {
         if !self.json {
-            self.bar.suspend(|| println!("{line}"));
+            self.bar.suspend(|| output::tell(line));
         }
     }
 
     fn event(&self, event: impl FnOnce() -> Value) {
         if self.json {
-            println!("{}", event());
+            output::tell(&event().to_string());
         }
     }
 }

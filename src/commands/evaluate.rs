@@ -1,13 +1,13 @@
 //! `wgflow evaluate`: a run's policy against what is known of the target, with fresh samples.
 
-use super::RunArgument;
+use super::{RunArgument, output, paths};
 use crate::config::ConfigError;
-use crate::engine::EngineError;
-use crate::evaluation::Seed;
+use crate::evaluation::{self, EvaluationError, Seed};
 use crate::metrics::exact::Comparison;
 use crate::session::Session;
+use crate::stop::Stop;
+use crate::summary;
 use crate::trainer::Trainer;
-use crate::{evaluation, summary};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -32,6 +32,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    paths::run(&arguments.run.run)?;
     let mut session = Session::open(&arguments.run.run)?;
     let engine = session.engine().to_string();
     let trainer = session.trainer();
@@ -42,7 +43,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let refused = |message| ConfigError::new(format!("--exact: {message}"));
         evaluation::allows_enumeration(trainer).map_err(refused)?;
     }
-    let mut evaluation = evaluation::evaluate_sized(trainer, &sizes, Seed::Fresh(arguments.seed))?.evaluation;
+    let seed = Seed::Fresh(arguments.seed);
+    let mut evaluation = evaluation::evaluate_sized(trainer, &sizes, seed, &Stop::default())?.evaluation;
     if arguments.exact && evaluation.exact.is_none() {
         evaluation.exact = Some(enumerate(trainer, !arguments.json)?);
     }
@@ -52,21 +54,23 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         object["iteration"] = iteration.into();
         object["engine"] = engine.into();
         object["seed"] = arguments.seed.into();
-        println!("{object}");
+        output::give(&format!("{object}\n"))?;
     } else {
         let (seed, found) = (arguments.seed, summary::evaluation_lines(&evaluation));
-        println!("engine: {engine}\niterations: {iteration}\nseed of this evaluation: {seed}\n{found}");
+        let head = format!("engine: {engine}\niterations: {iteration}\nseed of this evaluation: {seed}");
+        output::give(&format!("{head}\n{found}\n"))?;
     }
     Ok(())
 }
 
 /// The exact comparison, with a line on standard error for every tenth of the work.
-fn enumerate(trainer: &mut Trainer, aloud: bool) -> Result<Comparison, EngineError> {
+fn enumerate(trainer: &mut Trainer, aloud: bool) -> Result<Comparison, EvaluationError> {
     let mut tenths = 0;
     evaluation::enumerate(trainer, |fraction| {
         while aloud && fraction * 10.0 >= f64::from(tenths + 1) {
             tenths += 1;
-            eprintln!("exact probabilities: {}%", 10 * tenths);
+            output::complain(&format!("exact probabilities: {}%", 10 * tenths));
         }
+        Ok(())
     })
 }

@@ -1,36 +1,48 @@
 //! The command line: one file a command, each thin.
 //!
-//! Exit codes: 0 done, 2 bad usage or configuration, 1 anything else.
+//! Exit codes: 0 done, 2 bad usage or configuration, 75 stopped by SIGUSR1 and to be started again, 1 anything else.
 
 mod adapters;
 mod bench;
 mod compare;
 mod evaluate;
+mod output;
+mod paths;
 mod presets;
 mod progress;
 mod sample;
+mod signals;
 mod train;
 mod variance;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::ConfigError;
 use crate::engine::EngineError;
+use crate::evaluation::EvaluationError;
 use crate::run::checkpoint::CheckpointError;
 use crate::run::directory::RunError;
+use crate::stop::Reason;
 use crate::trainer::{RestoreError, TrainError};
+
+/// The exit code that tells a script to start the same work again: EX_TEMPFAIL of BSD's sysexits.h.
+const RESUBMIT: u8 = 75;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done; also where the reader of the output had enough of it (`| head`)
+  1   anything that 2 and 75 are not: failed, diverged, or interrupted by SIGINT, SIGTERM or SIGHUP, and saved
+  2   bad usage or configuration
+  75  stopped by SIGUSR1 (a scheduler's warning), and saved: start it again with --resume, or `compare` as before";
 
 /// Trains Generative Flow Networks on any GPU, and reports against exact answers.
 ///
 /// Without a command: trains the preset `ising-quick`.
 #[derive(Parser)]
-#[command(name = "wgflow", version)]
+#[command(name = "wgflow", version, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -58,7 +70,11 @@ enum Command {
 
 /// Parses the process's arguments, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    own_up_to_panics();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return say(&answer),
+    };
     let result = match arguments.command.unwrap_or_else(|| Command::Train(train::Arguments::default())) {
         Command::Train(arguments) => train::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
@@ -69,13 +85,40 @@ pub fn main() -> ExitCode {
         Command::Adapters(arguments) => adapters::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(if is_bad_usage(&error) { 2 } else { 1 })
-        }
+    result.map_or_else(fail, |()| ExitCode::SUCCESS)
+}
+
+/// Says what went wrong, if anything has to be said, and gives the exit code for it.
+fn fail(error: anyhow::Error) -> ExitCode {
+    if error.downcast_ref().is_some_and(output::Lost::unread) {
+        return ExitCode::SUCCESS;
     }
+    output::complain(&format!("error: {error:#}"));
+    match error.downcast_ref() {
+        Some(Interrupted { reason: Reason::Resubmit, .. }) => ExitCode::from(RESUBMIT),
+        _ if is_bad_usage(&error) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Answers arguments that ask for help or for the version, or that are wrong.
+fn say(answer: &clap::Error) -> ExitCode {
+    let said = answer.print();
+    match output::written(said) {
+        _ if answer.use_stderr() => ExitCode::from(2),
+        said => said.map_or_else(|lost| fail(lost.into()), |()| ExitCode::SUCCESS),
+    }
+}
+
+/// Has a panic say, after what it says anyway, whose fault it is.
+fn own_up_to_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        output::complain(
+            "this is a fault in wgflow: please report the lines above. Checkpoints written so far are whole",
+        );
+    }));
 }
 
 /// Whether what was asked for is wrong, not how it went: code 2.
@@ -88,23 +131,38 @@ fn is_bad_usage(error: &anyhow::Error) -> bool {
             || matches!(cause.downcast_ref(), Some(RestoreError::Checkpoint(_)))
             || matches!(
                 cause.downcast_ref(),
+                Some(EvaluationError::Engine(EngineError::Limit(_) | EngineError::NoAdapter(_)))
+            )
+            || matches!(
+                cause.downcast_ref(),
                 Some(TrainError::Config(_) | TrainError::Engine(EngineError::Limit(_) | EngineError::NoAdapter(_)))
             )
     })
 }
 
-/// A flag that Ctrl-C (or SIGTERM) raises; the second signal ends the process at once.
-fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    // A handler of our own must not make the process immortal.
-    let on_signal = move || {
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(1);
-        }
-    };
-    ctrlc::set_handler(on_signal).context("cannot install the handler of Ctrl-C")?;
-    Ok(stop)
+/// Work that was asked to stop before its end, all of it saved; says how to go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Interrupted {
+    reason: Reason,
+    message: String,
+}
+
+impl Interrupted {
+    /// `what` was interrupted, and how it goes on.
+    fn new(reason: Reason, what: &str, how: &str) -> Self {
+        let why = match reason {
+            Reason::Interrupt => "interrupted",
+            Reason::Resubmit => "stopped by SIGUSR1",
+        };
+        Self { reason, message: format!("{why}{what}: saved; {how}") }
+    }
+}
+
+/// A seed on the command line: what an experiment file can hold as well.
+fn seed(text: &str) -> Result<u64, String> {
+    let seed = text.parse().ok().filter(|seed| *seed <= i64::MAX as u64);
+    seed.ok_or_else(|| "must be 0 to 2^63 - 1".into())
 }
 
 /// Generates the shape of the whole command line, for tests and completions.

@@ -1,5 +1,6 @@
 //! `wgflow presets`: the built-in experiment and suite files.
 
+use super::output::give;
 use crate::data::DataSet;
 use crate::presets::{self, COUPLINGS, DENSITY_OBJECTIVES, EXPERIMENTS, OBJECTIVES, SIDES, SUITES};
 
@@ -11,34 +12,44 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    if let Some(name) = &arguments.name {
-        match EXPERIMENTS.iter().chain(&SUITES).find(|(file, _)| file == name) {
-            Some((_, text)) => print!("{text}"),
-            None => print!("{}", presets::config(name, &[])?.to_toml()),
-        }
-        return Ok(());
-    }
-    println!("Experiments, for `wgflow train --preset NAME`:");
-    list(&EXPERIMENTS);
-    let objectives: Vec<&str> = OBJECTIVES.iter().map(|(name, ..)| *name).collect();
-    println!("\nThe paper's Ising grid, each preset named ising-SIDE-COUPLING-OBJECTIVE (ising-10-0.2-leave-one-out):");
-    println!("  SIDE       {}", SIDES.join(", "));
-    println!("  COUPLING   {}", COUPLINGS.join(", "));
-    println!("  OBJECTIVE  {}", objectives.join(", "));
-    let objectives: Vec<&str> = DENSITY_OBJECTIVES.iter().map(|(name, _)| *name).collect();
-    println!("\nThe paper's densities, each preset named densities-DATA-OBJECTIVE (densities-2spirals-tb-0.5):");
-    println!("  DATA       {}", DataSet::ALL.map(DataSet::name).join(", "));
-    println!("  OBJECTIVE  {}", objectives.join(", "));
-    println!("\nSuites, for `wgflow compare --preset NAME`:");
-    list(&SUITES);
-    println!("\n`wgflow presets NAME` prints the file of one.");
-    Ok(())
+    let Some(name) = &arguments.name else { return Ok(give(&everything())?) };
+    Ok(match EXPERIMENTS.iter().chain(&SUITES).find(|(file, _)| file == name) {
+        Some((_, text)) => give(text),
+        None => give(&presets::config(name, &[])?.to_toml()),
+    }?)
 }
 
-/// Names and first comment lines.
-fn list(files: &[(&str, &str)]) {
-    for (name, text) in files {
+/// Names of all presets and suites.
+fn everything() -> String {
+    let (sides, couplings) = (SIDES.join(", "), COUPLINGS.join(", "));
+    let data = DataSet::ALL.map(DataSet::name).join(", ");
+    let ising = OBJECTIVES.map(|(name, ..)| name).join(", ");
+    let densities = DENSITY_OBJECTIVES.map(|(name, _)| name).join(", ");
+    let (experiments, suites) = (list(&EXPERIMENTS), list(&SUITES));
+    format!(
+        "Experiments, for `wgflow train --preset NAME`:
+{experiments}
+The paper's Ising grid, each preset named ising-SIDE-COUPLING-OBJECTIVE (ising-10-0.2-leave-one-out):
+  SIDE       {sides}
+  COUPLING   {couplings}
+  OBJECTIVE  {ising}
+
+The paper's densities, each preset named densities-DATA-OBJECTIVE (densities-2spirals-tb-0.5):
+  DATA       {data}
+  OBJECTIVE  {densities}
+
+Suites, for `wgflow compare --preset NAME`:
+{suites}
+`wgflow presets NAME` prints the file of one.
+"
+    )
+}
+
+/// A line each: name and first comment line.
+fn list(files: &[(&str, &str)]) -> String {
+    let line = |(name, text): &(&str, &str)| {
         let comment = text.lines().next().unwrap_or_default().trim_start_matches("# ");
-        println!("  {name:16} {comment}");
-    }
+        format!("  {name:16} {comment}\n")
+    };
+    files.iter().map(line).collect()
 }

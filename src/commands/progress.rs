@@ -6,6 +6,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::Value;
 
+use super::output;
+
 /// A progress bar on standard error, so that standard output stays free for results.
 pub struct Progress {
     bar: ProgressBar,
@@ -44,13 +46,13 @@ impl Progress {
     /// A line for people, above the bar.
     pub fn say(&self, line: &str) {
         if !self.json {
-            self.bar.suspend(|| println!("{line}"));
+            self.suspend(|| output::tell(line));
         }
     }
 
-    /// A warning, on standard error, whatever the output is for.
-    pub fn warn(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("warning: {line}"));
+    /// Does what writes to the terminal while the bar is out of the way.
+    pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
     }
 
     /// Moves the bar.

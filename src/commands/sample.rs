@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::RunArgument;
+use super::{RunArgument, output, paths};
 use crate::config::ConfigError;
 use crate::evaluation::{self, Seed};
 use crate::run::samples::{self, Format};
 use crate::session::Session;
+use crate::stop::Stop;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -26,10 +27,13 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let format = Format::of(&arguments.out).map_err(|error| ConfigError::new(error.to_string()))?;
+    let out = paths::writable(&arguments.out)?;
+    paths::run(&arguments.run.run)?;
     let mut session = Session::open(&arguments.run.run)?;
-    let (_, objects) = evaluation::forward(session.trainer(), arguments.count as usize, Seed::Fresh(arguments.seed))?;
-    samples::write(&arguments.out, format, &objects)?;
+    let seed = Seed::Fresh(arguments.seed);
+    let (_, objects) = evaluation::forward(session.trainer(), arguments.count as usize, seed, &Stop::default())?;
+    samples::write(&out, format, &objects)?;
     let (sites, seed, out) = (objects.sites(), arguments.seed, arguments.out.display());
-    println!("wrote {} objects of {sites} sites to {out}, seed {seed}", arguments.count);
+    output::tell(&format!("wrote {} objects of {sites} sites to {out}, seed {seed}", arguments.count));
     Ok(())
 }

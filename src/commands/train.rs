@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::progress::Progress;
+use super::{Interrupted, output, paths, signals};
 use crate::config::{Config, EngineKind, Settings};
 use crate::evaluation::Evaluation;
 use crate::presets;
@@ -40,7 +40,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     stop_after: Option<u32>,
     /// Overrides seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = super::seed)]
     seed: Option<u64>,
     /// Continues the run in this directory
     #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "preset", "set", "out", "seed"])]
@@ -51,7 +52,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let stop = super::stop_on_signal()?;
+    let stop = signals::stop()?;
     let Begun { run, mut session, notes } = begin(&arguments)?;
     let mut terminal = Terminal::new(session.trainer().settings(), arguments.json);
     for note in &notes {
@@ -75,9 +76,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Outcome::Stopped { iteration } => {
             terminal.progress.say(&format!("stopped after iteration {iteration}, as asked: saved; {how}"));
-            terminal.event(&json!({"event": "stopped", "iteration": iteration, "run": run.path()}));
+            terminal.event(&json!({"event": "stopped", "iteration": iteration, "run": output::shown(run.path())}));
         }
-        Outcome::Interrupted { iteration } => bail!("interrupted at iteration {iteration}: saved; {how}"),
+        Outcome::Interrupted { iteration, reason } => {
+            terminal.event(&json!({"event": "interrupted", "iteration": iteration, "run": output::shown(run.path())}));
+            return Err(Interrupted::new(reason, &format!(" at iteration {iteration}"), &how).into());
+        }
     }
     Ok(())
 }
@@ -95,6 +99,7 @@ struct Begun {
 /// A new run's engine is made before its directory: a configuration too large for the adapter leaves nothing behind.
 fn begin(arguments: &Arguments) -> anyhow::Result<Begun> {
     let Some(path) = &arguments.resume else {
+        arguments.out.as_deref().map_or(Ok(()), paths::directory)?;
         let (name, config) = experiment(arguments)?;
         let session = Session::new(config.clone())?;
         let run = match &arguments.out {
@@ -103,6 +108,7 @@ fn begin(arguments: &Arguments) -> anyhow::Result<Begun> {
         };
         return Ok(Begun { run, session, notes: Vec::new() });
     };
+    paths::run(path)?;
     let (run, before) = Claim::take(path, &[])?;
     let length: Vec<String> = arguments.iterations.iter().map(|n| format!("training.iterations={n}")).collect();
     // Read again: the new length has to suit all other keys.
@@ -139,8 +145,10 @@ fn experiment(arguments: &Arguments) -> anyhow::Result<(String, Config)> {
     changes.extend(arguments.seed.map(|seed| format!("seed={seed}")));
     let (name, mut config) = match &arguments.file {
         Some(path) => {
+            paths::readable(path)?;
             let stem = path.file_stem().map_or("run".into(), |stem| stem.to_string_lossy().into_owned());
-            (stem, Config::read(path, &changes)?)
+            // Names of directories have up to 255 bytes, and a number comes behind it.
+            (stem[..stem.floor_char_boundary(200)].to_string(), Config::read(path, &changes)?)
         }
         None => {
             let name = arguments.preset.as_deref().unwrap_or(presets::DEFAULT);
@@ -171,7 +179,7 @@ impl Terminal {
 
     fn event(&self, event: &Value) {
         if self.json {
-            println!("{event}");
+            output::tell(&event.to_string());
         }
     }
 }
@@ -181,7 +189,9 @@ impl Observer for Terminal {
         self.progress.start(iteration);
         self.progress.say(&format!("engine: {engine}"));
         self.progress.say(&format!("run directory: {}", run.path().display()));
-        self.event(&json!({"event": "start", "engine": engine, "run": run.path(), "iteration": iteration}));
+        self.event(
+            &json!({"event": "start", "engine": engine, "run": output::shown(run.path()), "iteration": iteration}),
+        );
     }
 
     fn advanced(&mut self, done: u32) {
@@ -209,7 +219,7 @@ impl Observer for Terminal {
     }
 
     fn warned(&mut self, warning: &str) {
-        self.progress.warn(warning);
+        self.progress.suspend(|| output::complain(&format!("warning: {warning}")));
     }
 
     fn evaluating(&mut self) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::progress::Progress;
+use super::{output, paths};
 use crate::config::{Config, ConfigError, EngineKind};
 use crate::presets;
 use crate::run::files;
@@ -46,6 +47,9 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(out) = &arguments.out {
+        paths::directory(out)?;
+    }
     let mut session = session(arguments)?;
     let engine = session.engine().to_string();
     let options = options(arguments, session.trainer())?;
@@ -54,7 +58,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let progress = Progress::new(options.batches + options.long, options.batch, arguments.json);
     progress.start(0);
-    progress.say(&format!("engine: {engine}"));
+    // Without --out nothing else holds what is said here.
+    let say = |line: &str| match arguments.out {
+        Some(_) => {
+            output::tell(line);
+            Ok(())
+        }
+        None => output::give(&format!("{line}\n")),
+    };
+    if !arguments.json {
+        progress.suspend(|| say(&format!("engine: {engine}")))?;
+    }
     let found = variance::compare(session.trainer(), &options, |done, _| progress.advance(done))?;
     progress.finish();
 
@@ -68,12 +82,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         write("variance.json", format!("{object:#}\n").as_bytes())?;
         write("variance.png", &variance::picture(&found, &title)?)?;
     }
-    if arguments.json {
-        println!("{object}");
-    } else {
-        progress.say(&variance::for_people(&found));
-    }
-    Ok(())
+    Ok(say(&if arguments.json { object.to_string() } else { variance::for_people(&found) })?)
 }
 
 /// What the picture is called after: the run, file or preset.
@@ -93,7 +102,10 @@ fn session(arguments: &Arguments) -> anyhow::Result<Session> {
             }
             return Session::open(path);
         }
-        (Some(path), _) => Config::read(path, &arguments.set)?,
+        (Some(path), _) => {
+            paths::readable(path)?;
+            Config::read(path, &arguments.set)?
+        }
         (None, preset) => presets::config(preset.as_deref().unwrap_or(presets::DEFAULT), &arguments.set)?,
     };
     let mut config = config;

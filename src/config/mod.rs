@@ -89,7 +89,16 @@ pub fn set(table: &mut Table, change: &str) -> Result<(), ConfigError> {
     let (path, text) = change.split_once('=').ok_or_else(|| within(ConfigError::new("expected key.path=value")))?;
     // A key set on the command line stands by itself, so a document of one line parses it as a file would.
     let value = format!("value = {}", text.trim()).parse::<Table>().ok().and_then(|mut line| line.remove("value"));
+    if value.is_none() && is_large_integer(text.trim()) {
+        return Err(within(ConfigError::new("integers must be -2^63 to 2^63 - 1")));
+    }
     insert(table, path, value.unwrap_or_else(|| Value::String(text.trim().into()))).map_err(within)
+}
+
+/// Whether this is an integer beyond TOML's, which must not pass for a string.
+fn is_large_integer(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i64>().is_err()
 }
 
 /// Sets the key "key.path" of a table, making the tables on its path.

@@ -71,7 +71,7 @@ fn has_hardware() -> bool {
 
 /// Part of the name of the adapter asked for, if any was.
 fn adapter(config: &EngineConfig) -> Option<String> {
-    let from_environment = std::env::var("WGFLOW_ADAPTER").ok();
+    let from_environment = std::env::var_os("WGFLOW_ADAPTER").map(|text| text.to_string_lossy().into_owned());
     let adapter = Some(config.adapter.clone()).filter(|text| !text.is_empty()).or(from_environment);
     adapter.filter(|text| !text.is_empty())
 }

@@ -1,13 +1,14 @@
 //! A policy against data: how likely it finds fresh points, and how far its own samples are from them.
 
-use super::sampled;
+use super::{EvaluationError, backward, sampled};
 use crate::config::EvaluationConfig;
-use crate::engine::EngineError;
+use crate::engine::Batch;
 use crate::metrics::Estimate;
 use crate::metrics::mmd::mmd;
 use crate::metrics::nll::negative_log_likelihood;
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
+use crate::stop::Stop;
 use crate::trainer::Trainer;
 
 /// Most points drawn together, as in the paper: for some data sets they are spread evenly.
@@ -37,7 +38,8 @@ pub fn compare(
     gflownet: &Objects,
     sizes: &EvaluationConfig,
     seed: u64,
-) -> Result<Option<AgainstData>, EngineError> {
+    stop: &Stop,
+) -> Result<Option<AgainstData>, EvaluationError> {
     let draw = Draw::new(seed, trainer.iteration(), Stream::EvaluationTarget);
     let set = set(sizes.nll_points);
     let mut log_ratios = Vec::new();
@@ -46,8 +48,9 @@ pub fn compare(
         let Some(mut data) = trainer.target().data(count) else { return Ok(None) };
         let draw = Draw { first_trajectory: first as u32, ..draw };
         let points = sampled(data.as_mut(), &draw, count, trainer.process().sites)?;
-        log_ratios.extend(backward_log_ratios(trainer, seed, &points, first, sizes.nll_trajectories)?);
+        log_ratios.extend(backward_log_ratios(trainer, seed, &points, first, sizes.nll_trajectories, stop)?);
     }
+    stop.check()?;
     let count = sizes.mmd_samples.min(gflownet.count());
     let Some(mut data) = trainer.target().data(count) else { return Ok(None) };
     let draw = Draw { first_trajectory: u32::MAX, ..draw };
@@ -66,10 +69,13 @@ fn backward_log_ratios(
     points: &Objects,
     first: usize,
     trajectories: usize,
-) -> Result<Vec<f64>, EngineError> {
+    stop: &Stop,
+) -> Result<Vec<f64>, EvaluationError> {
     let values = points.rows().flat_map(|row| row.repeat(trajectories)).collect();
     let repeated = Objects::new(points.sites(), values);
-    let batch = trainer.evaluate_backward(seed, first * trajectories, &repeated)?;
-    let pairs = batch.log_forward.iter().zip(&batch.log_backward);
-    Ok(pairs.map(|(forward, backward)| forward - backward).collect())
+    let log_ratios = |batch: &Batch| {
+        let pairs = batch.log_forward.iter().zip(&batch.log_backward);
+        pairs.map(|(forward, backward)| forward - backward).collect()
+    };
+    backward(trainer, seed, &repeated, first * trajectories, stop, log_ratios)
 }

@@ -10,16 +10,17 @@ pub use seed::Seed;
 use serde::Serialize;
 
 use crate::config::EvaluationConfig;
-use crate::engine::EngineError;
+use crate::engine::{Batch, EngineError};
 use crate::metrics::exact;
 use crate::metrics::weights;
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
+use crate::stop::{Stop, Stopped};
 use crate::target::Sampler;
 use crate::trainer::Trainer;
 
-/// Trajectories rolled out at once, whatever the number asked for.
-const CHUNK: usize = 1 << 14;
+/// Trajectories rolled out at once, whatever the number asked for; an evaluation can be stopped between two chunks.
+const CHUNK: usize = 1 << 13;
 
 /// Markov chains that sample the target.
 const CHAINS: usize = 256;
@@ -78,10 +79,19 @@ pub struct Evaluated {
     pub data: Option<Objects>,
 }
 
+/// Why an evaluation came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluationError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
 /// Most trajectories that an evaluation of these sizes rolls out at once.
 pub fn most_at_once(sizes: &EvaluationConfig, has_data: bool) -> usize {
     let against_data = data::set(sizes.nll_points).saturating_mul(sizes.nll_trajectories);
-    CHUNK.min(sizes.samples).max(if has_data { against_data } else { 0 })
+    CHUNK.min(sizes.samples.max(if has_data { against_data } else { 0 }))
 }
 
 /// Evaluates the trainer's policy as the run itself does, with `samples` forward samples and, if the target can be sampled,
@@ -89,30 +99,37 @@ pub fn most_at_once(sizes: &EvaluationConfig, has_data: bool) -> usize {
 ///
 /// # Errors
 /// As [`evaluate_sized`].
-pub fn evaluate(trainer: &mut Trainer, samples: usize) -> Result<Evaluated, EngineError> {
+pub fn evaluate(trainer: &mut Trainer, samples: usize) -> Result<Evaluated, EvaluationError> {
     let sizes = EvaluationConfig { samples, ..trainer.settings().evaluation.clone() };
-    evaluate_sized(trainer, &sizes, Seed::Own)
+    evaluate_sized(trainer, &sizes, Seed::Own, &Stop::default())
 }
 
-/// Evaluates the trainer's policy with all sizes given (`every` does not matter here), from the random numbers of `seed`.
+/// Evaluates the trainer's policy with all sizes given (`every` does not matter here), from the random numbers of `seed`; left
+/// off if `stop` is raised.
 ///
 /// # Errors
-/// If the engine fails, a size is 0 or beyond what random numbers can be counted for, or a sampler of the target does not
-/// give the objects it was asked for.
-pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig, seed: Seed) -> Result<Evaluated, EngineError> {
+/// If the engine fails, a size is 0 or beyond what random numbers can be counted for, a sampler of the target does not
+/// give the objects it was asked for, or `stop` was raised.
+pub fn evaluate_sized(
+    trainer: &mut Trainer,
+    sizes: &EvaluationConfig,
+    seed: Seed,
+    stop: &Stop,
+) -> Result<Evaluated, EvaluationError> {
     check(sizes)?;
     let samples = sizes.samples;
-    let (mut log_weights, gflownet) = forward(trainer, samples, seed)?;
+    let (mut log_weights, gflownet) = forward(trainer, samples, seed, stop)?;
     if !trainer.target().has_reward() {
         log_weights.fill(f64::NAN);
     }
     let seed = seed.of(trainer.settings().seed);
-    let target = target_samples(trainer, seed, samples)?;
-    let backward = target.as_ref().ok().map(|objects| backward_log_weights(trainer, seed, objects)).transpose()?;
+    let target = target_samples(trainer, seed, samples, stop)?;
+    let weigh = |objects| backward(trainer, seed, objects, 0, stop, Batch::log_weights);
+    let backward = target.as_ref().ok().map(weigh).transpose()?;
 
-    let against_data = data::compare(trainer, &gflownet, sizes, seed)?;
+    let against_data = data::compare(trainer, &gflownet, sizes, seed, stop)?;
     let small = trainer.process().sites <= ENUMERATED_SITES && allows_enumeration(trainer).is_ok();
-    let exact = if small { Some(enumerate(trainer, |_| {})?) } else { None };
+    let exact = if small { Some(enumerate(trainer, |_| stop.check())?) } else { None };
 
     let (log_z, elbo) = (weights::log_z(&log_weights), weights::elbo(&log_weights));
     let eubo = backward.map(|log_weights| weights::eubo(&log_weights, chains(samples)));
@@ -147,10 +164,16 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig, seed: See
 }
 
 /// log w and objects of `count` forward trajectories from the random numbers of `seed`, rolled out in parts.
-pub fn forward(trainer: &mut Trainer, count: usize, seed: Seed) -> Result<(Vec<f64>, Objects), EngineError> {
+pub fn forward(
+    trainer: &mut Trainer,
+    count: usize,
+    seed: Seed,
+    stop: &Stop,
+) -> Result<(Vec<f64>, Objects), EvaluationError> {
     let seed = seed.of(trainer.settings().seed);
     let (mut log_weights, mut objects) = (Vec::new(), Objects::new(trainer.process().sites, Vec::new()));
     while log_weights.len() < count {
+        stop.check()?;
         let first = log_weights.len();
         let (batch, part) = trainer.evaluate_forward(seed, first, CHUNK.min(count - first))?;
         log_weights.extend(batch.log_weights());
@@ -159,13 +182,22 @@ pub fn forward(trainer: &mut Trainer, count: usize, seed: Seed) -> Result<(Vec<f
     Ok((log_weights, objects))
 }
 
-fn backward_log_weights(trainer: &mut Trainer, seed: u64, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-    let mut log_weights = Vec::new();
+/// A number of each of one backward trajectory an object, numbered from `first` on and replayed in parts.
+fn backward(
+    trainer: &mut Trainer,
+    seed: u64,
+    objects: &Objects,
+    first: usize,
+    stop: &Stop,
+    of: impl Fn(&Batch) -> Vec<f64>,
+) -> Result<Vec<f64>, EvaluationError> {
+    let mut numbers = Vec::new();
     for part in objects.values().chunks(CHUNK * objects.sites()) {
+        stop.check()?;
         let part = Objects::new(objects.sites(), part.to_vec());
-        log_weights.extend(trainer.evaluate_backward(seed, log_weights.len(), &part)?.log_weights());
+        numbers.extend(of(&trainer.evaluate_backward(seed, first + numbers.len(), &part)?));
     }
-    Ok(log_weights)
+    Ok(numbers)
 }
 
 /// Markov chains that `count` samples of the target are taken from, in turn.
@@ -174,7 +206,12 @@ fn chains(count: usize) -> usize {
 }
 
 /// `count` samples of the target, number i of chain i modulo their number, or why it has no sampler.
-fn target_samples(trainer: &Trainer, seed: u64, count: usize) -> Result<Result<Objects, String>, EngineError> {
+fn target_samples(
+    trainer: &Trainer,
+    seed: u64,
+    count: usize,
+    stop: &Stop,
+) -> Result<Result<Objects, String>, EvaluationError> {
     let (sites, chains) = (trainer.process().sites, chains(count));
     let mut sampler = match trainer.target().sampler(seed, chains) {
         Ok(sampler) => sampler,
@@ -182,6 +219,7 @@ fn target_samples(trainer: &Trainer, seed: u64, count: usize) -> Result<Result<O
     };
     let mut values = Vec::new();
     for round in 0..count.div_ceil(chains) {
+        stop.check()?;
         let draw = Draw::new(seed, round as u32, Stream::EvaluationTarget);
         values.extend_from_slice(sampled(sampler.as_mut(), &draw, chains, sites)?.values());
     }

@@ -54,9 +54,8 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut prefix = std::ffi::OsString::from(".");
-    prefix.push(name);
-    prefix.push(".");
+    // A part of the name, so that the temporary one is not too long where the name itself is not.
+    let prefix = format!(".{}.", name.to_string_lossy().chars().take(32).collect::<String>());
     let mut builder = Builder::new();
     builder.prefix(&prefix).suffix(SUFFIX);
     #[cfg(unix)]
@@ -167,6 +166,16 @@ mod tests {
         let path = Path::new("/proc/self/summary.json");
         let error = write(path, b"").unwrap_err();
         assert!(error.to_string().contains("/proc/self/summary.json"), "{error}");
+    }
+
+    /// 255 bytes are as many as file systems allow.
+    #[test]
+    fn the_longest_names_are_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x".repeat(255));
+        write(&path, b"x").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"x");
+        assert!(write(&directory.path().join("x".repeat(256)), b"x").is_err());
     }
 
     #[cfg(unix)]

@@ -25,6 +25,9 @@ use self::grid::Axis;
 use crate::config::{self, Config, ConfigError, EngineKind};
 use crate::{presets, summary};
 
+/// Bytes that the name of a directory can have.
+const LONGEST_NAME: usize = 255;
+
 /// Runs to be compared, all of them checked.
 #[derive(Clone, Debug)]
 pub struct Suite {
@@ -81,8 +84,9 @@ impl Suite {
         let table: Table = text.parse().map_err(|error| ConfigError::new(format!("not valid TOML: {error}")))?;
         let file: File = config::deserialise(table, "")?;
         let plain = file.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        if !plain || file.name.is_empty() || file.name.starts_with('.') {
-            let allowed = "must be letters, digits, `-`, `_` and `.`, not starting with `.`: it names a directory";
+        if !plain || !(1..=LONGEST_NAME).contains(&file.name.len()) || file.name.starts_with('.') {
+            let allowed =
+                "must be 1 to 255 letters, digits, `-`, `_` and `.`, not starting with `.`: it names a directory";
             return Err(ConfigError::new(format!("name = {:?}: {allowed}", file.name)));
         }
         let known = summary::number_keys();
@@ -112,7 +116,7 @@ impl Suite {
                 for &seed in &seeds {
                     table.insert("seed".into(), Value::Integer(seed));
                     config::anchor(&mut table, directory)?;
-                    let name = format!("{}seed-{seed}", combination.prefix());
+                    let name = run_name(&combination.name, seed)?;
                     let config = Config::from_table(table.clone());
                     let config = config.map_err(|error| error.within(&format!("run {name}")))?;
                     runs.push(Run { name, combination: combinations.len(), seed, config });
@@ -160,11 +164,17 @@ impl Combination {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         Self { name: parts.join("_").chars().map(plain).collect(), labels }
     }
+}
 
-    /// What the names of its runs begin with.
-    fn prefix(&self) -> String {
-        if self.name.is_empty() { String::new() } else { format!("{}_", self.name) }
+/// The name of a run and of its directory, which file systems allow no more than [`LONGEST_NAME`] bytes.
+fn run_name(combination: &str, seed: i64) -> Result<String, ConfigError> {
+    let name = if combination.is_empty() { format!("seed-{seed}") } else { format!("{combination}_seed-{seed}") };
+    if name.len() > LONGEST_NAME {
+        let (found, allowed) = (name.len(), format!("a directory's can have {LONGEST_NAME}"));
+        let cure = "shorten the names of variants, or put what several grid keys set together into variants";
+        return Err(ConfigError::new(format!("run {name}: its name has {found} bytes, {allowed}: {cure}")));
     }
+    Ok(name)
 }
 
 /// Variants have distinct names and leave alone what the grid and the seeds set.

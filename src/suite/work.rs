@@ -4,7 +4,7 @@
 //! runs are kept; unfinished ones go on from their checkpoint.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -18,6 +18,7 @@ use crate::config::{Config, ConfigError, Inputs};
 use crate::run::claim::Claim;
 use crate::run::directory::{RunDirectory, RunError};
 use crate::session::{self, Outcome, Session};
+use crate::stop::{Reason, Stop};
 use crate::trainer::TrainError;
 
 /// How far a run is.
@@ -69,7 +70,7 @@ pub fn carry_out(
     suite: &Suite,
     out: &Path,
     jobs: usize,
-    stop: &AtomicBool,
+    stop: &Stop,
     observer: &dyn Observer,
     states: &mut [State],
 ) -> anyhow::Result<()> {
@@ -77,13 +78,13 @@ pub fn carry_out(
     let (next, threads) = (AtomicUsize::new(0), (cores() / jobs.max(1)).max(1));
     let (sender, receiver) = mpsc::channel();
     let work = |sender: mpsc::Sender<(usize, anyhow::Result<State>)>| {
-        while !stop.load(Ordering::SeqCst)
+        while stop.reason().is_none()
             && let Some(&index) = pending.get(next.fetch_add(1, Ordering::SeqCst))
         {
             let run = &suite.runs[index];
             let state = one(run, &out.join(&run.name), threads, stop, observer);
             if state.is_err() {
-                stop.store(true, Ordering::SeqCst);
+                stop.raise(Reason::Interrupt);
             }
             // The receiver outlives every worker; without it there would be nobody to tell.
             let _ = sender.send((index, state.with_context(|| format!("run {}", run.name))));
@@ -107,7 +108,7 @@ pub fn carry_out(
 }
 
 /// Carries out one run in a pool of `threads` threads.
-fn one(run: &Run, path: &Path, threads: usize, stop: &AtomicBool, observer: &dyn Observer) -> anyhow::Result<State> {
+fn one(run: &Run, path: &Path, threads: usize, stop: &Stop, observer: &dyn Observer) -> anyhow::Result<State> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
     let state = pool.install(|| train(&run.config, path, stop, observer))?;
     if state != State::Unfinished {
@@ -116,7 +117,7 @@ fn one(run: &Run, path: &Path, threads: usize, stop: &AtomicBool, observer: &dyn
     Ok(state)
 }
 
-fn train(config: &Config, path: &Path, stop: &AtomicBool, observer: &dyn Observer) -> anyhow::Result<State> {
+fn train(config: &Config, path: &Path, stop: &Stop, observer: &dyn Observer) -> anyhow::Result<State> {
     let (mut session, directory) = if RunDirectory::at(path).holds(config)? {
         let (directory, _) = Claim::take(path, &[])?;
         (Session::take_up(&directory, config.clone(), &[])?, directory)

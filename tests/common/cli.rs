@@ -9,7 +9,23 @@ use std::process::{Command, Output};
 pub fn wgflow(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wgflow"));
     command.args(arguments).env_remove("WGFLOW_ADAPTER");
+    #[cfg(unix)]
+    heed(&mut command, &[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1], libc::SIG_DFL);
     command
+}
+
+/// Sets what signals do to the command from its start on; without this the tester's shell decides, and one that starts
+/// the tests in the background or under `nohup` has some ignored.
+#[cfg(unix)]
+pub fn heed(command: &mut Command, signals: &'static [i32], action: libc::sighandler_t) {
+    use std::os::unix::process::CommandExt;
+    let set = move || {
+        // SAFETY: signal(2) may be called between fork and exec.
+        let failed = signals.iter().any(|&signal| unsafe { libc::signal(signal, action) } == libc::SIG_ERR);
+        if failed { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+    };
+    // SAFETY: the closure allocates nothing and takes no lock.
+    unsafe { command.pre_exec(set) };
 }
 
 /// Runs the binary to its end.
