@@ -5,7 +5,9 @@
 
 mod file;
 
-pub use file::{PREFIX, load, save};
+#[cfg(test)]
+pub(crate) use file::tests::save;
+pub use file::{PREFIX, load};
 
 use std::sync::{Arc, PoisonError, RwLock};
 
