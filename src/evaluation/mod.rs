@@ -8,7 +8,7 @@ pub use enumerated::{allows_enumeration, enumerate};
 use serde::Serialize;
 
 use crate::config::EvaluationConfig;
-use crate::engine::EngineError;
+use crate::engine::{Batch, EngineError};
 use crate::metrics::exact;
 use crate::metrics::weights;
 use crate::process::Objects;
@@ -85,7 +85,8 @@ pub fn evaluate(trainer: &mut Trainer, samples: usize) -> Result<Evaluated, Engi
 pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result<Evaluated, EngineError> {
     let samples = sizes.samples;
     let seed = trainer.settings().seed;
-    let (mut log_weights, gflownet) = forward(trainer, samples)?;
+    let (batch, gflownet) = forward(trainer, samples)?;
+    let mut log_weights = exact_log_weights(trainer, batch, &gflownet);
     if !trainer.target().has_reward() {
         log_weights.fill(f64::NAN);
     }
@@ -127,23 +128,33 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result
     Ok(Evaluated { evaluation, gflownet, target: target.ok(), data: against_data.map(|found| found.points) })
 }
 
-/// log w and objects of `count` fresh forward trajectories, rolled out in parts.
-pub fn forward(trainer: &mut Trainer, count: usize) -> Result<(Vec<f64>, Objects), EngineError> {
-    let (mut log_weights, mut objects) = (Vec::new(), Objects::new(trainer.process().sites, Vec::new()));
-    while log_weights.len() < count {
-        let first = log_weights.len();
-        let (batch, part) = trainer.evaluate_forward(first as u32, CHUNK.min(count - first))?;
-        log_weights.extend(batch.log_weights());
-        objects.extend(&part);
+/// `count` fresh forward trajectories and their objects, rolled out in parts.
+pub fn forward(trainer: &mut Trainer, count: usize) -> Result<(Batch, Objects), EngineError> {
+    let (mut batch, mut objects) = (Batch::default(), Objects::new(trainer.process().sites, Vec::new()));
+    while objects.count() < count {
+        let first = objects.count();
+        let (part, reached) = trainer.evaluate_forward(first as u32, CHUNK.min(count - first))?;
+        batch.log_forward.extend(part.log_forward);
+        batch.log_backward.extend(part.log_backward);
+        batch.log_reward.extend(part.log_reward);
+        objects.extend(&reached);
     }
-    Ok((log_weights, objects))
+    Ok((batch, objects))
+}
+
+/// log w with log R by the target's own definition: an engine's f32 cannot tell numbers of 10^6 apart that differ by a
+/// tenth, and every estimate of log Z would be off by as much.
+fn exact_log_weights(trainer: &Trainer, mut batch: Batch, objects: &Objects) -> Vec<f64> {
+    trainer.target().log_reward(objects, &mut batch.log_reward);
+    batch.log_weights()
 }
 
 fn backward_log_weights(trainer: &mut Trainer, objects: &Objects) -> Result<Vec<f64>, EngineError> {
     let mut log_weights = Vec::new();
     for part in objects.values().chunks(CHUNK * objects.sites()) {
         let part = Objects::new(objects.sites(), part.to_vec());
-        log_weights.extend(trainer.evaluate_backward(log_weights.len() as u32, &part)?.log_weights());
+        let batch = trainer.evaluate_backward(log_weights.len() as u32, &part)?;
+        log_weights.extend(exact_log_weights(trainer, batch, &part));
     }
     Ok(log_weights)
 }

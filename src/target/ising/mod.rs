@@ -93,7 +93,7 @@ impl Target for Ising {
 
     fn kernel(&self) -> Option<RewardKernel> {
         let source = include_str!("reward.wgsl").into();
-        Some(RewardKernel { source, parameters: vec![self.side as f32, self.coupling as f32] })
+        Some(RewardKernel { source, parameters: vec![self.side as f32], scale: self.coupling })
     }
 
     fn picture(&self) -> Option<Picture> {
