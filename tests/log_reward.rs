@@ -34,10 +34,10 @@ fn log_rewards(target: &dyn Target, objects: &Objects) -> Vec<f64> {
     log_reward
 }
 
-/// The largest side is 71: loops of software adapters take no more than 71^2 sites.
+/// The largest side is 70: the GPU engine takes 5,000 sites at most.
 #[test]
 fn isings_log_r_is_the_same_to_the_last_bit_on_both_engines() {
-    for (side, trajectories) in [(3, 300), (6, 100), (71, 3)] {
+    for (side, trajectories) in [(3, 300), (6, 100), (70, 3)] {
         for coupling in [0.1, 0.44, -0.37, 100.0, 0.0] {
             let target = Arc::new(Ising::new(side, coupling).unwrap());
             let setting = Setting::new(target.clone(), Order::Fixed, &[4], Activation::Relu);
@@ -94,7 +94,7 @@ fn large() -> (EnergyModel, Layout) {
 
 #[test]
 fn an_energy_of_two_million_does_not_cost_log_z_its_digits() {
-    for engine in ["native", "gpu"] {
+    for engine in ["cpu", "gpu"] {
         let (model, _) = large();
         let objects = Objects::numbered(10, 2, 0..1024);
         let exact_rewards = log_rewards(&model, &objects);
@@ -178,7 +178,7 @@ fn every_estimate_is_made_with_the_targets_own_log_r() {
         let parameters = initialise(&layout, Initialisation::FanIn, 2, Stream::EnergyInitialisation);
         let model = EnergyModel::new(layout, &parameters);
         let shifted_target = Shifted { model, samples: vec![1, 0, 0, 1, 1, 0] };
-        let (mut trainer, _) = Trainer::build(&settings("native"), Arc::new(shifted_target)).unwrap();
+        let (mut trainer, _) = Trainer::build(&settings("cpu"), Arc::new(shifted_target)).unwrap();
         if shifted {
             let found = evaluate(&mut trainer, 4096).unwrap().evaluation;
             return [found.log_z_estimate, found.elbo, found.eubo.unwrap(), found.exact.unwrap().log_z];
