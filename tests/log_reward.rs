@@ -9,7 +9,7 @@ use wgflow::config::Settings;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
 use wgflow::engine::{Engine, Rollout};
 use wgflow::evaluation::evaluate;
-use wgflow::policy::{Activation, Initialisation, Layout, initialise};
+use wgflow::policy::{Activation, Initialisation, initialise};
 use wgflow::process::{Objects, Order};
 use wgflow::random::{Draw, Stream};
 use wgflow::target::energy_model::{self, EnergyModel};
@@ -82,36 +82,33 @@ fn settings(engine: &str) -> Settings {
 }
 
 /// An energy model of 10 bits with log R of nearly 2e6, where f32 counts in eighths.
-fn large() -> (EnergyModel, Layout) {
+fn large() -> EnergyModel {
     let layout = energy_model::layout(10, &[16]);
     let mut parameters = initialise(&layout, Initialisation::FanIn, 1, Stream::EnergyInitialisation);
     // Flat enough for an untrained policy to have a small standard error.
     let [hidden, output] = layout.layers().try_into().ok().unwrap();
     parameters[hidden.weight].iter_mut().for_each(|weight| *weight *= 0.2);
     parameters[output.bias.start] = 1_999_999.875;
-    (EnergyModel::new(layout.clone(), &parameters), layout)
+    EnergyModel::new(layout, &parameters)
 }
 
 #[test]
 fn an_energy_of_two_million_does_not_cost_log_z_its_digits() {
     for engine in ["cpu", "gpu"] {
-        let (model, _) = large();
+        let model = large();
         let objects = Objects::numbered(10, 2, 0..1024);
         let exact_rewards = log_rewards(&model, &objects);
         let (mut trainer, _) = Trainer::build(&settings(engine), Arc::new(model)).unwrap();
         // In f32 alone log R is off by a good part of an eighth, nearly the same for every object.
         let single = trainer.engine().log_reward(&objects).unwrap();
         let shifts = single.iter().zip(&exact_rewards).map(|(single, exact)| single - exact);
-        assert!((shifts.sum::<f64>() / 1024.0).abs() > 0.02);
+        let shift = (shifts.sum::<f64>() / 1024.0).abs();
 
-        let found = evaluate(&mut trainer, 8192).unwrap().evaluation;
+        let found = evaluate(&mut trainer, 32_768).unwrap().evaluation;
         let exact = found.log_z_exact.unwrap();
         assert!(exact > 2e6);
-        assert!(
-            found.log_z_standard_error > 0.0 && found.log_z_standard_error < 0.005,
-            "{}",
-            found.log_z_standard_error
-        );
+        // Such a shift is more than what the standard error allows for.
+        assert!(found.log_z_standard_error > 0.0 && shift > 4.0 * found.log_z_standard_error, "{shift} {found:?}");
         let error = (found.log_z_estimate - exact).abs();
         // Four standard errors; rounding is 2.3e-10 in f64 at this size.
         assert!(error < 4.0 * found.log_z_standard_error, "{engine}: {error}, {}", found.log_z_standard_error);

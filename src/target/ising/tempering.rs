@@ -2,9 +2,10 @@
 //!
 //! Every chain is a ladder of replicas at couplings from 0 to K, run for as long as its [`Plan`] says. A round sweeps
 //! each replica with the heat bath (each spin redrawn given its four neighbours, R. J. Glauber 1963) and offers
-//! neighbouring replicas an exchange (K. Hukushima and K. Nemoto, "Exchange Monte Carlo method", 1996). The slowest modes of a frustrated
-//! torus, where its two domain walls lie and which way they lean, are symmetries of the torus: a sample ends with a
-//! uniformly random one, which leaves R as it is and makes those modes independent from sample to sample.
+//! neighbouring replicas an exchange (K. Hukushima and K. Nemoto, "Exchange Monte Carlo method", 1996). The slowest
+//! modes of a frustrated torus, where its two domain walls lie and which way they lean, are symmetries of the torus: a
+//! sample ends with a uniformly random one, which leaves R as it is and makes those modes independent from sample to
+//! sample.
 
 use rand::Rng;
 use rayon::prelude::*;
