@@ -81,7 +81,7 @@ impl Target for Flat {
 
     fn kernel(&self) -> Option<RewardKernel> {
         let source = "fn log_reward(trajectory: u32) -> f32 { return 0.0; }".into();
-        Some(RewardKernel { source, parameters: Vec::new() })
+        Some(RewardKernel { source, ..RewardKernel::default() })
     }
 }
 

@@ -238,7 +238,7 @@ impl Target for Agreement {
     }
 
     fn kernel(&self) -> Option<RewardKernel> {
-        Some(RewardKernel { source: self.source.into(), parameters: vec![9.0, 0.5] })
+        Some(RewardKernel { source: self.source.into(), parameters: vec![9.0, 0.5], ..RewardKernel::default() })
     }
 }
 

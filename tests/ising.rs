@@ -81,6 +81,34 @@ fn mean_energies_at_the_papers_sizes_are_derivatives_of_log_z() {
     }
 }
 
+/// Odd sides and negative couplings: parallel tempering, by how much chains' means over a few samples scatter.
+#[test]
+fn frustrated_tori_have_the_exact_mean_energy_or_no_sampler() {
+    let small = [5, 7, 9].into_iter().flat_map(|side| [(side, -0.4), (side, -1.0)]);
+    for (side, coupling) in small.chain([(15, -1.0), (21, -0.42)]) {
+        let target = Ising::new(side, coupling).unwrap();
+        let log_z = |coupling| Ising::new(side, coupling).unwrap().log_z().unwrap();
+        // The central difference is off by h^2 / 6 times a third derivative of some 10 N^2, and by rounding over h.
+        let h = 1e-4;
+        let exact = (log_z(coupling + h) - log_z(coupling - h)) / (2.0 * h);
+        let (chains, samples) = if side < 20 { (256, 8) } else { (64, 4) };
+        let mut sampler = target.sampler(12, chains).unwrap();
+        let mut means = vec![0.0; chains];
+        for iteration in 0..samples {
+            let bonds = log_rewards(&target, &sampler.sample(&draw(iteration)));
+            means.iter_mut().zip(bonds).for_each(|(mean, log)| *mean += log / coupling / f64::from(samples));
+        }
+        let mean = means.iter().sum::<f64>() / chains as f64;
+        let variance = means.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (chains - 1) as f64;
+        let error = (variance / chains as f64).sqrt();
+        assert!(error > 0.0 && error < 0.02 * exact.abs(), "{side} {coupling}: {mean} +- {error} says little");
+        // Four standard errors: one in 16,000 for each of these fixed seeds.
+        assert!((mean - exact).abs() < 4.0 * error + 1e-3, "{side} {coupling}: {mean} +- {error}, exact {exact}");
+    }
+    let error = Ising::new(255, -1.0).unwrap().sampler(1, 1).err().unwrap();
+    assert!(error.contains("side 255") && error.contains("no equilibrated samples"), "{error}");
+}
+
 #[test]
 fn observables_are_those_of_the_samples() {
     let target = Ising::new(6, 0.3).unwrap();

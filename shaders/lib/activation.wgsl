@@ -24,14 +24,17 @@ fn activate(x: vec4<f32>) -> Activated {
             return Activated(value, fma(value, e * sigmoid, sigmoid));
         }
         case ELU: {
-            let power = exponential(min(x, vec4(0.0)));
-            return Activated(select(power - 1.0, x, above), select(power, vec4(1.0), above));
+            let parts = exponential_parts(min(x, vec4(0.0)));
+            let slope = (parts.q + 1.0) * parts.power;
+            return Activated(select(less_one(parts), x, above), select(slope, vec4(1.0), above));
         }
         default: {
-            // TANH. With e = exp(-2|x|) nothing overflows.
-            let e = exponential(-2.0 * abs(x));
-            let value = sign(x) * (1.0 - e) / (1.0 + e);
-            return Activated(value, 1.0 - value * value);
+            // TANH: tanh|x| = (1 - e) / (1 + e) and the slope 4 e / (1 + e)^2 with e = exp(-2|x|). Nothing overflows,
+            // and nothing cancels.
+            let parts = exponential_parts(-2.0 * abs(x));
+            let e = (parts.q + 1.0) * parts.power;
+            let inverse = 1.0 / (1.0 + e);
+            return Activated(-sign(x) * less_one(parts) * inverse, 4.0 * e * inverse * inverse);
         }
     }
 }

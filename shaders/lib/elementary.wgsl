@@ -6,8 +6,13 @@
 
 const LOG_2 = 0.69314718056;
 
-// exp(x), with x clamped to where the result is a normal number.
-fn exponential(x: vec4<f32>) -> vec4<f32> {
+// exp(x) as power * (1 + q), power a power of two, with x clamped to where the result is a normal number.
+struct Exponential {
+    power: vec4<f32>,
+    q: vec4<f32>,
+}
+
+fn exponential_parts(x: vec4<f32>) -> Exponential {
     let limited = clamp(x, vec4(-87.0), vec4(88.0));
     let n = floor(fma(limited, vec4(1.0 / LOG_2), vec4(0.5)));
     let r = fma(n, vec4(-LOG_2), limited);
@@ -17,8 +22,18 @@ fn exponential(x: vec4<f32>) -> vec4<f32> {
     p = fma(p, r, vec4(4.1665795894e-2));
     p = fma(p, r, vec4(1.6666665459e-1));
     p = fma(p, r, vec4(5.0000001201e-1));
-    p = fma(p * r, r, r) + 1.0;
-    return p * bitcast<vec4<f32>>((vec4<i32>(n) + 127) << vec4(23u));
+    return Exponential(bitcast<vec4<f32>>((vec4<i32>(n) + 127) << vec4(23u)), fma(p * r, r, r));
+}
+
+// exp(x).
+fn exponential(x: vec4<f32>) -> vec4<f32> {
+    let parts = exponential_parts(x);
+    return (parts.q + 1.0) * parts.power;
+}
+
+// exp(x) - 1 to its last places, near 0 as well: there power is 1 and this is q.
+fn less_one(parts: Exponential) -> vec4<f32> {
+    return fma(parts.power, parts.q, parts.power - 1.0);
 }
 
 // log(x) of a positive normal number.

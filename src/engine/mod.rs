@@ -116,6 +116,13 @@ impl Batch {
         let pairs = self.log_forward.iter().zip(&self.log_backward).zip(&self.log_reward);
         pairs.map(|((forward, backward), reward)| reward + backward - forward).collect()
     }
+
+    /// Adds the trajectories of `other`.
+    pub fn extend(&mut self, other: Batch) {
+        self.log_forward.extend(other.log_forward);
+        self.log_backward.extend(other.log_backward);
+        self.log_reward.extend(other.log_reward);
+    }
 }
 
 /// What carries out rollouts and gradients.

@@ -2,7 +2,6 @@
 
 use super::{EvaluationError, backward, sampled};
 use crate::config::EvaluationConfig;
-use crate::engine::Batch;
 use crate::metrics::Estimate;
 use crate::metrics::mmd::mmd;
 use crate::metrics::nll::negative_log_likelihood;
@@ -73,9 +72,7 @@ fn backward_log_ratios(
 ) -> Result<Vec<f64>, EvaluationError> {
     let values = points.rows().flat_map(|row| row.repeat(trajectories)).collect();
     let repeated = Objects::new(points.sites(), values);
-    let log_ratios = |batch: &Batch| {
-        let pairs = batch.log_forward.iter().zip(&batch.log_backward);
-        pairs.map(|(forward, backward)| forward - backward).collect()
-    };
-    backward(trainer, seed, &repeated, first * trajectories, stop, log_ratios)
+    let batch = backward(trainer, seed, &repeated, first * trajectories, stop)?;
+    let pairs = batch.log_forward.iter().zip(&batch.log_backward);
+    Ok(pairs.map(|(forward, backward)| forward - backward).collect())
 }

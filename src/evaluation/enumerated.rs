@@ -39,11 +39,11 @@ pub fn enumerate(
         Precision::F64 => log_probabilities::<f64>(trainer, progress)?,
     };
     let process = trainer.process().clone();
-    let mut log_rewards = Vec::with_capacity(log_probabilities.len());
-    for first in (0..log_probabilities.len()).step_by(CHUNK) {
-        let end = log_probabilities.len().min(first + CHUNK);
-        let objects = Objects::numbered(process.sites, process.values, first..end);
-        log_rewards.extend(trainer.engine().log_reward(&objects)?);
+    let mut log_rewards = vec![0.0; log_probabilities.len()];
+    for (index, log_rewards) in log_rewards.chunks_mut(CHUNK).enumerate() {
+        let first = index * CHUNK;
+        let objects = Objects::numbered(process.sites, process.values, first..first + log_rewards.len());
+        trainer.target().log_reward(&objects, log_rewards);
     }
     Ok(exact::compare(&log_probabilities, &log_rewards))
 }

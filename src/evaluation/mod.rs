@@ -118,13 +118,17 @@ pub fn evaluate_sized(
 ) -> Result<Evaluated, EvaluationError> {
     check(sizes)?;
     let samples = sizes.samples;
-    let (mut log_weights, gflownet) = forward(trainer, samples, seed, stop)?;
+    let (batch, gflownet) = forward(trainer, samples, seed, stop)?;
+    let mut log_weights = exact_log_weights(trainer, batch, &gflownet);
     if !trainer.target().has_reward() {
         log_weights.fill(f64::NAN);
     }
     let seed = seed.of(trainer.settings().seed);
     let target = target_samples(trainer, seed, samples, stop)?;
-    let weigh = |objects| backward(trainer, seed, objects, 0, stop, Batch::log_weights);
+    let weigh = |objects| -> Result<_, EvaluationError> {
+        let batch = backward(trainer, seed, objects, 0, stop)?;
+        Ok(exact_log_weights(trainer, batch, objects))
+    };
     let backward = target.as_ref().ok().map(weigh).transpose()?;
 
     let against_data = data::compare(trainer, &gflownet, sizes, seed, stop)?;
@@ -163,41 +167,47 @@ pub fn evaluate_sized(
     Ok(Evaluated { evaluation, gflownet, target: target.ok(), data: against_data.map(|found| found.points) })
 }
 
-/// log w and objects of `count` forward trajectories from the random numbers of `seed`, rolled out in parts.
+/// `count` forward trajectories from the random numbers of `seed` and their objects, rolled out in parts.
 pub fn forward(
     trainer: &mut Trainer,
     count: usize,
     seed: Seed,
     stop: &Stop,
-) -> Result<(Vec<f64>, Objects), EvaluationError> {
+) -> Result<(Batch, Objects), EvaluationError> {
     let seed = seed.of(trainer.settings().seed);
-    let (mut log_weights, mut objects) = (Vec::new(), Objects::new(trainer.process().sites, Vec::new()));
-    while log_weights.len() < count {
+    let (mut batch, mut objects) = (Batch::default(), Objects::new(trainer.process().sites, Vec::new()));
+    while objects.count() < count {
         stop.check()?;
-        let first = log_weights.len();
-        let (batch, part) = trainer.evaluate_forward(seed, first, CHUNK.min(count - first))?;
-        log_weights.extend(batch.log_weights());
-        objects.extend(&part);
+        let first = objects.count();
+        let (part, reached) = trainer.evaluate_forward(seed, first, CHUNK.min(count - first))?;
+        batch.extend(part);
+        objects.extend(&reached);
     }
-    Ok((log_weights, objects))
+    Ok((batch, objects))
 }
 
-/// A number of each of one backward trajectory an object, numbered from `first` on and replayed in parts.
+/// log w with log R by the target's own definition: an engine's f32 cannot tell numbers of 10^6 apart that differ by a
+/// tenth, and every estimate of log Z would be off by as much.
+fn exact_log_weights(trainer: &Trainer, mut batch: Batch, objects: &Objects) -> Vec<f64> {
+    trainer.target().log_reward(objects, &mut batch.log_reward);
+    batch.log_weights()
+}
+
+/// One backward trajectory of each object, numbered from `first` on and replayed in parts.
 fn backward(
     trainer: &mut Trainer,
     seed: u64,
     objects: &Objects,
     first: usize,
     stop: &Stop,
-    of: impl Fn(&Batch) -> Vec<f64>,
-) -> Result<Vec<f64>, EvaluationError> {
-    let mut numbers = Vec::new();
-    for part in objects.values().chunks(CHUNK * objects.sites()) {
+) -> Result<Batch, EvaluationError> {
+    let mut batch = Batch::default();
+    for (index, part) in objects.values().chunks(CHUNK * objects.sites()).enumerate() {
         stop.check()?;
         let part = Objects::new(objects.sites(), part.to_vec());
-        numbers.extend(of(&trainer.evaluate_backward(seed, first + numbers.len(), &part)?));
+        batch.extend(trainer.evaluate_backward(seed, first + index * CHUNK, &part)?);
     }
-    Ok(numbers)
+    Ok(batch)
 }
 
 /// Markov chains that `count` samples of the target are taken from, in turn.

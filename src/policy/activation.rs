@@ -52,8 +52,8 @@ impl Activation {
                 }
             }
             Activation::Tanh => {
-                let value = x.tanh();
-                (value, 1.0 - value * value)
+                // 1 - tanh^2 without the cancellation where tanh is near 1.
+                (x.tanh(), x.cosh().powi(-2))
             }
         }
     }

@@ -29,7 +29,11 @@ pub trait Target: Send + Sync {
         Encoding::OneHot
     }
 
-    /// log R of each object, into `log_reward` (one number an object).
+    /// log R of each object, into `log_reward` (one number an object): the definition of the target. Engines may train
+    /// on the same function in their own precision ([`Target::network`], [`Target::kernel`]); evaluations ask this one.
+    ///
+    /// -infinity is legal, and says that the object is forbidden (R = 0). NaN and +infinity are not: they say nothing
+    /// that could be sampled.
     fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]);
 
     /// log sum_x R(x), where it is known; else why it is not.
@@ -122,12 +126,24 @@ pub struct Energy {
 /// The source may call `value(trajectory: u32, site: u32) -> u32` and `parameter(index: u32) -> f32`, and read the constants
 /// `SITES` and `VALUES`. Loops should stay short: software adapters (Mesa's) silently leave all loops of an invocation
 /// once it has made 65,535 iterations in total, those of inner loops and of every call included.
+///
+/// Where log R is a number times a whole one below 2^24, let the function return the whole one and the host multiply:
+/// log R is then as exact as [`Target::log_reward`]'s.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RewardKernel {
     /// WGSL that defines `fn log_reward(trajectory: u32) -> f32`, and whatever it calls.
     pub source: String,
     /// What `parameter` reads.
     pub parameters: Vec<f32>,
+    /// log R is this times what the function returns, multiplied on the host in f64.
+    pub scale: f64,
+}
+
+impl Default for RewardKernel {
+    /// No source, no parameters, and log R as the function returns it.
+    fn default() -> Self {
+        Self { source: String::new(), parameters: Vec::new(), scale: 1.0 }
+    }
 }
 
 /// Samples of a target: exact ones, or Markov chains whose state is all that has to be kept to resume.

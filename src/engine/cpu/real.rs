@@ -83,12 +83,15 @@ impl Real for f32 {
                 (value, sigmoid + value * (1.0 - sigmoid))
             }),
             Activation::Elu => each(values, slopes, |x| {
-                let below = exp(x.min(0.0));
-                if x > 0.0 { (x, 1.0) } else { (below - 1.0, below) }
+                let below = Exponential::of(x.min(0.0));
+                if x > 0.0 { (x, 1.0) } else { (below.less_one(), below.value()) }
             }),
             Activation::Tanh => each(values, slopes, |x| {
-                let value = 1.0 - 2.0 / (1.0 + exp(2.0 * x));
-                (value, 1.0 - value * value)
+                // tanh |x| = (1 - e) / (1 + e) and the slope 4 e / (1 + e)^2 with e = exp(-2 |x|): nothing cancels.
+                let power = Exponential::of(-2.0 * x.abs());
+                let e = power.value();
+                let inverse = 1.0 / (1.0 + e);
+                ((power.less_one() * inverse).copysign(x), 4.0 * e * inverse * inverse)
             }),
         }
     }
@@ -106,26 +109,55 @@ fn each(values: &mut [f32], slopes: &mut [f32], f: impl Fn(f32) -> (f32, f32)) {
     );
 }
 
-/// exp in f32 to within 2 units in the last place, NaN for NaN; arguments are clamped to where the result is finite.
+/// exp(x) in f32 as 2^n + 2^n q, to within 2 units in the last place, NaN for NaN; x is clamped to where exp(x) is
+/// finite.
 ///
-/// exp(x) = 2^n * exp(r) with n = round(x / ln 2); n is read off the bits of a sum with 1.5 * 2^23, and exp(r) is its
-/// Taylor polynomial of degree 7 on |r| <= ln(2) / 2.
+/// n = round(x / ln 2) is read off the bits of a sum with 1.5 * 2^23, and q = exp(r) - 1 is the Taylor polynomial of
+/// degree 7 on |r| <= ln(2) / 2.
+#[derive(Clone, Copy)]
+struct Exponential {
+    /// 2^n.
+    power: f32,
+    /// 2^n q.
+    rest: f32,
+}
+
+impl Exponential {
+    #[inline(always)]
+    fn of(x: f32) -> Self {
+        const SHIFT: f32 = 12_582_912.0;
+        // ln 2 in two parts, the first with enough trailing zeros that n * LN2_HIGH is exact.
+        const LN2_HIGH: f32 = 0.693_359_4;
+        const LN2_LOW: f32 = -2.121_944_4e-4;
+        // A NaN stays one: both comparisons are false for it.
+        let x = if x > 88.0 { 88.0 } else { x };
+        let x = if x < -87.0 { -87.0 } else { x };
+        let shifted = x * std::f32::consts::LOG2_E + SHIFT;
+        let n = shifted - SHIFT;
+        let r = (x - n * LN2_HIGH) - n * LN2_LOW;
+        let tail = 1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)));
+        let q = r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * tail)));
+        let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+        Self { power, rest: power * q }
+    }
+
+    /// exp(x).
+    #[inline(always)]
+    fn value(self) -> f32 {
+        self.power + self.rest
+    }
+
+    /// exp(x) - 1. Near 0, where n is 0, this is q; elsewhere the two terms are far from cancelling.
+    #[inline(always)]
+    fn less_one(self) -> f32 {
+        self.rest + (self.power - 1.0)
+    }
+}
+
+/// exp(x) in f32, see [`Exponential`].
 #[inline(always)]
 fn exp(x: f32) -> f32 {
-    const SHIFT: f32 = 12_582_912.0;
-    // ln 2 in two parts, the first with enough trailing zeros that n * LN2_HIGH is exact.
-    const LN2_HIGH: f32 = 0.693_359_4;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
-    // A NaN stays one: both comparisons are false for it.
-    let x = if x > 88.0 { 88.0 } else { x };
-    let x = if x < -87.0 { -87.0 } else { x };
-    let shifted = x * std::f32::consts::LOG2_E + SHIFT;
-    let n = shifted - SHIFT;
-    let r = (x - n * LN2_HIGH) - n * LN2_LOW;
-    let tail = 1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)));
-    let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * tail)));
-    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    series * power
+    Exponential::of(x).value()
 }
 
 /// Runs `body` compiled for the widest vector instructions this machine has.

@@ -28,7 +28,8 @@ pub(super) struct Reward {
 }
 
 enum Kind {
-    Source(Kernel),
+    /// The target's function, and what its results are multiplied by.
+    Source(Kernel, f64),
     Network(Box<Model>),
     Host(cpu::Reward<f32>),
 }
@@ -67,7 +68,7 @@ impl Reward {
             let tiling = tiling.unwrap_or_else(|| Tiling::suggested(context.adapter.kind, 1));
             // Kernels bind the policy's layers, whether they look at them or not.
             buffers.uniform(context, "network", sources.uniform_bytes())?;
-            return Ok(Self { target, kind: Kind::Source(kernel), tiling, buffers });
+            return Ok(Self { target, kind: Kind::Source(kernel, reward.scale), tiling, buffers });
         }
         let widest = |network: &RewardNetwork| network.layout.widths[1..].iter().copied().max().unwrap_or(1);
         let network = target.network().filter(|network| network.layout.widths.len() > 2);
@@ -122,7 +123,13 @@ impl Reward {
         kind.record(&mut recorder, target.as_ref(), count);
         recorder.finish()?;
         let [log_reward] = buffers.read::<f32, 1>(context, ["log_rewards"], count)?;
-        Ok(log_reward.into_iter().map(f64::from).collect())
+        Ok(self.scaled(&log_reward))
+    }
+
+    /// log R from what the device has in `log_rewards`.
+    pub fn scaled(&self, log_rewards: &[f32]) -> Vec<f64> {
+        let scale = if let Kind::Source(_, scale) = self.kind { scale } else { 1.0 };
+        log_rewards.iter().map(|&log_reward| scale * f64::from(log_reward)).collect()
     }
 
     /// sum_i coefficients_i * grad log R(x_i), in the order of the network's layout.
@@ -143,7 +150,7 @@ impl Reward {
                 reward.refresh();
                 return reward.gradient(objects, coefficients);
             }
-            Kind::Source(_) => {
+            Kind::Source(..) => {
                 return Err(EngineError::Limit("this target's log R is not a network: it has no parameters".into()));
             }
             Kind::Network(model) if count == 0 => return Ok(vec![0.0; model.network.layout.parameters()]),
@@ -207,7 +214,7 @@ impl Kind {
     /// `log_rewards` of `count` objects from their `fills`.
     fn record(&mut self, recorder: &mut Recorder, target: &dyn Target, count: usize) {
         match self {
-            Self::Source(kernel) => {
+            Self::Source(kernel, _) => {
                 let blocks = count.div_ceil(BLOCK);
                 let work = Work { blocks: blocks as u32, count: count as u32, ..Work::default() };
                 // Nobody knows what a target's WGSL does: as if it went through all pairs of sites.

@@ -1,75 +1,114 @@
 //! Energy models in safetensors files, under the names of a PyTorch `nn.Sequential(Linear, ELU, Linear, ...)`.
+//!
+//! The names are `energy.0.weight`, `energy.0.bias`, `energy.2.weight` and so on, or without `energy.` where no tensor has
+//! it; what PyTorch's wrappers put into names is passed over.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::policy::Layout;
 
-/// What the names of an energy model's tensors begin with: `energy.0.weight`, `energy.0.bias`, `energy.2.weight`, ...
+/// What the names of an energy model's tensors begin with.
 pub const PREFIX: &str = "energy";
+
+/// What `DataParallel` and `torch.compile` put into names.
+const WRAPPERS: [&str; 2] = ["module", "_orig_mod"];
+
+/// Most names that a message lists.
+const LISTED: usize = 12;
 
 /// The parameters in a file, in the order of `layout`.
 ///
-/// Tensors are F32 or F64, weights [out, in]. Tensors under other prefixes are passed over. The error is a sentence that
-/// names the file and, where one is at fault, the tensor, what was found and what was expected.
+/// Tensors are F32, F64, F16 or BF16, weights [out, in]. Tensors under other prefixes are passed over. The error is a
+/// sentence that names the file and, where one is at fault, the tensor, what was found and what was expected.
 pub fn load(path: &Path, layout: &Layout) -> Result<Vec<f64>, String> {
     let place = path.display();
     let bytes = fs::read(path).map_err(|error| format!("cannot read the energy model {place}: {error}"))?;
     let tensors = SafeTensors::deserialize(&bytes)
         .map_err(|error| format!("{place} is not a whole and well-formed safetensors file: {error}"))?;
-    let expected = layout.tensors(PREFIX);
-    let prefix = format!("{PREFIX}.");
-    let foreign = |name: &&str| name.starts_with(&prefix) && expected.iter().all(|(known, ..)| known != name);
-    if let Some(name) = tensors.names().into_iter().filter(foreign).min() {
+    let found = known_names(tensors.names()).map_err(|reason| format!("{place} {reason}"))?;
+    let (has, expected) = (listing(tensors.names()), layout.tensors(PREFIX));
+    let foreign = |name: &&String| expected.iter().all(|(known, ..)| known != *name);
+    if let Some(name) = found.keys().find(foreign).map(|name| found[name]) {
         let widths = layout.widths.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-        return Err(format!("{place} has a tensor `{name}`, which an energy model of widths {widths} has not"));
+        return Err(format!(
+            "{place} has a tensor `{name}`, which an energy model of widths {widths} has not; it has {has}"
+        ));
     }
     let mut parameters = Vec::with_capacity(layout.parameters());
     for (name, shape, _) in expected {
-        let tensor = tensors
-            .tensor(&name)
-            .map_err(|_| format!("{place} has no tensor `{name}`, which should have the shape {shape:?}"))?;
+        let Some(original) = found.get(&name) else {
+            return Err(format!("{place} has no tensor `{name}`, which should have the shape {shape:?}; it has {has}"));
+        };
+        let tensor = tensors.tensor(original).map_err(|error| format!("{place}: tensor `{original}`: {error}"))?;
         if tensor.shape() != shape {
-            return Err(format!("{place}: tensor `{name}` has the shape {:?}, expected {shape:?}", tensor.shape()));
+            return Err(format!("{place}: tensor `{original}` has the shape {:?}, expected {shape:?}", tensor.shape()));
         }
-        let values = numbers(&tensor)
-            .ok_or_else(|| format!("{place}: tensor `{name}` is of type {}, expected F32 or F64", tensor.dtype()))?;
+        let values = numbers(&tensor).ok_or_else(|| {
+            let expected = "F32, F64, F16 or BF16";
+            format!("{place}: tensor `{original}` is of type {}, expected {expected}", tensor.dtype())
+        })?;
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            return Err(format!("{place}: tensor `{name}` has {} at index {index}, not a number", values[index]));
+            return Err(format!("{place}: tensor `{original}` has {} at index {index}, not a number", values[index]));
         }
         parameters.extend(values);
     }
     Ok(parameters)
 }
 
-/// The numbers of a tensor; none if it is neither F32 nor F64.
+/// An energy model's tensors, by the names of a [`Layout`]: what each is called in the file.
+fn known_names(names: Vec<&str>) -> Result<BTreeMap<String, &str>, String> {
+    let plain = |name: &str| name.split('.').filter(|part| !WRAPPERS.contains(part)).collect::<Vec<_>>().join(".");
+    let prefix = format!("{PREFIX}.");
+    let bare = !names.iter().any(|name| plain(name).starts_with(&prefix));
+    let mut known = BTreeMap::new();
+    for name in names {
+        let mut plain = plain(name);
+        if bare && plain.starts_with(|first: char| first.is_ascii_digit()) {
+            plain.insert_str(0, &prefix);
+        }
+        if !plain.starts_with(&prefix) {
+            continue;
+        }
+        if let Some(other) = known.insert(plain, name) {
+            return Err(format!("has two tensors of one meaning, `{other}` and `{name}`"));
+        }
+    }
+    Ok(known)
+}
+
+/// The first names in the order of the alphabet, for people.
+fn listing(mut names: Vec<&str>) -> String {
+    names.sort_unstable();
+    let listed: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0 => "no tensors".into(),
+        count if count > LISTED => format!("{} and {} more", listed.join(", "), count - LISTED),
+        _ => listed.join(", "),
+    }
+}
+
+/// The numbers of a tensor; none if it is of none of the types that an energy model may have.
 fn numbers(tensor: &TensorView) -> Option<Vec<f64>> {
+    fn read<const SIZE: usize>(bytes: &[u8], number: impl Fn([u8; SIZE]) -> f64) -> Vec<f64> {
+        bytes.as_chunks().0.iter().map(|&bytes| number(bytes)).collect()
+    }
+    let bytes = tensor.data();
     match tensor.dtype() {
-        Dtype::F32 => Some(tensor.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect()),
-        Dtype::F64 => Some(tensor.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()),
+        Dtype::F32 => Some(read(bytes, |bytes| f32::from_le_bytes(bytes).into())),
+        Dtype::F64 => Some(read(bytes, f64::from_le_bytes)),
+        Dtype::F16 => Some(read(bytes, |bytes| f16::from_le_bytes(bytes).to_f64())),
+        Dtype::BF16 => Some(read(bytes, |bytes| bf16::from_le_bytes(bytes).to_f64())),
         _ => None,
     }
 }
 
-/// Writes `parameters`, in the order of `layout`, as F32. A file that is there already is replaced all at once.
-pub fn save(path: &Path, layout: &Layout, parameters: &[f64]) -> Result<(), String> {
-    let bytes: Vec<u8> = parameters.iter().flat_map(|&value| (value as f32).to_le_bytes()).collect();
-    let view = |(name, shape, range): (String, Vec<usize>, std::ops::Range<usize>)| {
-        TensorView::new(Dtype::F32, shape, &bytes[4 * range.start..4 * range.end]).map(|view| (name, view))
-    };
-    let views: Result<Vec<_>, _> = layout.tensors(PREFIX).into_iter().map(view).collect();
-    let file = views.and_then(|views| safetensors::serialize(views, None));
-    let partial = path.with_extension("partial");
-    file.map_err(|error| error.to_string())
-        .and_then(|file| fs::write(&partial, file).map_err(|error| error.to_string()))
-        .and_then(|()| fs::rename(&partial, path).map_err(|error| error.to_string()))
-        .map_err(|error| format!("cannot write the energy model {}: {error}", path.display()))
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::policy::{Initialisation, initialise};
     use crate::random::Stream;
@@ -80,22 +119,104 @@ mod tests {
         (tempfile::tempdir().expect("a directory"), layout, parameters)
     }
 
-    fn write(path: &Path, tensors: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)>) {
+    fn write(path: &Path, tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>) {
         let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
-            (*name, TensorView::new(*dtype, shape.clone(), bytes).expect("bytes of the right number"))
+            (name, TensorView::new(*dtype, shape.clone(), bytes).expect("bytes of the right number"))
         });
         fs::write(path, safetensors::serialize(views, None).expect("a file")).expect("written");
     }
 
+    /// Writes `parameters`, in the order of `layout`, as F32.
+    pub fn save(path: &Path, layout: &Layout, parameters: &[f64]) {
+        let tensors = layout.tensors(PREFIX).into_iter().map(|(name, shape, range)| {
+            let bytes = parameters[range].iter().flat_map(|&value| (value as f32).to_le_bytes()).collect();
+            (name, Dtype::F32, shape, bytes)
+        });
+        write(path, tensors.collect());
+    }
+
     #[test]
-    fn saved_and_loaded_to_the_bit() {
+    fn loaded_to_the_bit() {
         let (directory, layout, parameters) = setting();
         let path = directory.path().join("energy.safetensors");
-        fs::write(&path, "what was there before").expect("written");
-        save(&path, &layout, &parameters).expect("saved");
+        save(&path, &layout, &parameters);
         // Initial parameters are f32 numbers.
         assert_eq!(load(&path, &layout), Ok(parameters));
-        assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 1);
+    }
+
+    /// A layout of one weight and one bias, 1.5 and -0.25, which all types of numbers hold exactly.
+    fn pair(dtype: Dtype, names: [&str; 2]) -> Vec<(String, Dtype, Vec<usize>, Vec<u8>)> {
+        let bytes = |value: f32| match dtype {
+            Dtype::F16 => f16::from_f32(value).to_le_bytes().to_vec(),
+            Dtype::BF16 => bf16::from_f32(value).to_le_bytes().to_vec(),
+            Dtype::F64 => f64::from(value).to_le_bytes().to_vec(),
+            _ => value.to_le_bytes().to_vec(),
+        };
+        vec![(names[0].into(), dtype, vec![1, 1], bytes(1.5)), (names[1].into(), dtype, vec![1], bytes(-0.25))]
+    }
+
+    #[test]
+    fn every_type_and_every_prefix_that_files_come_with_loads() {
+        let (directory, ..) = setting();
+        let path = directory.path().join("energy.safetensors");
+        let layout = Layout::new(1, &[], 1);
+        let loads = |tensors| {
+            write(&path, tensors);
+            assert_eq!(load(&path, &layout), Ok(vec![1.5, -0.25]));
+        };
+        for dtype in [Dtype::F16, Dtype::BF16, Dtype::F32, Dtype::F64] {
+            loads(pair(dtype, ["energy.0.weight", "energy.0.bias"]));
+        }
+        // Bits of the two formats: 1.5 and -0.25, and what only one of them holds.
+        for (dtype, bits, value) in [
+            (Dtype::F16, 0x3e00_u16, 1.5),
+            (Dtype::F16, 0x0001, 2f64.powi(-24)),
+            (Dtype::BF16, 0x7f7f, 3.3895313892515355e38),
+        ] {
+            let mut tensors = pair(dtype, ["energy.0.weight", "energy.0.bias"]);
+            tensors[0].3 = bits.to_le_bytes().to_vec();
+            write(&path, tensors);
+            assert_eq!(load(&path, &layout), Ok(vec![value, -0.25]), "{dtype} {bits:#x}");
+        }
+        for prefix in [
+            "module.energy.",
+            "_orig_mod.energy.",
+            "module._orig_mod.energy.",
+            "_orig_mod.module.energy.",
+            "energy._orig_mod.",
+            "",
+            "module.",
+            "_orig_mod.",
+            "_orig_mod.module.",
+        ] {
+            let names = ["0.weight", "0.bias"].map(|name| format!("{prefix}{name}"));
+            loads(pair(Dtype::F32, [&names[0], &names[1]]));
+        }
+        // A checkpoint's other tensors do not matter, whatever they are called.
+        let mut tensors = pair(Dtype::F32, ["energy.0.weight", "energy.0.bias"]);
+        tensors.extend(pair(Dtype::F32, ["policy.0.weight", "0.weight"]));
+        loads(tensors);
+    }
+
+    #[test]
+    fn a_mismatch_lists_the_names_found() {
+        let (directory, ..) = setting();
+        let path = directory.path().join("energy.safetensors");
+        let refusal = |tensors, parts: &[&str]| {
+            write(&path, tensors);
+            let message = load(&path, &Layout::new(1, &[], 1)).expect_err("refused");
+            parts.iter().for_each(|part| assert!(message.contains(part), "{message}: no {part}"));
+        };
+        let two = pair(Dtype::F32, ["net.0.weight", "net.0.bias"]);
+        refusal(two, &["no tensor `energy.0.weight`", "it has `net.0.bias`, `net.0.weight`"]);
+        refusal(vec![], &["no tensor `energy.0.weight`", "no tensors"]);
+        let twice = pair(Dtype::F32, ["energy.0.weight", "module.energy.0.weight"]);
+        refusal(twice, &["two tensors of one meaning", "`energy.0.weight`", "`module.energy.0.weight`"]);
+        let many = (10..30).map(|i| (format!("net.{i}.bias"), Dtype::F32, vec![1], vec![0; 4])).collect();
+        refusal(many, &["`net.10.bias`", "`net.21.bias` and 8 more"]);
+        let mut wrapped = pair(Dtype::F32, ["module.0.weight", "module.0.bias"]);
+        wrapped[0].2 = vec![1];
+        refusal(wrapped, &["`module.0.weight` has the shape [1], expected [1, 1]"]);
     }
 
     #[test]
@@ -107,11 +228,11 @@ mod tests {
         write(
             &path,
             vec![
-                ("energy.2.bias", Dtype::F32, vec![1], single(&[9.0])),
-                ("energy.2.weight", Dtype::F64, vec![1, 2], double(&[7.0, 8.0])),
-                ("energy.0.weight", Dtype::F32, vec![2, 2], single(&[1.0, 2.0, 3.0, 4.0])),
-                ("energy.0.bias", Dtype::F32, vec![2], single(&[5.0, 6.0])),
-                ("policy.0.bias", Dtype::U8, vec![1], vec![0]),
+                ("energy.2.bias".into(), Dtype::F32, vec![1], single(&[9.0])),
+                ("energy.2.weight".into(), Dtype::F64, vec![1, 2], double(&[7.0, 8.0])),
+                ("energy.0.weight".into(), Dtype::F32, vec![2, 2], single(&[1.0, 2.0, 3.0, 4.0])),
+                ("energy.0.bias".into(), Dtype::F32, vec![2], single(&[5.0, 6.0])),
+                ("policy.0.bias".into(), Dtype::U8, vec![1], vec![0]),
             ],
         );
         let expected = (1..=9).map(f64::from).collect();
@@ -128,7 +249,7 @@ mod tests {
             parts.iter().for_each(|part| assert!(message.contains(part), "{message}: no {part}"));
         };
         refusal(&layout, &["cannot read"]);
-        save(&path, &layout, &parameters).expect("saved");
+        save(&path, &layout, &parameters);
         refusal(&Layout::new(8, &[4, 3], 1), &["`energy.0.weight`", "[4, 6]", "[4, 8]"]);
         refusal(&Layout::new(6, &[4, 3, 1], 1), &["no tensor", "`energy.6.weight`", "[1, 1]"]);
         refusal(&Layout::new(6, &[4], 1), &["`energy.4.bias`", "6, 4, 1"]);
@@ -144,17 +265,9 @@ mod tests {
         refusal(&layout, &["well-formed"]);
 
         parameters[30] = f64::NAN;
-        save(&path, &layout, &parameters).expect("saved");
+        save(&path, &layout, &parameters);
         refusal(&layout, &["`energy.2.weight`", "NaN", "index 2"]);
-        write(&path, vec![("energy.0.weight", Dtype::I32, vec![1, 1], vec![0; 4])]);
-        refusal(&Layout::new(1, &[], 1), &["`energy.0.weight`", "I32", "F32 or F64"]);
-    }
-
-    #[test]
-    fn a_place_that_cannot_be_written_is_an_error() {
-        let (directory, layout, parameters) = setting();
-        let path = directory.path().join("missing").join("energy.safetensors");
-        let message = save(&path, &layout, &parameters).expect_err("no such directory");
-        assert!(message.contains("cannot write") && message.contains("energy.safetensors"), "{message}");
+        write(&path, vec![("energy.0.weight".into(), Dtype::I32, vec![1, 1], vec![0; 4])]);
+        refusal(&Layout::new(1, &[], 1), &["`energy.0.weight`", "I32", "F32, F64, F16 or BF16"]);
     }
 }

@@ -5,7 +5,9 @@
 
 mod file;
 
-pub use file::{PREFIX, load, save};
+#[cfg(test)]
+pub(crate) use file::tests::save;
+pub use file::{PREFIX, load};
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -17,6 +19,9 @@ use crate::process::{Encoding, Objects};
 
 /// Hidden widths of the paper's energy model.
 pub const HIDDEN: [usize; 3] = [256; 3];
+
+/// Objects whose inputs are spelt out as numbers at a time.
+const AT_ONCE: usize = 1 << 14;
 
 /// The layout of an energy model on objects of `bits` bits: one output, log R.
 pub fn layout(bits: usize, hidden: &[usize]) -> Layout {
@@ -82,9 +87,12 @@ impl Target for EnergyModel {
     }
 
     fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
-        // The encoding of a bit that is set is the bit itself.
-        let inputs: Vec<f64> = objects.values().iter().map(|&bit| f64::from(bit)).collect();
-        self.state.read().unwrap_or_else(PoisonError::into_inner).network.outputs(&inputs, log_reward);
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        for (bits, log_reward) in objects.values().chunks(AT_ONCE * self.sites()).zip(log_reward.chunks_mut(AT_ONCE)) {
+            // The encoding of a bit that is set is the bit itself.
+            let inputs: Vec<f64> = bits.iter().map(|&bit| f64::from(bit)).collect();
+            state.network.outputs(&inputs, log_reward);
+        }
     }
 
     /// By adding up every object, up to 20 bits. The value is that of the current parameters.

@@ -5,6 +5,7 @@
 //! log Z and samplers to compare with.
 
 mod exact;
+mod plan;
 mod tempering;
 mod wolff;
 
@@ -15,13 +16,14 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
+use self::plan::Plan;
 use super::{Observable, Picture, RewardKernel, Sampler, Target};
 use crate::process::{Encoding, Objects};
 
 /// Sides a torus may have: below 3 two sites share two bonds, above 256 nothing here has been tried.
 pub const SIDES: std::ops::RangeInclusive<usize> = 3..=256;
 
-/// Largest |coupling|: the lattice is frozen long before, and a GPU's f32 still holds log R without overflow.
+/// Largest |coupling|: the lattice is frozen long before.
 pub const LARGEST_COUPLING: f64 = 100.0;
 
 /// The Ising model on the `side` x `side` torus at coupling K.
@@ -30,6 +32,8 @@ pub struct Ising {
     side: usize,
     coupling: f64,
     log_z: OnceLock<Result<f64, String>>,
+    /// Of the sampler, where the torus is frustrated.
+    plan: OnceLock<Result<Plan, String>>,
 }
 
 impl Ising {
@@ -43,7 +47,7 @@ impl Ising {
                 "coupling is {coupling}; it must lie between -{LARGEST_COUPLING} and {LARGEST_COUPLING}"
             ));
         }
-        Ok(Self { side, coupling, log_z: OnceLock::new() })
+        Ok(Self { side, coupling, log_z: OnceLock::new(), plan: OnceLock::new() })
     }
 
     pub fn side(&self) -> usize {
@@ -82,10 +86,15 @@ impl Target for Ising {
         self.log_z.get_or_init(|| exact::log_z(self.side, self.coupling)).clone()
     }
 
-    /// Wolff's cluster sampler, and parallel tempering on frustrated tori. The first samples are equilibrated.
+    /// Wolff's cluster sampler, and parallel tempering on frustrated tori (odd side, negative coupling). The first
+    /// samples are equilibrated.
+    ///
+    /// How long tempering has to run is measured by the first call and remembered; what cannot be equilibrated in a
+    /// reasonable time has no sampler.
     fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, String> {
         if self.coupling < 0.0 && self.side % 2 == 1 {
-            Ok(Box::new(tempering::Tempering::new(self.side, self.coupling, seed, chains)))
+            let plan = self.plan.get_or_init(|| Plan::measure(self.side, self.coupling)).clone()?;
+            Ok(Box::new(tempering::Tempering::new(self.side, plan, seed, chains)))
         } else {
             Ok(Box::new(wolff::Wolff::new(self.side, self.coupling, seed, chains)))
         }
@@ -93,7 +102,7 @@ impl Target for Ising {
 
     fn kernel(&self) -> Option<RewardKernel> {
         let source = include_str!("reward.wgsl").into();
-        Some(RewardKernel { source, parameters: vec![self.side as f32, self.coupling as f32] })
+        Some(RewardKernel { source, parameters: vec![self.side as f32], scale: self.coupling })
     }
 
     fn picture(&self) -> Option<Picture> {

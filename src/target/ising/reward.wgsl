@@ -1,9 +1,9 @@
-// log R of the Ising model: K * sum over the torus's bonds of x_i x_j, each bond once.
+// log R / K of the Ising model: the sum over the torus's bonds of x_i x_j, each bond once. The host multiplies by K.
 //
 // A bond with equal ends counts +1, one with unequal ends -1; both of a site's bonds to the left and upwards are
-// counted at the site. Integers until the last product, so the sum is exact.
+// counted at the site. f32 holds whole numbers up to 2^24, and a torus has 2 * 256^2 bonds at most: all is exact.
 //
-// parameter(0): the side N; parameter(1): the coupling K.
+// parameter(0): the side N.
 
 fn log_reward(trajectory: u32) -> f32 {
     let side = u32(parameter(0u));
@@ -18,5 +18,5 @@ fn log_reward(trajectory: u32) -> f32 {
             left = here;
         }
     }
-    return parameter(1u) * f32(bonds);
+    return f32(bonds);
 }

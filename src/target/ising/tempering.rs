@@ -1,66 +1,57 @@
 //! Heat bath with parallel tempering, for frustrated tori: odd side, negative coupling.
 //!
-//! Every chain is a ladder of replicas at couplings from 0 to K, evenly spaced. A round sweeps each replica with the
-//! heat bath (each spin redrawn given its four neighbours, R. J. Glauber 1963) and offers neighbouring replicas an
-//! exchange (K. Hukushima and K. Nemoto, "Exchange Monte Carlo method", 1996). The slowest modes of a frustrated
-//! torus, where its two domain walls lie and which way they lean, are symmetries of the torus: a sample ends with a
-//! uniformly random one, which leaves R as it is and makes those modes independent from sample to sample.
+//! Every chain is a ladder of replicas at couplings from 0 to K, run for as long as its [`Plan`] says. A round sweeps
+//! each replica with the heat bath (each spin redrawn given its four neighbours, R. J. Glauber 1963) and offers
+//! neighbouring replicas an exchange (K. Hukushima and K. Nemoto, "Exchange Monte Carlo method", 1996). The slowest
+//! modes of a frustrated torus, where its two domain walls lie and which way they lean, are symmetries of the torus: a
+//! sample ends with a uniformly random one, which leaves R as it is and makes those modes independent from sample to
+//! sample.
 
 use rand::Rng;
 use rayon::prelude::*;
 
+use super::plan::Plan;
 use super::{bond_sum, neighbours, ordered, take_up};
 use crate::process::Objects;
 use crate::random::{CounterRng, Draw, Stream, pick, uniform};
 use crate::target::Sampler;
 
-/// Rounds before the first sample.
-const BURN_IN: usize = 100;
-
-/// Rounds from one sample to the next.
-const ROUNDS: usize = 6;
-
-/// Most replicas of a ladder.
-const LARGEST_LADDER: usize = 32;
-
 /// Independent ladders. State: one byte a spin, [chains, replicas, sites], the last replica of each at the coupling K.
 pub struct Tempering {
     side: usize,
     neighbours: Vec<[u32; 4]>,
-    ladder: Vec<Replica>,
+    plan: Plan,
     spins: Vec<u8>,
 }
 
 /// What a replica of the ladder does at its coupling.
-struct Replica {
-    coupling: f64,
+#[derive(Clone, Debug)]
+pub struct Replica {
+    pub coupling: f64,
     /// Probability of spin +1 given the number of neighbours that are +1, times 2^32.
     up: [u64; 5],
 }
 
 impl Tempering {
-    /// `chains` equilibrated ladders on the `side` x `side` torus, each burnt in for 100 rounds from an ordered state.
-    pub fn new(side: usize, coupling: f64, seed: u64, chains: usize) -> Self {
-        // Bond sums fluctuate by about 2 N where they do most, so steps of 1/N let a good part of the exchanges pass.
-        let replicas = (2 + (coupling.abs() * side as f64) as usize).min(LARGEST_LADDER);
-        let rung = |index| Replica::new(coupling * index as f64 / (replicas - 1) as f64);
-        let ladder = (0..replicas).map(rung).collect();
-        let spins = ordered(side, coupling >= 0.0).repeat(replicas * chains);
-        let mut sampler = Self { side, neighbours: neighbours(side), ladder, spins };
-        sampler.advance(&Draw::new(seed, u32::MAX, Stream::TargetSampler), BURN_IN);
+    /// `chains` equilibrated ladders on the `side` x `side` torus, burnt in from an ordered state as its `plan` says.
+    pub fn new(side: usize, plan: Plan, seed: u64, chains: usize) -> Self {
+        let spins = ordered(side, false).repeat(plan.ladder.len() * chains);
+        let burn_in = plan.burn_in;
+        let mut sampler = Self { side, neighbours: neighbours(side), plan, spins };
+        sampler.advance(&Draw::new(seed, u32::MAX, Stream::TargetSampler), burn_in);
         sampler
     }
 
     /// Takes every ladder through `rounds` rounds and a random symmetry.
     fn advance(&mut self, draw: &Draw, rounds: usize) {
         let sites = self.neighbours.len();
-        self.spins.par_chunks_mut(self.ladder.len() * sites).enumerate().for_each(|(chain, spins)| {
+        self.spins.par_chunks_mut(self.plan.ladder.len() * sites).enumerate().for_each(|(chain, spins)| {
             let mut generator = draw.generator(chain as u32);
             for _ in 0..rounds {
-                for (spins, replica) in spins.chunks_mut(sites).zip(&self.ladder) {
+                for (spins, replica) in spins.chunks_mut(sites).zip(&self.plan.ladder) {
                     replica.sweep(spins, &self.neighbours, &mut generator);
                 }
-                exchange(self.side, spins, &self.ladder, &mut generator);
+                exchange(self.side, spins, &self.plan.ladder, &mut generator, |_| ());
             }
             let last = spins.len() - sites;
             turn(self.side, &mut spins[last..], &mut generator);
@@ -70,9 +61,9 @@ impl Tempering {
 
 impl Sampler for Tempering {
     fn sample(&mut self, draw: &Draw) -> Objects {
-        self.advance(draw, ROUNDS);
+        self.advance(draw, self.plan.rounds);
         let sites = self.neighbours.len();
-        let ladders = self.spins.chunks(self.ladder.len() * sites);
+        let ladders = self.spins.chunks(self.plan.ladder.len() * sites);
         Objects::new(sites, ladders.flat_map(|ladder| &ladder[ladder.len() - sites..]).copied().collect())
     }
 
@@ -86,7 +77,7 @@ impl Sampler for Tempering {
 }
 
 impl Replica {
-    fn new(coupling: f64) -> Self {
+    pub fn new(coupling: f64) -> Self {
         let up = |count| {
             let field = f64::from(2 * count - 4);
             (2f64.powi(32) / (1.0 + (-2.0 * coupling * field).exp())).round() as u64
@@ -95,7 +86,7 @@ impl Replica {
     }
 
     /// Redraws every spin in turn from its distribution given its neighbours.
-    fn sweep(&self, spins: &mut [u8], neighbours: &[[u32; 4]], generator: &mut CounterRng) {
+    pub fn sweep(&self, spins: &mut [u8], neighbours: &[[u32; 4]], generator: &mut CounterRng) {
         for (site, around) in neighbours.iter().enumerate() {
             let count: u8 = around.iter().map(|&neighbour| spins[neighbour as usize]).sum();
             spins[site] = u8::from(u64::from(generator.next_u32()) < self.up[usize::from(count)]);
@@ -103,8 +94,15 @@ impl Replica {
     }
 }
 
-/// Exchanges the spins of neighbouring replicas with the Metropolis probability, from K = 0 upwards.
-fn exchange(side: usize, spins: &mut [u8], ladder: &[Replica], generator: &mut CounterRng) {
+/// Exchanges the spins of neighbouring replicas with the Metropolis probability, from K = 0 on. `passed` is told the
+/// lower replica's index wherever an exchange took place.
+pub fn exchange(
+    side: usize,
+    spins: &mut [u8],
+    ladder: &[Replica],
+    generator: &mut CounterRng,
+    mut passed: impl FnMut(usize),
+) {
     let sites = side * side;
     for (pair, couplings) in ladder.windows(2).enumerate() {
         let (low, high) = spins[pair * sites..][..2 * sites].split_at_mut(sites);
@@ -112,6 +110,7 @@ fn exchange(side: usize, spins: &mut [u8], ladder: &[Replica], generator: &mut C
             (couplings[1].coupling - couplings[0].coupling) * (bond_sum(side, low) - bond_sum(side, high)) as f64;
         if uniform(generator.next_u32()) < gained.exp() {
             low.swap_with_slice(high);
+            passed(pair);
         }
     }
 }
