@@ -19,7 +19,11 @@ impl Objects {
 
     /// The objects with these numbers among all those of `sites` sites with `values` values: the value of site s is
     /// digit s of the number in base `values`, the first site being the lowest digit.
+    ///
+    /// # Panics
+    /// If a site has no or more than 256 values.
     pub fn numbered(sites: usize, values: usize, numbers: Range<usize>) -> Self {
+        assert!((1..=256).contains(&values), "{values} values a site, where objects hold them as bytes");
         let mut digits = Vec::with_capacity(numbers.len() * sites);
         for mut number in numbers {
             for _ in 0..sites {

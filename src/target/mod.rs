@@ -7,6 +7,9 @@ pub mod density;
 pub mod energy_model;
 pub mod enumeration;
 pub mod ising;
+mod shape;
+
+pub use shape::{SITES, VALUES, check_shape};
 
 use std::sync::Arc;
 
@@ -19,6 +22,7 @@ use crate::random::Draw;
 
 /// An unnormalised distribution over objects of `sites` sites with `values` values each.
 pub trait Target: Send + Sync {
+    /// Sites of an object, 1 to 2^24 - 1.
     fn sites(&self) -> usize;
 
     /// Values of a site, 2 to 256.
@@ -29,7 +33,9 @@ pub trait Target: Send + Sync {
         Encoding::OneHot
     }
 
-    /// log R of each object, into `log_reward` (one number an object).
+    /// log R of each object, into `log_reward` (one number an object). Minus infinity is R = 0, an object that is never to
+    /// be made: training needs `objective.log_reward_floor` then, or an objective that gives such objects no weight. NaN
+    /// and plus infinity end training and evaluation.
     fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]);
 
     /// log sum_x R(x), where it is known; else why it is not.
@@ -45,6 +51,9 @@ pub trait Target: Send + Sync {
 
     /// Data, `count` objects at a time, where there are some: backward trajectories then start from them and not from
     /// samples of R, and evaluations ask how likely the policy finds them.
+    ///
+    /// A training holds one such sampler for all that it draws, and its state goes into checkpoints; every evaluation starts
+    /// with a fresh one.
     fn data(&self, count: usize) -> Option<Box<dyn Sampler>> {
         let _ = count;
         None
@@ -122,6 +131,9 @@ pub struct Energy {
 /// The source may call `value(trajectory: u32, site: u32) -> u32` and `parameter(index: u32) -> f32`, and read the constants
 /// `SITES` and `VALUES`. Loops should stay short: software adapters (Mesa's) silently leave all loops of an invocation
 /// once it has made 65,535 iterations in total, those of inner loops and of every call included.
+///
+/// An infinity may not survive a shader, whose compiler may take it that there are none. So R = 0 is said by a number:
+/// whatever is at or below [`FORBIDDEN`] (in WGSL `-3e38`) counts as log R = minus infinity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RewardKernel {
     /// WGSL that defines `fn log_reward(trajectory: u32) -> f32`, and whatever it calls.
@@ -130,9 +142,12 @@ pub struct RewardKernel {
     pub parameters: Vec<f32>,
 }
 
+/// The largest log R by which a kernel says that R = 0.
+pub const FORBIDDEN: f32 = -3e38;
+
 /// Samples of a target: exact ones, or Markov chains whose state is all that has to be kept to resume.
 pub trait Sampler: Send {
-    /// The next objects, one a chain. Depends on the state and on `draw` only.
+    /// The next objects, one a chain, of the target's sites and values. Depends on the state and on `draw` only.
     fn sample(&mut self, draw: &Draw) -> Objects;
 
     /// Everything that the next samples depend on.

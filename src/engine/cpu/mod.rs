@@ -31,7 +31,7 @@ use super::{BLOCK, Batch, Engine, EngineError, Rollout};
 use crate::objective::Moments;
 use crate::policy::{Activation, Layout};
 use crate::process::{Objects, SiteFilling, Trajectories};
-use crate::target::Target;
+use crate::target::{Target, VALUES};
 
 /// The native engine in precision `T`.
 pub struct CpuEngine<T> {
@@ -46,7 +46,7 @@ impl<T: Real> CpuEngine<T> {
     /// `memory_budget` bounds the bytes of activations kept between a rollout and its gradient.
     ///
     /// # Panics
-    /// If the layout does not fit the process.
+    /// If the layout does not fit the process, or a site has other than 2 to 256 values.
     pub fn new(
         process: SiteFilling,
         layout: Layout,
@@ -54,6 +54,7 @@ impl<T: Real> CpuEngine<T> {
         target: Arc<dyn Target>,
         memory_budget: u64,
     ) -> Self {
+        assert!(VALUES.contains(&process.values), "{} values a site, where objects hold them as bytes", process.values);
         let (model, reward) = (Model::new(process, layout, activation), Reward::new(target));
         Self { model, reward, memory_budget, blocks: Vec::new() }
     }
