@@ -5,7 +5,10 @@
 
 pub mod cpu;
 pub mod gpu;
+mod reward;
 pub mod select;
+
+pub use reward::check_rewards;
 
 use crate::objective::Moments;
 use crate::process::{Objects, Trajectories};
@@ -30,6 +33,9 @@ pub enum EngineError {
     /// WGSL that does not compile: a target's, if the crate's own tests pass.
     #[error("{0}")]
     Kernel(String),
+    /// A target's log R is not one: NaN, or plus infinity.
+    #[error("{0}")]
+    Reward(String),
 }
 
 /// A request for trajectories.

@@ -31,9 +31,14 @@ pub fn compare(
     let draw = Draw::new(trainer.settings().seed, trainer.iteration(), Stream::EvaluationTarget);
     let mut log_ratios = Vec::new();
     let mut first = 0;
+    // One sampler for all whole sets: one that has state goes on from set to set.
+    let (mut held, mut size) = (None, 0);
     while first < sizes.nll_points {
         let count = SET.min(sizes.nll_points - first);
-        let Some(mut data) = trainer.target().data(count) else { return Ok(None) };
+        if size != count {
+            (held, size) = (trainer.target().data(count), count);
+        }
+        let Some(data) = &mut held else { return Ok(None) };
         let points = data.sample(&Draw { first_trajectory: first as u32, ..draw });
         log_ratios.extend(backward_log_ratios(trainer, &points, first, sizes.nll_trajectories)?);
         first += count;

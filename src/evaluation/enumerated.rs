@@ -1,8 +1,8 @@
 //! A policy against its target, object by object.
 
 use crate::config::Precision;
-use crate::engine::EngineError;
 use crate::engine::cpu::{Network, Real};
+use crate::engine::{EngineError, check_rewards};
 use crate::metrics::{exact, marginal};
 use crate::process::Objects;
 use crate::trainer::Trainer;
@@ -38,7 +38,9 @@ pub fn enumerate(trainer: &mut Trainer, progress: impl FnMut(f64)) -> Result<exa
     for first in (0..log_probabilities.len()).step_by(CHUNK) {
         let end = log_probabilities.len().min(first + CHUNK);
         let objects = Objects::numbered(process.sites, process.values, first..end);
-        log_rewards.extend(trainer.engine().log_reward(&objects)?);
+        let part = trainer.engine().log_reward(&objects)?;
+        check_rewards(&part, || Ok(objects))?;
+        log_rewards.extend(part);
     }
     Ok(exact::compare(&log_probabilities, &log_rewards))
 }

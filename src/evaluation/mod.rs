@@ -44,6 +44,9 @@ pub struct Evaluation {
     /// Effective sample size of the forward samples, and as a fraction of them.
     pub ess: f64,
     pub ess_fraction: f64,
+    /// Fraction of the forward samples that have R = 0, whose weight is 0; with any, the ELBO is minus infinity, which is
+    /// null in JSON. None without any R.
+    pub forbidden_fraction: Option<f64>,
     /// Negative log-likelihood of fresh data and its standard error, where the target has data.
     pub nll: Option<f64>,
     pub nll_standard_error: Option<f64>,
@@ -87,6 +90,8 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result
     if !trainer.target().has_reward() {
         log_weights.fill(f64::NAN);
     }
+    let forbidden = log_weights.iter().filter(|log_weight| **log_weight == f64::NEG_INFINITY).count();
+    let forbidden_fraction = trainer.target().has_reward().then_some(forbidden as f64 / samples as f64);
     let target = target_samples(trainer, seed, samples);
     let backward = target.as_ref().map(|objects| backward_log_weights(trainer, objects)).transpose()?;
 
@@ -115,6 +120,7 @@ pub fn evaluate_sized(trainer: &mut Trainer, sizes: &EvaluationConfig) -> Result
         eubo_standard_error: eubo.map(|eubo| eubo.standard_error),
         ess: effective.count,
         ess_fraction: effective.fraction,
+        forbidden_fraction,
         nll: against_data.as_ref().map(|found| found.nll.value),
         nll_standard_error: against_data.as_ref().map(|found| found.nll.standard_error),
         mmd: against_data.as_ref().map(|found| found.mmd),

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::jobs::cores;
 use super::{Run, Suite};
 use crate::config::Config;
+use crate::engine::EngineError;
 use crate::run::directory::{RunDirectory, RunError};
 use crate::session::{self, Outcome, Session};
 use crate::trainer::TrainError;
@@ -26,7 +27,7 @@ pub enum State {
     Unfinished,
     /// With the contents of its `summary.json`.
     Finished(Value),
-    /// Training diverged; says how.
+    /// Training diverged, or log R was none; says how.
     Failed(String),
 }
 
@@ -120,10 +121,18 @@ fn train(config: &Config, path: &Path, stop: &AtomicBool, observer: &dyn Observe
         // Read back, so that a run kept from earlier and one carried out now give the same numbers.
         Ok(Outcome::Finished(_)) => Ok(directory.summary()?.map_or(State::Unfinished, State::Finished)),
         Ok(Outcome::Stopped { .. } | Outcome::Interrupted { .. }) => Ok(State::Unfinished),
-        Err(error) => match error.downcast_ref() {
-            Some(diverged @ TrainError::Diverged { .. }) => Ok(State::Failed(diverged.to_string())),
-            _ => Err(error),
-        },
+        Err(error) if is_the_run_s_own(&error) => Ok(State::Failed(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it was the training or its log R that failed, which says nothing about the suite's other runs.
+fn is_the_run_s_own(error: &anyhow::Error) -> bool {
+    let rewards = |error: &EngineError| matches!(error, EngineError::Reward(_));
+    match error.downcast_ref() {
+        Some(TrainError::Diverged { .. }) => true,
+        Some(TrainError::Engine(error)) => rewards(error),
+        _ => error.downcast_ref().is_some_and(rewards),
     }
 }
 

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::engine::{Batch, EngineError, Rollout};
-use crate::objective::Source;
+use crate::objective::{Source, first_zeta};
 use crate::random::{Draw, Stream};
 use crate::target::Sampler;
 use crate::trainer::{Trainer, estimate};
@@ -49,6 +49,8 @@ pub struct Comparison {
     pub zeta: f64,
     /// Iterations that the policy was trained for.
     pub iteration: u32,
+    /// Share of the comparison's forward trajectories that end in an object with R = 0.
+    pub forbidden_fraction: f64,
     /// Median time of a rollout in seconds.
     pub rollout_seconds: f64,
     /// Of a gradient without a control variate.
@@ -128,6 +130,7 @@ pub fn compare(
         long: options.long,
         zeta,
         iteration: trainer.iteration(),
+        forbidden_fraction: source.forbidden as f64 / (f64::from(options.batches) * options.batch as f64),
         rollout_seconds: median(source.rollout_seconds),
         plain_seconds: median(source.plain_seconds),
         rows: rows.collect(),
@@ -166,8 +169,10 @@ fn zeta(trainer: &mut Trainer, batch: usize) -> Result<f64, EngineError> {
         Some(zeta) if trainer.iteration() > 0 => Ok(zeta),
         _ => {
             let draw = Draw::new(trainer.settings().seed, u32::MAX, Stream::VarianceReference);
-            let log_weights = trainer.engine().rollout(&Rollout::sample(draw, LONG * batch))?.log_weights();
-            Ok(log_weights.iter().sum::<f64>() / log_weights.len() as f64)
+            let drawn = trainer.rollout_for_training(&Rollout::sample(draw, LONG * batch))?;
+            let floor = trainer.settings().objective.log_reward_floor;
+            // Without any finite log-weight no estimator has a finite gradient, whatever zeta.
+            Ok(first_zeta(&drawn.batch.log_weights(), &drawn.batch.log_reward, floor).unwrap_or(f64::NAN))
         }
     }
 }
@@ -178,6 +183,8 @@ struct Batches {
     size: usize,
     /// Objects for backward trajectories, where the target has some.
     sampler: Option<Box<dyn Sampler>>,
+    /// Forward trajectories that ended in an object with R = 0.
+    forbidden: usize,
     rollout_seconds: Vec<f64>,
     plain_seconds: Vec<f64>,
 }
@@ -187,7 +194,7 @@ impl Batches {
         // Another seed a stream, so that no two chains start in the same state.
         let seed = trainer.settings().seed.wrapping_add(stream as u64);
         let sampler = samples(trainer, seed, size);
-        Self { stream, size, sampler, rollout_seconds: Vec::new(), plain_seconds: Vec::new() }
+        Self { stream, size, sampler, forbidden: 0, rollout_seconds: Vec::new(), plain_seconds: Vec::new() }
     }
 
     /// Rolls out batch number `index` of each source that the lanes need, and adds every lane's gradient of it.
@@ -234,10 +241,15 @@ impl Batches {
     fn roll_out(&mut self, trainer: &mut Trainer, index: u32, source: Source) -> Result<Option<Batch>, EngineError> {
         let draw = Draw::new(trainer.settings().seed, index, self.stream);
         match (source, &mut self.sampler) {
-            (Source::Forward, _) => trainer.engine().rollout(&Rollout::sample(draw, self.size).kept()).map(Some),
+            (Source::Forward, _) => {
+                let drawn = trainer.rollout_for_training(&Rollout::sample(draw, self.size).kept())?;
+                self.forbidden += drawn.forbidden;
+                Ok(Some(drawn.batch))
+            }
             (Source::Backward, Some(sampler)) => {
                 let trajectories = trainer.process().backward(&sampler.sample(&draw), &draw);
-                trainer.engine().rollout(&Rollout::replay(draw, &trajectories).kept()).map(Some)
+                let drawn = trainer.rollout_for_training(&Rollout::replay(draw, &trajectories).kept())?;
+                Ok(Some(drawn.batch))
             }
             (Source::Backward, None) => Ok(None),
         }

@@ -27,7 +27,7 @@ use self::buffers::Buffers;
 use self::context::Context;
 use self::network::{Network, Sight};
 use self::recorder::{Recorder, Work};
-use self::reward::{Reward, padded};
+use self::reward::{Reward, padded, told};
 use self::source::Sources;
 use self::stages::{Aim, Stages, Tally};
 use super::{BLOCK, Batch, Engine, EngineError, Rollout};
@@ -305,7 +305,7 @@ impl Engine for GpuEngine {
 
         let [log_values, log_rewards] =
             self.buffers.read::<f32, 2>(&self.context, ["log_forward", "log_rewards"], count)?;
-        let mut log_reward: Vec<f64> = log_rewards.into_iter().map(f64::from).collect();
+        let mut log_reward: Vec<f64> = log_rewards.into_iter().map(told).collect();
         if self.reward.is_on_host() {
             let objects = self.objects()?;
             log_reward = self.reward.log_reward(&self.context, &objects)?;

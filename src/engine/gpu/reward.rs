@@ -16,7 +16,7 @@ use super::stages::{Deltas, Evaluate, Sums, Tally};
 use super::tiling::Tiling;
 use crate::engine::{BLOCK, EngineError, cpu};
 use crate::process::{Objects, Order, SiteFilling};
-use crate::target::{RewardNetwork, Target};
+use crate::target::{FORBIDDEN, RewardNetwork, Target};
 
 /// What a target's log R takes.
 pub(super) struct Reward {
@@ -124,7 +124,7 @@ impl Reward {
         recorder.submit();
         context.check()?;
         let [log_reward] = buffers.read::<f32, 1>(context, ["log_rewards"], count)?;
-        Ok(log_reward.into_iter().map(f64::from).collect())
+        Ok(log_reward.into_iter().map(told).collect())
     }
 
     /// sum_i coefficients_i * grad log R(x_i), in the order of the network's layout.
@@ -280,6 +280,11 @@ fn parts(count: usize, most: usize) -> impl Iterator<Item = Work> {
         count: count as u32,
         ..Work::default()
     })
+}
+
+/// log R from what the device says: R = 0 for whatever is at or below [`FORBIDDEN`].
+pub(super) fn told(log_reward: f32) -> f64 {
+    if log_reward <= FORBIDDEN { f64::NEG_INFINITY } else { f64::from(log_reward) }
 }
 
 /// Coefficients in the device's precision, those that fill up the last block 0.
