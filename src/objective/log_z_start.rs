@@ -21,7 +21,8 @@ pub enum LogZStart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NamedStart {
-    /// The mean log-weight of the first batch of a term that learns zeta.
+    /// The mean log-weight of the first batch of a term that learns zeta. An iteration's forward term comes before its
+    /// backward one; where only the backward one learns (alpha = 1 at first), its batch is the first.
     FirstBatch,
 }
 
