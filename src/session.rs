@@ -227,7 +227,10 @@ impl Session {
             _ if !self.trainer.target().has_reward() => None,
             Some(log_weights) => Some(log_weights.clone()),
             // An objective on backward trajectories alone is watched through forward ones all the same.
-            None => Some(self.trainer.evaluate_forward(self.config.settings.seed, 0, training.batch)?.0.log_weights()),
+            None => {
+                let (batch, _) = self.trainer.evaluate_forward(self.config.settings.seed, 0, training.batch)?;
+                Some(self.trainer.as_trained(batch).batch.log_weights())
+            }
         };
         let known = |of: fn(&[f64]) -> f64| log_weights.as_deref().map(of);
         let mut line = json!({
@@ -236,6 +239,7 @@ impl Session {
             "elbo": known(|log_weights| weights::elbo(log_weights).value),
             "log_z": known(|log_weights| weights::log_z(log_weights).value),
             "ess_fraction": known(|log_weights| weights::effective_samples(log_weights).fraction),
+            "forbidden_fraction": step.forbidden_fraction,
             "zeta": step.zeta,
             "gradient_norm": step.gradient_norm,
             "skipped": step.skipped,

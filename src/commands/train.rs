@@ -213,6 +213,7 @@ impl Observer for Terminal {
             number("ELBO", known(evaluation.elbo)),
             number("log Z", known(evaluation.log_z_estimate)),
             number("TV", evaluation.exact.map(|exact| exact.total_variation)),
+            number("forbidden", evaluation.forbidden_fraction.filter(|fraction| *fraction > 0.0)),
         ];
         self.progress.say(&format!("after {done} iterations{}", found.concat()));
         self.event(line);

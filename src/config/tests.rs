@@ -161,3 +161,105 @@ fn energy_files_that_do_not_fit_are_refused_by_key() {
         assert!(error.contains("target.energy") && error.contains("well-formed"), "{error}");
     }
 }
+
+/// Experiments that between them have every table and every key.
+fn whole_experiments() -> Vec<Config> {
+    let objectives = [
+        "kind = 'reverse_kl'",
+        "kind = 'reverse_kl', control_variate = 'none'",
+        "kind = 'reverse_kl', control_variate = 'learned'",
+        "kind = 'forward_kl'",
+        "kind = 'snis_forward_kl'",
+        "kind = 'alpha_kl', alpha = 0.25",
+        "kind = 'trajectory_balance'",
+        "kind = 'alpha_tb', alpha = 'paper'",
+        "kind = 'log_variance'",
+        "kind = 'regression', loss = 'huber'",
+        "kind = 'regression', loss = 'linex'",
+        "kind = 'renyi', divergence_order = 2",
+        "kind = 'tsallis', divergence_order = 0.5, log_reward_floor = -20",
+    ];
+    let of_objective =
+        objectives.map(|objective| format!("{MINIMAL}\n[objective]\n{}\n", objective.replace(", ", "\n")));
+    let of_target = [MINIMAL.to_string(), DENSITY.into(), DENSITY.replace("joint", "data")];
+    of_objective.into_iter().chain(of_target).map(|text| Config::parse(&text, &[]).unwrap()).collect()
+}
+
+/// A default may not depend on whether the table is there, nor on which of its other defaults are spelled out.
+#[test]
+fn a_table_that_is_absent_one_that_is_empty_and_one_with_a_default_in_it_are_the_same() {
+    let minimal = Config::parse(MINIMAL, &[]).unwrap();
+    let mut checked = 0;
+    for (name, value) in minimal.to_table() {
+        let Value::Table(whole) = value else { continue };
+        if name == "target" {
+            continue;
+        }
+        assert!(!whole.is_empty(), "{name} has keys");
+        let with = |table: Table| {
+            let mut experiment = Config::table(MINIMAL, &[], Path::new("")).unwrap();
+            experiment.insert(name.clone(), Value::Table(table));
+            Config::from_table(experiment).unwrap()
+        };
+        assert_eq!(with(Table::new()), minimal, "{name} is empty");
+        assert_eq!(with(whole.clone()), minimal, "{name} is whole");
+        for (key, value) in whole {
+            assert_eq!(with(Table::from_iter([(key.clone(), value)])), minimal, "{name}.{key} is named");
+            checked += 1;
+        }
+    }
+    assert!(checked > 25, "{checked} keys");
+}
+
+#[test]
+fn a_key_that_may_be_left_out_has_the_value_that_is_written_out() {
+    let mut optional = std::collections::BTreeSet::new();
+    for config in whole_experiments() {
+        let written = config.to_table();
+        assert_eq!(Config::from_table(written.clone()).unwrap(), config);
+        for (name, value) in &written {
+            let Value::Table(whole) = value else { continue };
+            for key in whole.keys().filter(|key| !["kind", "mode"].contains(&key.as_str())) {
+                let mut shorter = whole.clone();
+                let removed = shorter.remove(key);
+                let mut experiment = written.clone();
+                experiment.insert(name.clone(), Value::Table(shorter));
+                // What has no default is missed; what is not at its default is another experiment.
+                let Ok(found) = Config::from_table(experiment) else { continue };
+                let default = found.to_table()[name].get(key).cloned();
+                assert_eq!(found == config, default == removed, "{name}.{key} of {written}");
+                if default == removed {
+                    optional.insert(format!("{name}.{key}"));
+                }
+            }
+        }
+    }
+    for key in [
+        "objective.control_variate",
+        "objective.alpha",
+        "objective.delta",
+        "objective.scale",
+        "objective.log_z_start",
+        "target.bits",
+        "target.horizon",
+        "policy.order",
+        "optimizer.schedule",
+        "evaluation.samples",
+        "engine.precision",
+    ] {
+        assert!(optional.contains(key), "{key} is not among {optional:?}");
+    }
+}
+
+#[test]
+fn naming_the_default_objective_leaves_its_control_variate() {
+    let leave_one_out = |config: &Config| config.to_toml().contains("control_variate = \"leave_one_out\"");
+    let named = Config::parse(MINIMAL, &["objective.kind=reverse_kl".into()]).unwrap();
+    assert_eq!(named, Config::parse(MINIMAL, &[]).unwrap());
+    assert!(leave_one_out(&named));
+    let other = Config::parse(MINIMAL, &["objective.kind=trajectory_balance".into()]).unwrap();
+    assert!(!other.to_toml().contains("control_variate"));
+    // Without it, as suites write it to take back what their base sets.
+    let none = ["objective.kind=trajectory_balance".into(), "objective.control_variate=none".into()];
+    assert_eq!(Config::parse(MINIMAL, &none).unwrap(), other);
+}

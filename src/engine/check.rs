@@ -4,6 +4,7 @@ use super::{EngineError, Given, Rollout};
 use crate::objective::Moments;
 use crate::policy::Layout;
 use crate::process::{Objects, Order, SiteFilling};
+use crate::target::VALUES;
 
 /// A policy that has a hidden layer and fits its process.
 pub fn shape(process: &SiteFilling, layout: &Layout) -> Result<(), EngineError> {
@@ -15,7 +16,7 @@ pub fn shape(process: &SiteFilling, layout: &Layout) -> Result<(), EngineError> 
             "a policy of widths {widths:?} does not fit {columns} inputs and {actions} actions with at least one hidden layer"
         )
     })?;
-    require((2..=256).contains(&process.values), || format!("sites have 2 to 256 values, not {}", process.values))
+    require(VALUES.contains(&process.values), || format!("sites have 2 to 256 values, not {}", process.values))
 }
 
 /// As many parameters as the policy has.

@@ -6,7 +6,10 @@
 mod check;
 pub mod cpu;
 pub mod gpu;
+mod reward;
 pub mod select;
+
+pub use reward::check_rewards;
 
 use crate::objective::Moments;
 use crate::process::{Objects, Trajectories};
@@ -36,6 +39,9 @@ pub enum EngineError {
     /// WGSL that does not compile: a target's, if the crate's own tests pass.
     #[error("{0}")]
     Kernel(String),
+    /// A target's log R is not one: NaN, or plus infinity.
+    #[error("{0}")]
+    Reward(String),
 }
 
 /// What an engine will be asked for, by which its memory is reckoned beforehand.

@@ -15,6 +15,9 @@ use crate::target::Target;
 ///
 /// `auto` takes a hardware GPU if there is one, else the native engine: a software adapter computes the same on the same
 /// processor, only slower. The environment variable `WGFLOW_ADAPTER` stands in for an empty `engine.adapter`.
+///
+/// # Errors
+/// `Limit` if f64 is asked for together with a GPU, which computes in f32; what the engine says otherwise.
 pub fn select(
     config: &EngineConfig,
     process: &SiteFilling,
@@ -22,6 +25,8 @@ pub fn select(
     activation: Activation,
     target: Arc<dyn Target>,
 ) -> Result<(Box<dyn Engine>, String), EngineError> {
+    let environment = std::env::var("WGFLOW_ADAPTER").unwrap_or_default();
+    refuse_f64_on_gpu(config, &environment)?;
     let memory_budget = config.memory_budget(memory::available());
     let (process, layout) = (process.clone(), layout.clone());
     if let Some(why) = reason_for_gpu(config) {
@@ -63,6 +68,24 @@ fn reason_for_gpu(config: &EngineConfig) -> Option<&'static str> {
     }
 }
 
+/// Refuses f64 together with what names a GPU, `environment` being the value of `WGFLOW_ADAPTER`.
+fn refuse_f64_on_gpu(config: &EngineConfig, environment: &str) -> Result<(), EngineError> {
+    let gpu = match config.kind {
+        _ if config.precision != Precision::F64 => return Ok(()),
+        EngineKind::Cpu => return Ok(()),
+        EngineKind::Gpu => "engine.kind = \"gpu\"".into(),
+        EngineKind::Auto if !config.adapter.is_empty() => format!("engine.adapter = {:?}", config.adapter),
+        EngineKind::Auto if !environment.is_empty() => {
+            format!("an adapter named by the environment variable WGFLOW_ADAPTER = {environment:?}")
+        }
+        EngineKind::Auto => return Ok(()),
+    };
+    Err(EngineError::Limit(format!(
+        "engine.precision = \"f64\" together with {gpu}: a GPU computes in f32, only the native engine in f64. Take \
+         engine.precision = \"f32\", or engine.kind = \"cpu\""
+    )))
+}
+
 /// Whether there is a hardware GPU; looked up once a process, for asking drivers takes time.
 fn has_hardware() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
@@ -74,4 +97,35 @@ fn adapter(config: &EngineConfig) -> Option<String> {
     let from_environment = std::env::var_os("WGFLOW_ADAPTER").map(|text| text.to_string_lossy().into_owned());
     let adapter = Some(config.adapter.clone()).filter(|text| !text.is_empty()).or(from_environment);
     adapter.filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f64_is_refused_wherever_a_gpu_is_named_and_the_message_names_both() {
+        let config = |kind, precision, adapter: &str| EngineConfig {
+            kind,
+            precision,
+            adapter: adapter.into(),
+            ..EngineConfig::default()
+        };
+        let cases = [
+            (EngineKind::Gpu, "", "", "engine.kind = \"gpu\""),
+            (EngineKind::Gpu, "llvm", "llvm", "engine.kind = \"gpu\""),
+            (EngineKind::Auto, "llvm", "", "engine.adapter = \"llvm\""),
+            (EngineKind::Auto, "", "llvm", "WGFLOW_ADAPTER = \"llvm\""),
+        ];
+        for (kind, adapter, environment, words) in cases {
+            let error = refuse_f64_on_gpu(&config(kind, Precision::F64, adapter), environment).expect_err(words);
+            assert!(matches!(error, EngineError::Limit(_)));
+            let message = error.to_string();
+            assert!(message.contains("engine.precision = \"f64\"") && message.contains(words), "{message}");
+            assert!(refuse_f64_on_gpu(&config(kind, Precision::F32, adapter), environment).is_ok());
+        }
+        for (kind, environment) in [(EngineKind::Auto, ""), (EngineKind::Cpu, ""), (EngineKind::Cpu, "llvm")] {
+            assert!(refuse_f64_on_gpu(&config(kind, Precision::F64, ""), environment).is_ok());
+        }
+    }
 }

@@ -42,9 +42,14 @@ pub fn compare(
     let draw = Draw::new(seed, trainer.iteration(), Stream::EvaluationTarget);
     let set = set(sizes.nll_points);
     let mut log_ratios = Vec::new();
+    // One sampler for all whole sets: one that has state goes on from set to set.
+    let (mut held, mut size) = (None, 0);
     for first in (0..sizes.nll_points).step_by(set) {
         let count = set.min(sizes.nll_points - first);
-        let Some(mut data) = trainer.target().data(count) else { return Ok(None) };
+        if size != count {
+            (held, size) = (trainer.target().data(count), count);
+        }
+        let Some(data) = &mut held else { return Ok(None) };
         let draw = Draw { first_trajectory: first as u32, ..draw };
         let points = sampled(data.as_mut(), &draw, count, trainer.process().sites)?;
         log_ratios.extend(backward_log_ratios(trainer, seed, &points, first, sizes.nll_trajectories, stop)?);

@@ -2,6 +2,7 @@
 
 use super::EvaluationError;
 use crate::config::Precision;
+use crate::engine::check_rewards;
 use crate::engine::cpu::{Network, Real};
 use crate::metrics::{exact, marginal};
 use crate::process::Objects;
@@ -44,6 +45,7 @@ pub fn enumerate(
         let first = index * CHUNK;
         let objects = Objects::numbered(process.sites, process.values, first..first + log_rewards.len());
         trainer.target().log_reward(&objects, log_rewards);
+        check_rewards(log_rewards, || Ok(objects))?;
     }
     Ok(exact::compare(&log_probabilities, &log_rewards))
 }

@@ -10,7 +10,7 @@ pub use seed::Seed;
 use serde::Serialize;
 
 use crate::config::EvaluationConfig;
-use crate::engine::{Batch, EngineError};
+use crate::engine::{Batch, EngineError, check_rewards};
 use crate::metrics::exact;
 use crate::metrics::weights;
 use crate::process::Objects;
@@ -51,6 +51,9 @@ pub struct Evaluation {
     /// Effective sample size of the forward samples, and as a fraction of them.
     pub ess: f64,
     pub ess_fraction: f64,
+    /// Fraction of the forward samples that have R = 0, whose weight is 0; with any, the ELBO is minus infinity, which is
+    /// null in JSON. None without any R.
+    pub forbidden_fraction: Option<f64>,
     /// Negative log-likelihood of fresh data and its standard error, which is over sets of points, where the target has data.
     pub nll: Option<f64>,
     pub nll_standard_error: Option<f64>,
@@ -119,15 +122,17 @@ pub fn evaluate_sized(
     check(sizes)?;
     let samples = sizes.samples;
     let (batch, gflownet) = forward(trainer, samples, seed, stop)?;
-    let mut log_weights = exact_log_weights(trainer, batch, &gflownet);
+    let mut log_weights = exact_log_weights(trainer, batch, &gflownet)?;
     if !trainer.target().has_reward() {
         log_weights.fill(f64::NAN);
     }
+    let forbidden = log_weights.iter().filter(|log_weight| **log_weight == f64::NEG_INFINITY).count();
+    let forbidden_fraction = trainer.target().has_reward().then_some(forbidden as f64 / samples as f64);
     let seed = seed.of(trainer.settings().seed);
     let target = target_samples(trainer, seed, samples, stop)?;
     let weigh = |objects| -> Result<_, EvaluationError> {
         let batch = backward(trainer, seed, objects, 0, stop)?;
-        Ok(exact_log_weights(trainer, batch, objects))
+        Ok(exact_log_weights(trainer, batch, objects)?)
     };
     let backward = target.as_ref().ok().map(weigh).transpose()?;
 
@@ -158,6 +163,7 @@ pub fn evaluate_sized(
         eubo_missing: target.as_ref().err().cloned(),
         ess: effective.count,
         ess_fraction: effective.fraction,
+        forbidden_fraction,
         nll: against_data.as_ref().map(|found| found.nll.value),
         nll_standard_error: against_data.as_ref().map(|found| found.nll.standard_error),
         mmd: against_data.as_ref().map(|found| found.mmd),
@@ -188,9 +194,10 @@ pub fn forward(
 
 /// log w with log R by the target's own definition: an engine's f32 cannot tell numbers of 10^6 apart that differ by a
 /// tenth, and every estimate of log Z would be off by as much.
-fn exact_log_weights(trainer: &Trainer, mut batch: Batch, objects: &Objects) -> Vec<f64> {
+fn exact_log_weights(trainer: &Trainer, mut batch: Batch, objects: &Objects) -> Result<Vec<f64>, EngineError> {
     trainer.target().log_reward(objects, &mut batch.log_reward);
-    batch.log_weights()
+    check_rewards(&batch.log_reward, || Ok(objects.clone()))?;
+    Ok(batch.log_weights())
 }
 
 /// One backward trajectory of each object, numbered from `first` on and replayed in parts.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Acceptance, Proposal, cleared_sites};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, check_rewards};
 use crate::optimizer::{Adam, norm};
 use crate::policy::{Initialisation, initialise};
 use crate::process::{Objects, SiteFilling};
@@ -58,7 +58,10 @@ impl EnergyTraining {
 
     /// One step down the contrastive gradient from `data`, whose fakes come from the policy that the engine holds.
     ///
-    /// A gradient that is not finite leaves the model as it is.
+    /// A gradient that is not finite leaves the model as it is, and so does an error.
+    ///
+    /// # Errors
+    /// `Reward` if log R of the data or of a proposal is NaN or plus infinity; what the engine says.
     pub fn step(
         &mut self,
         engine: &mut dyn Engine,
@@ -69,8 +72,10 @@ impl EnergyTraining {
         let cleared = cleared_sites(draw.iteration.into(), process.sites, self.settings.horizon);
         let proposal = Proposal::new(process, data, cleared, &draw);
         let old = engine.rollout(&proposal.clearing())?;
+        check_rewards(&old.log_reward, || Ok(data.clone()))?;
         let new = engine.rollout(&proposal.refilling())?;
         let proposed = engine.objects()?;
+        check_rewards(&new.log_reward, || Ok(proposed.clone()))?;
         let fake = proposal.settle(self.settings.acceptance, (&old, data), (&new, &proposed));
 
         let gradient = contrastive_gradient(engine, data, &fake.objects)?;

@@ -108,6 +108,11 @@ impl Estimator {
         Coefficients { policy, zeta, loss }
     }
 
+    /// Whether log Z is learned along, as zeta.
+    pub fn learns_zeta(&self) -> bool {
+        matches!(self, Estimator::Regression(_) | Estimator::ReverseKl(ControlVariate::Learned))
+    }
+
     /// What the coefficients lack: a control variate made of the single trajectories' gradients.
     pub fn optimal(&self) -> Option<Optimal> {
         match self {

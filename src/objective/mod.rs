@@ -27,6 +27,7 @@
 mod alpha;
 mod control_variate;
 mod estimator;
+mod log_z_start;
 mod loss;
 mod optimal;
 mod settings;
@@ -35,6 +36,7 @@ mod weights;
 pub use alpha::{Alpha, Schedule};
 pub use control_variate::ControlVariate;
 pub use estimator::{Coefficients, Estimator, tsallis};
+pub use log_z_start::{LogZStart, NamedStart, first_zeta};
 pub use loss::Loss;
 pub use optimal::{Extent, Form, Moments, Optimal, leave_one_out};
 pub use settings::{Kind, LossName, Settings};
@@ -93,10 +95,7 @@ impl Objective {
 
     /// Whether log Z is learned along, as zeta.
     pub fn learns_zeta(&self) -> bool {
-        let learns = |estimator: &Estimator| {
-            matches!(estimator, Estimator::Regression(_) | Estimator::ReverseKl(ControlVariate::Learned))
-        };
-        self.forward.iter().chain(&self.backward).any(learns)
+        self.forward.iter().chain(&self.backward).any(Estimator::learns_zeta)
     }
 
     /// What the forward term's control variate needs from the engine besides log-weights.
@@ -111,6 +110,11 @@ impl Term {
     /// If [`Term::optimal`] asks for more, they lack the control variate.
     pub fn coefficients(&self, log_weights: &[f64], zeta: f64) -> Coefficients {
         self.estimator.coefficients(self.weight, log_weights, zeta)
+    }
+
+    /// Whether log Z is learned along, as zeta.
+    pub fn learns_zeta(&self) -> bool {
+        self.estimator.learns_zeta()
     }
 
     /// What the coefficients still lack: a control variate made of the single trajectories' gradients.

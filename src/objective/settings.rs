@@ -1,19 +1,23 @@
 //! The experiment file's table `[objective]`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Alpha, ControlVariate, Estimator, Loss, Objective};
+use super::{Alpha, ControlVariate, Estimator, LogZStart, Loss, Objective};
 
 /// Keys of the table `[objective]`. A key that the objective has no use for is an error, not ignored.
+///
+/// A key's default depends on the other keys, never on whether the table is there: reading a table fills in whatever
+/// it leaves out, so that it is written out whole (see [`Settings::completed`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Settings {
     /// What is minimised. `reverse_kl` if not given.
     #[serde(default)]
     pub kind: Kind,
-    /// Control variate of `reverse_kl` and of the reverse part of `alpha_kl`.
-    #[serde(default)]
-    pub control_variate: ControlVariate,
+    /// Control variate of `reverse_kl` and of the reverse part of `alpha_kl`; `leave_one_out` if not given. `none` is
+    /// what the other kinds have, with or without the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_variate: Option<ControlVariate>,
     /// Weight of the term on backward samples: a number in [0, 1], "paper" (1 in the first half of the run, then
     /// linearly down to 0) or points [fraction of the run, alpha]. Required by `alpha_kl` and `alpha_tb`; 0 if not
     /// given for `regression` and `log_variance`.
@@ -31,12 +35,31 @@ pub struct Settings {
     /// The a of `renyi` and `tsallis`, positive and not 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub divergence_order: Option<f64>,
+    /// Where the learned log Z starts, for objectives that learn one: "first_batch" (if not given) or a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_z_start: Option<LogZStart>,
+    /// What training takes in place of any log R below it, that of objects with R = 0 (minus infinity) included; a finite
+    /// number. Training takes log R as it is if not given; evaluations always do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_reward_floor: Option<f64>,
+}
+
+impl Serialize for Settings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Settings::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Settings::deserialize(deserializer).map(Settings::completed)
+    }
 }
 
 impl Default for Settings {
     /// Reverse KL with the leave-one-out control variate.
     fn default() -> Self {
-        Self { control_variate: ControlVariate::LeaveOneOut, ..Self::new(Kind::ReverseKl) }
+        Self::new(Kind::ReverseKl).completed()
     }
 }
 
@@ -83,13 +106,37 @@ impl Settings {
     pub fn new(kind: Kind) -> Self {
         Self {
             kind,
-            control_variate: ControlVariate::None,
+            control_variate: None,
             alpha: None,
             loss: None,
             delta: None,
             scale: None,
             divergence_order: None,
+            log_z_start: None,
+            log_reward_floor: None,
         }
+    }
+
+    /// The same objective with every key that has a default and was left out set to it. What a kind has no use for and
+    /// says nothing, `control_variate = "none"`, is taken out.
+    pub fn completed(mut self) -> Self {
+        if self.has_control_variate() {
+            self.control_variate.get_or_insert(ControlVariate::LeaveOneOut);
+        } else if self.control_variate == Some(ControlVariate::None) {
+            self.control_variate = None;
+        }
+        if matches!(self.kind, Kind::Regression | Kind::LogVariance) {
+            self.alpha.get_or_insert(Alpha::Fixed(0.0));
+        }
+        match self.loss {
+            Some(LossName::Huber) => _ = self.delta.get_or_insert(1.0),
+            Some(LossName::Linex) => _ = self.scale.get_or_insert(1.0),
+            _ => {}
+        }
+        if self.learns_zeta() {
+            self.log_z_start.get_or_insert(LogZStart::default());
+        }
+        self
     }
 
     /// The objective, for batches of `batch` trajectories.
@@ -97,15 +144,21 @@ impl Settings {
     /// # Errors
     /// Names the key, what it was, and what is allowed.
     pub fn objective(&self, batch: usize) -> Result<Objective, String> {
+        self.clone().completed().build(batch)
+    }
+
+    /// The objective of settings that are complete.
+    fn build(&self, batch: usize) -> Result<Objective, String> {
         let alpha = self.alpha()?;
+        let control_variate = self.control_variate.unwrap_or_default();
         let objective = match self.kind {
-            Kind::ReverseKl => forward(Estimator::ReverseKl(self.control_variate)),
+            Kind::ReverseKl => forward(Estimator::ReverseKl(control_variate)),
             Kind::ForwardKl => {
                 Objective { forward: None, backward: Some(Estimator::ForwardKl), alpha: Alpha::Fixed(1.0) }
             }
             Kind::SnisForwardKl => forward(Estimator::SnisForwardKl),
             Kind::AlphaKl => Objective {
-                forward: Some(Estimator::ReverseKl(self.control_variate)),
+                forward: Some(Estimator::ReverseKl(control_variate)),
                 backward: Some(Estimator::ForwardKl),
                 alpha,
             },
@@ -117,6 +170,7 @@ impl Settings {
             Kind::Tsallis => forward(Estimator::Tsallis { order: self.order()? }),
         };
         self.refuse_what_has_no_use()?;
+        self.check_log_reward()?;
         let estimators = objective.forward.iter().chain(&objective.backward);
         match estimators.filter_map(Estimator::refuses_one).next() {
             Some(reason) if batch == 1 => {
@@ -185,13 +239,35 @@ impl Settings {
         }
     }
 
+    /// Both are logs of a number that is neither 0 nor infinite.
+    fn check_log_reward(&self) -> Result<(), String> {
+        if let Some(start @ LogZStart::Number(number)) = &self.log_z_start
+            && !number.is_finite()
+        {
+            return Err(format!(
+                "objective.log_z_start = {}: must be \"first_batch\" or a finite number",
+                shown(start)
+            ));
+        }
+        match self.log_reward_floor {
+            Some(floor) if !floor.is_finite() => Err(format!(
+                "objective.log_reward_floor = {floor}: must be a finite number (leave it out for no floor)"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn refuse_what_has_no_use(&self) -> Result<(), String> {
-        let control_variate = (self.control_variate != ControlVariate::None).then(|| shown(&self.control_variate));
         let has_alpha = matches!(self.kind, Kind::AlphaKl | Kind::AlphaTb | Kind::Regression | Kind::LogVariance);
         let is_regression = self.kind == Kind::Regression;
         let has_order = matches!(self.kind, Kind::Renyi | Kind::Tsallis);
         let keys = [
-            ("control_variate", control_variate, self.has_control_variate(), "kind = \"reverse_kl\" or \"alpha_kl\""),
+            (
+                "control_variate",
+                self.control_variate.as_ref().map(shown),
+                self.has_control_variate(),
+                "kind = \"reverse_kl\" or \"alpha_kl\"",
+            ),
             (
                 "alpha",
                 self.alpha.as_ref().map(shown),
@@ -206,6 +282,12 @@ impl Settings {
                 self.divergence_order.as_ref().map(shown),
                 has_order,
                 "kind = \"renyi\" or \"tsallis\"",
+            ),
+            (
+                "log_z_start",
+                self.log_z_start.as_ref().map(shown),
+                self.learns_zeta(),
+                "kind = \"trajectory_balance\", \"alpha_tb\" or \"regression\", or with control_variate = \"learned\"",
             ),
         ];
         for (key, found, has_use, users) in keys {
@@ -223,10 +305,15 @@ impl Settings {
         matches!(self.kind, Kind::ReverseKl | Kind::AlphaKl)
     }
 
+    fn learns_zeta(&self) -> bool {
+        let regresses = matches!(self.kind, Kind::TrajectoryBalance | Kind::AlphaTb | Kind::Regression);
+        regresses || (self.has_control_variate() && self.control_variate == Some(ControlVariate::Learned))
+    }
+
     /// The key that says how the gradient is estimated.
     fn culprit(&self) -> String {
         if self.has_control_variate() {
-            format!("objective.control_variate = {}", shown(&self.control_variate))
+            format!("objective.control_variate = {}", shown(&self.control_variate.unwrap_or_default()))
         } else {
             format!("objective.kind = {}", shown(&self.kind))
         }
@@ -247,161 +334,4 @@ fn shown(value: &impl Serialize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::objective::{Schedule, Source};
-    use crate::schedule::Progress;
-
-    fn settings(text: &str) -> Settings {
-        toml::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn every_kind_gives_its_estimators() {
-        let squared = Estimator::Regression(Loss::Squared);
-        let reverse = |control_variate| Some(Estimator::ReverseKl(control_variate));
-        let cases = [
-            ("kind = 'reverse_kl'", reverse(ControlVariate::None), None),
-            (
-                "kind = 'reverse_kl'\ncontrol_variate = 'optimal_per_parameter_leave_one_out'",
-                reverse(ControlVariate::OptimalPerParameterLeaveOneOut),
-                None,
-            ),
-            ("kind = 'forward_kl'", None, Some(Estimator::ForwardKl)),
-            ("kind = 'snis_forward_kl'", Some(Estimator::SnisForwardKl), None),
-            (
-                "kind = 'alpha_kl'\nalpha = 0.25\ncontrol_variate = 'leave_one_out_log_z'",
-                reverse(ControlVariate::LeaveOneOutLogZ),
-                Some(Estimator::ForwardKl),
-            ),
-            ("kind = 'trajectory_balance'", Some(squared), None),
-            ("kind = 'alpha_tb'\nalpha = 0.25", Some(squared), Some(squared)),
-            ("kind = 'log_variance'\nalpha = 0.25", Some(Estimator::LogVariance), Some(Estimator::LogVariance)),
-            ("kind = 'regression'\nloss = 'squared'", Some(squared), None),
-            ("kind = 'renyi'\ndivergence_order = 2", Some(Estimator::Renyi { order: 2.0 }), None),
-            ("kind = 'tsallis'\ndivergence_order = 0.5", Some(Estimator::Tsallis { order: 0.5 }), None),
-        ];
-        for (text, forward, backward) in cases {
-            let settings = settings(text);
-            let objective = settings.objective(2).unwrap();
-            let found = |source| {
-                let terms = objective.terms(Progress { iteration: 0, total: 9 });
-                terms.into_iter().find(|term| term.source == source).map(|term| term.estimator)
-            };
-            assert_eq!(found(Source::Forward), forward, "{text}");
-            assert_eq!(found(Source::Backward), backward, "{text}");
-            assert_eq!(objective.needs(Source::Backward), backward.is_some(), "{text}");
-            assert_eq!(objective.needs_reward(), text != "kind = 'forward_kl'", "{text}");
-            let written = toml::to_string(&settings).unwrap();
-            assert_eq!(self::settings(&written), settings, "{written}");
-        }
-    }
-
-    #[test]
-    fn losses_have_their_parameters() {
-        let cases = [
-            ("loss = 'half_squared'", Loss::HalfSquared),
-            ("loss = 'huber'", Loss::Huber { threshold: 1.0 }),
-            ("loss = 'huber'\ndelta = 2", Loss::Huber { threshold: 2.0 }),
-            ("loss = 'linex'", Loss::Linex { scale: 1.0 }),
-            ("loss = 'linex'\nscale = -0.5", Loss::Linex { scale: -0.5 }),
-            ("loss = 'shifted_cosh'", Loss::ShiftedCosh),
-        ];
-        for (text, loss) in cases {
-            let objective = settings(&format!("kind = 'regression'\n{text}")).objective(1).unwrap();
-            assert_eq!(objective, both(Estimator::Regression(loss), Alpha::Fixed(0.0)), "{text}");
-            assert!(objective.learns_zeta() && !objective.needs(Source::Backward));
-        }
-    }
-
-    #[test]
-    fn an_iteration_has_the_terms_whose_weight_is_not_zero() {
-        let objective =
-            settings("kind = 'alpha_kl'\ncontrol_variate = 'learned'\nalpha = 'paper'").objective(4).unwrap();
-        let weights = |iteration| -> Vec<(Source, f64)> {
-            let terms = objective.terms(Progress { iteration, total: 9 });
-            terms.into_iter().map(|term| (term.source, term.weight)).collect()
-        };
-        assert_eq!(weights(4), [(Source::Backward, 1.0)]);
-        assert_eq!(weights(5), [(Source::Forward, 0.25), (Source::Backward, 0.75)]);
-        assert_eq!(weights(8), [(Source::Forward, 1.0)]);
-        assert!(objective.needs(Source::Forward) && objective.needs(Source::Backward) && objective.learns_zeta());
-        let fixed = settings("kind = 'alpha_kl'\nalpha = 1").objective(4).unwrap();
-        assert!(!fixed.needs(Source::Forward) && fixed.needs(Source::Backward) && !fixed.learns_zeta());
-        assert!(!fixed.needs_reward(), "alpha = 1 is forward KL");
-        assert!(settings("kind = 'alpha_tb'\nalpha = 1").objective(4).unwrap().needs_reward());
-        assert_eq!(settings("kind = 'alpha_tb'\nalpha = 'paper'").alpha, Some(Alpha::Named(Schedule::Paper)));
-    }
-
-    #[test]
-    fn what_is_out_of_range_is_refused_by_name() {
-        let cases = [
-            ("kind = 'alpha_kl'\nalpha = 1.5", "objective.alpha = 1.5: must be in [0, 1]"),
-            ("kind = 'alpha_tb'\nalpha = nan", "objective.alpha = nan: must be in [0, 1]"),
-            ("kind = 'alpha_tb'", "objective.alpha is missing"),
-            ("kind = 'alpha_tb'\nalpha = []", "objective.alpha = []: needs at least one point"),
-            ("kind = 'alpha_tb'\nalpha = [[0, 1], [2, 0]]", "objective.alpha = [[0.0, 1.0], [2.0, 0.0]]: fractions"),
-            ("kind = 'alpha_tb'\nalpha = [[0.5, 1], [0.5, 0]]", "must increase"),
-            ("kind = 'trajectory_balance'\nalpha = 0.5", "objective.alpha = 0.5: only goes with"),
-            (
-                "kind = 'trajectory_balance'\ncontrol_variate = 'learned'",
-                "objective.control_variate = \"learned\": only goes with objective.kind = \"reverse_kl\" or \"alpha_kl\"",
-            ),
-            ("kind = 'regression'", "objective.loss is missing"),
-            ("kind = 'regression'\nloss = 'linex'\nscale = 0", "objective.scale = 0: must be finite and not 0"),
-            ("kind = 'regression'\nloss = 'linex'\nscale = inf", "objective.scale = inf"),
-            ("kind = 'regression'\nloss = 'huber'\ndelta = 0", "objective.delta = 0: must be positive"),
-            ("kind = 'regression'\nloss = 'huber'\nscale = 1", "objective.scale = 1.0: only goes with objective.loss"),
-            ("kind = 'regression'\nloss = 'linex'\ndelta = 1", "objective.delta = 1.0: only goes with objective.loss"),
-            ("kind = 'reverse_kl'\nloss = 'linex'", "objective.loss = \"linex\": only goes with"),
-            ("kind = 'reverse_kl'\ndivergence_order = 2", "objective.divergence_order = 2.0: only goes with"),
-            ("kind = 'renyi'", "objective.divergence_order is missing"),
-            ("kind = 'renyi'\ndivergence_order = 1", "objective.divergence_order = 1: must not be 1"),
-            ("kind = 'tsallis'\ndivergence_order = 0", "objective.divergence_order = 0: must be positive"),
-            ("kind = 'tsallis'\ndivergence_order = -0.5", "objective.divergence_order = -0.5: must be positive"),
-            ("kind = 'tsallis'\ndivergence_order = nan", "objective.divergence_order = NaN: must be positive"),
-        ];
-        for (text, expected) in cases {
-            let message = settings(text).objective(8).unwrap_err();
-            assert!(message.contains(expected), "{text}: {message}");
-        }
-    }
-
-    #[test]
-    fn a_batch_of_one_is_refused_where_it_says_nothing() {
-        let with = |name: &str| format!("kind = 'reverse_kl'\ncontrol_variate = '{name}'");
-        for name in ["leave_one_out", "leave_one_out_log_z", "optimal", "optimal_per_parameter_leave_one_out"] {
-            let message = settings(&with(name)).objective(1).unwrap_err();
-            let expected = format!("training.batch = 1: objective.control_variate = \"{name}\" needs at least 2");
-            assert!(message.starts_with(&expected), "{message}");
-        }
-        for text in ["kind = 'log_variance'", "kind = 'snis_forward_kl'", "kind = 'renyi'\ndivergence_order = 2"] {
-            let message = settings(text).objective(1).unwrap_err();
-            assert!(message.starts_with("training.batch = 1: objective.kind = "), "{message}");
-            assert!(settings(text).objective(2).is_ok());
-        }
-        for text in [with("none"), with("learned"), "kind = 'forward_kl'".into(), "kind = 'trajectory_balance'".into()]
-        {
-            assert!(settings(&text).objective(1).is_ok(), "{text}");
-        }
-    }
-
-    #[test]
-    fn unknown_keys_and_values_are_refused() {
-        let cases = [
-            ("kind = 'elbo'", "unknown variant `elbo`"),
-            ("kind = 'reverse_kl'\nalhpa = 1", "unknown field `alhpa`"),
-            ("kind = 'alpha_kl'\nalpha = 'none'", "a number in [0, 1], \"paper\", or points"),
-        ];
-        for (text, expected) in cases {
-            let message = toml::from_str::<Settings>(text).unwrap_err().to_string();
-            assert!(message.contains(expected), "{text}: {message}");
-        }
-        // Without a kind it is reverse KL, which takes no alpha.
-        let message = settings("alpha = 1").objective(2).unwrap_err();
-        assert!(message.starts_with("objective.alpha = 1.0: only goes with"), "{message}");
-        assert!(settings("control_variate = 'learned'").objective(2).is_ok());
-        let message = toml::from_str::<Settings>("kind = 'alpha_kl'\nalpha = 'late'").unwrap_err().to_string();
-        assert!(message.contains("a number in [0, 1], \"paper\", or points"), "{message}");
-    }
-}
+mod tests;

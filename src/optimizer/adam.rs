@@ -17,7 +17,7 @@ pub struct Hyperparameters {
 /// keeps.
 ///
 /// Source: Kingma and Ba (ICLR 2015); Loshchilov and Hutter, "Decoupled weight decay regularization" (ICLR 2019).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Adam {
     hyperparameters: Hyperparameters,
     /// Running mean of the gradient.
@@ -35,14 +35,31 @@ impl Adam {
         Self { hyperparameters, first_moment: zeros.clone(), second_moment: zeros, steps: 0 }
     }
 
-    /// One step down the gradient g:
+    /// One step down the gradient g, after which the parameters are rounded to f32:
     ///     m = beta1 m + (1 - beta1) g,   v = beta2 v + (1 - beta2) g^2,
-    ///     p = p (1 - rate * decay) - rate m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon),
-    /// then p is rounded to f32.
+    ///     p = p (1 - rate * decay) - rate m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon).
     ///
     /// # Panics
     /// If the lengths of `parameters`, `gradient` and the moments differ.
     pub fn step(&mut self, parameters: &mut [f64], gradient: &[f64], learning_rate: f64) {
+        self.advance(parameters, gradient, learning_rate, |next| f64::from(next as f32));
+    }
+
+    /// The same step of parameters that only the host knows, which keep all of their f64.
+    ///
+    /// # Panics
+    /// If the lengths of `parameters`, `gradient` and the moments differ.
+    pub fn step_in_f64(&mut self, parameters: &mut [f64], gradient: &[f64], learning_rate: f64) {
+        self.advance(parameters, gradient, learning_rate, |next| next);
+    }
+
+    fn advance(
+        &mut self,
+        parameters: &mut [f64],
+        gradient: &[f64],
+        learning_rate: f64,
+        rounded: impl Fn(f64) -> f64 + Copy,
+    ) {
         let count = self.first_moment.len();
         assert!(
             parameters.len() == count && gradient.len() == count && self.second_moment.len() == count,
@@ -64,9 +81,24 @@ impl Adam {
                 *first = beta1 * *first + (1.0 - beta1) * derivative;
                 *second = beta2 * *second + (1.0 - beta2) * derivative * derivative;
                 let next = kept * *parameter - rate * *first / (second.sqrt() * correction + epsilon);
-                *parameter = f64::from(next as f32);
+                *parameter = rounded(next);
             }
         });
+    }
+}
+
+impl Clone for Adam {
+    fn clone(&self) -> Self {
+        let (first_moment, second_moment) = (self.first_moment.clone(), self.second_moment.clone());
+        Self { hyperparameters: self.hyperparameters, first_moment, second_moment, steps: self.steps }
+    }
+
+    /// Into the memory that is there already: every iteration of a training copies its optimizer.
+    fn clone_from(&mut self, source: &Self) {
+        self.hyperparameters = source.hyperparameters;
+        self.first_moment.clone_from(&source.first_moment);
+        self.second_moment.clone_from(&source.second_moment);
+        self.steps = source.steps;
     }
 }
 
@@ -122,6 +154,20 @@ mod tests {
                 // Each of 50 steps rounds to f32, by up to 6e-8 of a parameter of about 1.
                 assert!((parameters[d] - expected).abs() < 50.0 * 6e-8, "{} is not {expected}", parameters[d]);
             }
+        }
+    }
+
+    #[test]
+    fn steps_in_f64_are_the_formula_s_own_however_large_the_parameter() {
+        // Near 238 an f32 has steps of 1.5e-5: a learning rate below that would not move it at all.
+        let gradients = [[0.3], [-0.2], [0.7], [0.1]];
+        for rate in [1.0, 1e-6] {
+            let (mut adam, mut parameters) = (Adam::new(1, PLAIN), [238.389_123_456_789]);
+            gradients.iter().for_each(|gradient| adam.step_in_f64(&mut parameters, gradient, rate));
+            let expected = reference(238.389_123_456_789, &gradients.map(|[g]| g), rate, PLAIN);
+            // Four steps of f64 roundings of 238, 3e-14 each.
+            assert!((parameters[0] - expected).abs() < 2e-13, "{} is not {expected}", parameters[0]);
+            assert_ne!(f64::from(parameters[0] as f32), parameters[0]);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The optimizer: Adam on the host, for the policy's parameters and for zeta, the learned log Z.
 //!
-//! Parameters are f64 numbers that are always exact in f32, so that engines of either precision see the same policy and
-//! an f32 checkpoint of it is exact.
+//! The policy's parameters are f64 numbers that are always exact in f32, so that engines of either precision see the same
+//! policy and an f32 checkpoint of it is exact. zeta never meets an engine and keeps all of its f64.
 
 mod adam;
 mod settings;
@@ -12,7 +12,7 @@ pub use settings::{Schedule, Settings};
 use crate::schedule::Progress;
 
 /// Adam for the policy, and a second one for zeta with a learning rate of its own.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Optimizer {
     settings: Settings,
     pub policy: Adam,
@@ -47,8 +47,21 @@ impl Optimizer {
         let factor = self.settings.factor(progress);
         self.policy.step(parameters, gradient, self.settings.learning_rate * factor);
         if let Some(derivative) = zeta_gradient {
-            self.zeta.step(std::slice::from_mut(zeta), &[derivative], self.settings.zeta_learning_rate * factor);
+            let rate = self.settings.zeta_learning_rate * factor;
+            self.zeta.step_in_f64(std::slice::from_mut(zeta), &[derivative], rate);
         }
+    }
+}
+
+impl Clone for Optimizer {
+    fn clone(&self) -> Self {
+        Self { settings: self.settings, policy: self.policy.clone(), zeta: self.zeta.clone() }
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        self.settings = source.settings;
+        self.policy.clone_from(&source.policy);
+        self.zeta.clone_from(&source.zeta);
     }
 }
 

@@ -235,6 +235,24 @@ mod tests {
     }
 
     #[test]
+    fn tables_that_are_absent_and_tables_that_are_empty_are_the_same() {
+        let parse = |more: &str| {
+            let suite =
+                Suite::parse(&format!("name = 'n'\nbase = 'ising-quick'\nseeds = 2\n{more}"), Path::new("")).unwrap();
+            (suite.columns, suite.group, suite.metrics, suite.curve, suite.combinations, suite.runs)
+        };
+        let plain = parse("");
+        let metrics = "metrics = [{ key = 'elbo', best = 'higher' }, { key = 'log_z_exact' }, \
+                       { key = 'log_z_estimate', best = 'closest', to = 'log_z_exact' }]";
+        assert_ne!(parse(metrics).2, plain.2, "another order of columns");
+        let whole = "metrics = [{ key = 'elbo', best = 'higher' }, \
+                     { key = 'log_z_estimate', best = 'closest', to = 'log_z_exact' }, { key = 'log_z_exact' }]";
+        for more in ["[grid]", "[experiment]", "variants = []", "curve = 'elbo'", "group = []", whole] {
+            assert_eq!(parse(more), plain, "{more}");
+        }
+    }
+
+    #[test]
     fn the_group_s_columns_come_first_and_vary_slowest() {
         let text = "
             name = 'n'

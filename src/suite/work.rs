@@ -15,6 +15,8 @@ use serde_json::Value;
 use super::jobs::cores;
 use super::{Run, Suite};
 use crate::config::{Config, ConfigError, Inputs};
+use crate::engine::EngineError;
+use crate::evaluation::EvaluationError;
 use crate::run::claim::Claim;
 use crate::run::directory::{RunDirectory, RunError};
 use crate::session::{self, Outcome, Session};
@@ -28,7 +30,7 @@ pub enum State {
     Unfinished,
     /// With the contents of its `summary.json`.
     Finished(Value),
-    /// Training diverged; says how.
+    /// Training diverged, or log R was none; says how.
     Failed(String),
 }
 
@@ -133,10 +135,18 @@ fn train(config: &Config, path: &Path, stop: &Stop, observer: &dyn Observer) -> 
             Ok(summary.map_or(State::Unfinished, State::Finished))
         }
         Ok(Outcome::Stopped { .. } | Outcome::Interrupted { .. }) => Ok(State::Unfinished),
-        Err(error) => match error.downcast_ref() {
-            Some(diverged @ TrainError::Diverged { .. }) => Ok(State::Failed(diverged.to_string())),
-            _ => Err(error),
-        },
+        Err(error) if is_the_run_s_own(&error) => Ok(State::Failed(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it was the training or its log R that failed, which says nothing about the suite's other runs.
+fn is_the_run_s_own(error: &anyhow::Error) -> bool {
+    let rewards = |error: &EngineError| matches!(error, EngineError::Reward(_));
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(TrainError::Diverged { .. }), _) => true,
+        (Some(TrainError::Engine(error)), _) | (_, Some(EvaluationError::Engine(error))) => rewards(error),
+        _ => error.downcast_ref().is_some_and(rewards),
     }
 }
 

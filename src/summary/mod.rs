@@ -142,8 +142,10 @@ pub fn evaluation_lines(evaluation: &Evaluation) -> String {
         (None, missing) => format!("unknown: {}", missing.as_deref().unwrap_or("no reason given")),
     };
     let within = |error: f64| if error.is_nan() { "(error unknown)".into() } else { format!("+- {error:.4}") };
-    let known = |estimate: f64, error: f64| {
-        if estimate.is_nan() { "unknown".into() } else { format!("{estimate:.4} {}{}", within(error), gap(estimate)) }
+    let known = |estimate: f64, error: f64| match estimate {
+        f64::NEG_INFINITY => "minus infinity, by samples with R = 0".into(),
+        estimate if estimate.is_nan() => "unknown".into(),
+        estimate => format!("{estimate:.4} {}{}", within(error), gap(estimate)),
     };
     let log_z = known(evaluation.log_z_estimate, evaluation.log_z_standard_error);
     let mut lines = vec![
@@ -159,6 +161,9 @@ pub fn evaluation_lines(evaluation: &Evaluation) -> String {
     if evaluation.ess.is_finite() {
         let percent = 100.0 * evaluation.ess_fraction;
         lines.push(format!("  effective samples    {:.0} of {} ({percent:.1}%)", evaluation.ess, evaluation.samples));
+    }
+    if let Some(fraction) = evaluation.forbidden_fraction.filter(|fraction| *fraction > 0.0) {
+        lines.push(format!("  forbidden samples    {:.2}% have R = 0", 100.0 * fraction));
     }
     if let (Some(nll), Some(error)) = (evaluation.nll, evaluation.nll_standard_error) {
         lines.push(format!("  NLL of data          {nll:.4} {}", within(error)));

@@ -109,9 +109,15 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
     let error = |error: f64| {
         if error.is_nan() { "standard error unknown".into() } else { format!("standard error {error:.4}") }
     };
-    let shown = |value: f64| if value.is_nan() { "unknown".into() } else { format!("{value:.4}") };
-    let notes = |value: f64, deviation: f64| {
-        if value.is_nan() { String::new() } else { join(&[error(deviation), gap(value)]) }
+    let shown = |value: f64| match value {
+        f64::NEG_INFINITY => "minus infinity".into(),
+        value if value.is_nan() => "unknown".into(),
+        value => format!("{value:.4}"),
+    };
+    let notes = |value: f64, deviation: f64| match value {
+        f64::NEG_INFINITY => "some samples have R = 0".into(),
+        value if value.is_nan() => String::new(),
+        value => join(&[error(deviation), gap(value)]),
     };
     let exact = evaluation.log_z_exact.map_or("unknown".into(), |exact| format!("{exact:.4}"));
     let why = evaluation.log_z_exact_missing.as_deref().unwrap_or("not by sampling");
@@ -147,6 +153,9 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
     if evaluation.ess.is_finite() {
         let note = format!("{:.0} of {}", evaluation.ess, evaluation.samples);
         page = page.entry("effective samples", &format!("{:.1}%", 100.0 * evaluation.ess_fraction), &note);
+    }
+    if let Some(fraction) = evaluation.forbidden_fraction.filter(|fraction| *fraction > 0.0) {
+        page = page.entry("forbidden samples", &format!("{:.2}%", 100.0 * fraction), "with R = 0; their weight is 0");
     }
     if let (Some(iterations), Some(trajectories)) = (summary.iterations_per_second, summary.trajectories_per_second) {
         let note = format!("{iterations:.1} iterations/s on {}", summary.engine);

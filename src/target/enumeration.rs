@@ -1,6 +1,6 @@
 //! Targets small enough that every object can be asked about.
 
-use super::Target;
+use super::{Target, check_shape};
 use crate::metrics::log_sum_exp;
 use crate::process::Objects;
 
@@ -10,8 +10,10 @@ pub const MAXIMUM_OBJECTS: usize = 1 << 20;
 /// Objects asked about at a time.
 const CHUNK: usize = 1 << 14;
 
-/// Number of objects of a target, if it is at most [`MAXIMUM_OBJECTS`]; else a sentence that says so.
+/// Number of objects of a target, if it is at most [`MAXIMUM_OBJECTS`]; else a sentence that says so, or what is wrong with
+/// its sizes ([`check_shape`]).
 pub fn objects(target: &dyn Target) -> Result<usize, String> {
+    check_shape(target)?;
     let (sites, values) = (target.sites(), target.values());
     let count = u32::try_from(sites).ok().and_then(|sites| values.checked_pow(sites));
     count.filter(|&count| count <= MAXIMUM_OBJECTS).ok_or_else(|| {
@@ -75,6 +77,15 @@ mod tests {
         let expected = (131_072.0_f64 * (1.0 + 153.0 / 2.0)).ln();
         let found = log_z(&Weighted { sites: 17, values: 2 }).expect("few enough objects");
         assert!((found - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn values_that_no_byte_holds_are_refused() {
+        assert!(log_z(&Weighted { sites: 1, values: 256 }).is_ok());
+        for values in [257, 300] {
+            let message = log_z(&Weighted { sites: 2, values }).expect_err("bytes would wrap");
+            assert!(message.contains(&format!("{values} values")) && message.contains("2 to 256"), "{message}");
+        }
     }
 
     #[test]

@@ -7,6 +7,9 @@ pub mod density;
 pub mod energy_model;
 pub mod enumeration;
 pub mod ising;
+mod shape;
+
+pub use shape::{SITES, VALUES, check_shape};
 
 use std::sync::Arc;
 
@@ -19,6 +22,7 @@ use crate::random::Draw;
 
 /// An unnormalised distribution over objects of `sites` sites with `values` values each.
 pub trait Target: Send + Sync {
+    /// Sites of an object, 1 to 2^24 - 1.
     fn sites(&self) -> usize;
 
     /// Values of a site, 2 to 256.
@@ -32,8 +36,8 @@ pub trait Target: Send + Sync {
     /// log R of each object, into `log_reward` (one number an object): the definition of the target. Engines may train
     /// on the same function in their own precision ([`Target::network`], [`Target::kernel`]); evaluations ask this one.
     ///
-    /// -infinity is legal, and says that the object is forbidden (R = 0). NaN and +infinity are not: they say nothing
-    /// that could be sampled.
+    /// Minus infinity is R = 0, an object that is never to be made: training needs `objective.log_reward_floor` then, or an
+    /// objective that gives such objects no weight. NaN and plus infinity end training and evaluation.
     fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]);
 
     /// log sum_x R(x), where it is known; else why it is not.
@@ -49,6 +53,9 @@ pub trait Target: Send + Sync {
 
     /// Data, `count` objects at a time, where there are some: backward trajectories then start from them and not from
     /// samples of R, and evaluations ask how likely the policy finds them.
+    ///
+    /// A training holds one such sampler for all that it draws, and its state goes into checkpoints; every evaluation starts
+    /// with a fresh one.
     fn data(&self, count: usize) -> Option<Box<dyn Sampler>> {
         let _ = count;
         None
@@ -129,6 +136,9 @@ pub struct Energy {
 ///
 /// Where log R is a number times a whole one below 2^24, let the function return the whole one and the host multiply:
 /// log R is then as exact as [`Target::log_reward`]'s.
+///
+/// An infinity may not survive a shader, whose compiler may take it that there are none. So R = 0 is said by a number:
+/// where the function returns [`FORBIDDEN`] (in WGSL `-3e38`) or less, log R is minus infinity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RewardKernel {
     /// WGSL that defines `fn log_reward(trajectory: u32) -> f32`, and whatever it calls.
@@ -146,9 +156,12 @@ impl Default for RewardKernel {
     }
 }
 
+/// The largest log R by which a kernel says that R = 0.
+pub const FORBIDDEN: f32 = -3e38;
+
 /// Samples of a target: exact ones, or Markov chains whose state is all that has to be kept to resume.
 pub trait Sampler: Send {
-    /// The next objects, one a chain. Depends on the state and on `draw` only.
+    /// The next objects, one a chain, of the target's sites and values. Depends on the state and on `draw` only.
     fn sample(&mut self, draw: &Draw) -> Objects;
 
     /// Everything that the next samples depend on.

@@ -19,7 +19,8 @@ impl Trainer {
         }
         put_adam(&mut checkpoint, "optimizer", &self.optimizer.policy);
         put_adam(&mut checkpoint, "zeta_optimizer", &self.optimizer.zeta);
-        checkpoint.put_f64("zeta", &[self.zeta]);
+        checkpoint.put_f64("zeta", &[self.zeta.unwrap_or_default()]);
+        checkpoint.put_text("zeta_started", self.zeta.is_some());
         if let Some(sampler) = &self.sampler {
             checkpoint.put_bytes("sampler", &sampler.state());
         }
@@ -72,7 +73,7 @@ impl Trainer {
         if let Some(adam) = &mut energy_adam {
             get_adam(checkpoint, ENERGY_OPTIMIZER, adam)?;
         }
-        let zeta = checkpoint.f64("zeta", 1)?[0];
+        let zeta = checkpoint.text::<bool>("zeta_started")?.then_some(checkpoint.f64("zeta", 1)?[0]);
         let iteration = checkpoint.text("iteration")?;
         let (skipped, skipped_in_a_row) = (checkpoint.text("skipped")?, checkpoint.text("skipped_in_a_row")?);
         if let Some(sampler) = &mut self.sampler {

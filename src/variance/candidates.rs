@@ -90,7 +90,8 @@ impl Candidate {
 
 /// The table `[objective]` that a name stands for; none if there is no such name.
 fn settings(name: &str) -> Option<Settings> {
-    let reverse = |control_variate| Settings { control_variate, ..Settings::new(Kind::ReverseKl) };
+    let reverse =
+        |control_variate| Settings { control_variate: Some(control_variate), ..Settings::new(Kind::ReverseKl) };
     let regression = |loss| Settings { loss: Some(loss), ..Settings::new(Kind::Regression) };
     Some(match name {
         "none" => reverse(ControlVariate::None),

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::engine::{EngineError, Rollout};
-use crate::objective::Source;
+use crate::objective::{Source, first_zeta};
 use crate::process::Trajectories;
 use crate::random::{Draw, Stream, derived};
 use crate::target::Sampler;
@@ -56,6 +56,8 @@ pub struct Comparison {
     pub zeta: f64,
     /// Iterations that the policy was trained for.
     pub iteration: u32,
+    /// Share of the comparison's forward trajectories that end in an object with R = 0.
+    pub forbidden_fraction: f64,
     /// Median time of a rollout in seconds: of forward trajectories, or of backward ones if all candidates use those.
     pub rollout_seconds: f64,
     /// Of the gradient without a control variate on these batches.
@@ -135,6 +137,7 @@ pub fn compare(
         long: options.long,
         zeta,
         iteration: trainer.iteration(),
+        forbidden_fraction: source.forbidden as f64 / (f64::from(options.batches) * options.batch as f64),
         rollout_seconds: median(source.rollout_seconds),
         plain_seconds: median(source.plain_seconds),
         rows: rows.collect(),
@@ -173,8 +176,10 @@ fn zeta(trainer: &mut Trainer, batch: usize) -> Result<f64, EngineError> {
         Some(zeta) if trainer.iteration() > 0 => Ok(zeta),
         _ => {
             let draw = Draw::new(trainer.settings().seed, u32::MAX, Stream::VarianceReference);
-            let log_weights = trainer.engine().rollout(&Rollout::sample(draw, LONG * batch))?.log_weights();
-            Ok(log_weights.iter().sum::<f64>() / log_weights.len() as f64)
+            let drawn = trainer.rollout_for_training(&Rollout::sample(draw, LONG * batch))?;
+            let floor = trainer.settings().objective.log_reward_floor;
+            // Without any finite log-weight no estimator has a finite gradient, whatever zeta.
+            Ok(first_zeta(&drawn.batch.log_weights(), &drawn.batch.log_reward, floor).unwrap_or(f64::NAN))
         }
     }
 }
@@ -190,6 +195,8 @@ struct Batches {
     sampler: Option<Box<dyn Sampler>>,
     /// Batches, from the first on, whose gradients are timed.
     timed: u32,
+    /// Forward trajectories that ended in an object with R = 0.
+    forbidden: usize,
     rollout_seconds: Vec<f64>,
     plain_seconds: Vec<f64>,
 }
@@ -198,7 +205,8 @@ impl Batches {
     fn new(trainer: &Trainer, stream: Stream, size: usize, timed: u32) -> Self {
         let seed = derived(trainer.settings().seed, Stream::VarianceSeed, stream as u64);
         let sampler = samples(trainer, seed, size).ok();
-        Self { stream, seed, size, sampler, timed, rollout_seconds: Vec::new(), plain_seconds: Vec::new() }
+        let (rollout_seconds, plain_seconds) = Default::default();
+        Self { stream, seed, size, sampler, timed, forbidden: 0, rollout_seconds, plain_seconds }
     }
 
     /// Rolls out batch number `index` of each source that the lanes need, and adds every lane's gradient of it.
@@ -226,7 +234,11 @@ impl Batches {
                 Some(trajectories) => Rollout::replay(draw, trajectories).kept(),
             };
             let timed = index < self.timed;
-            let log_weights = trainer.engine().rollout(&request)?.log_weights();
+            let drawn = trainer.rollout_for_training(&request)?;
+            if source == Source::Forward {
+                self.forbidden += drawn.forbidden;
+            }
+            let log_weights = drawn.batch.log_weights();
             if timed && place == 0 {
                 let start = Instant::now();
                 trainer.engine().gradient(&vec![1.0 / self.size as f64; self.size])?;

@@ -83,6 +83,13 @@ impl Comparison {
                 " (!) marks estimators with batches whose gradient was not finite, {lost} in all; they are left out."
             ),
         };
+        let forbidden = match 100.0 * self.forbidden_fraction {
+            0.0 => String::new(),
+            percent => format!(
+                " {percent:.2}% of the trajectories end in an object with R = 0; objective.log_reward_floor is what training \
+                 takes in place of its log R."
+            ),
+        };
         format!(
             "{} batches of {} trajectories from the policy after {} iterations; the same batches for all. Variance: trace of \
              the covariance of one batch's gradient, ± its standard error. Bias: distance of the mean from the mean of \
@@ -91,7 +98,7 @@ impl Comparison {
              samples for forward KL (if they take part), of the estimator itself for what it estimates of its own. Signal/noise: |mean| / \
              sqrt(variance). Time: median of a gradient right after its rollout ({:.1} ms, not included), and relative to one without \
              control variate ({:.1} ms). Work: variance times time, rollout included: what the same noise costs, relative to leave-one-out. \
-             Gradients of tb and log-variance are halved. zeta = {:.4}.{lost}",
+             Gradients of tb and log-variance are halved. zeta = {:.4}.{lost}{forbidden}",
             self.batches,
             self.batch,
             self.iteration,
@@ -174,6 +181,7 @@ pub fn json(comparison: &Comparison) -> Value {
         "long_batch": LONG * comparison.batch,
         "iteration": comparison.iteration,
         "zeta": comparison.zeta,
+        "forbidden_fraction": comparison.forbidden_fraction,
         "rollout_seconds": comparison.rollout_seconds,
         "plain_seconds": comparison.plain_seconds,
         "estimators": rows,

@@ -58,7 +58,7 @@ impl<T: Real> CpuEngine<T> {
     /// one a thread at a time whatever the budget.
     ///
     /// # Errors
-    /// `Limit` if the layout does not fit the process.
+    /// `Limit` if the layout does not fit the process, or a site has other than 2 to 256 values.
     pub fn new(
         process: SiteFilling,
         layout: Layout,

@@ -307,7 +307,7 @@ impl Engine for GpuEngine {
 
         let [log_values, log_rewards] =
             self.buffers.read::<f32, 2>(&self.context, ["log_forward", "log_rewards"], count)?;
-        let mut log_reward = self.reward.scaled(&log_rewards);
+        let mut log_reward = self.reward.told(&log_rewards);
         if self.reward.is_on_host() {
             let objects = self.objects()?;
             log_reward = self.reward.log_reward(&self.context, &objects)?;

@@ -17,7 +17,7 @@ use super::supplied;
 use super::tiling::Tiling;
 use crate::engine::{BLOCK, EngineError, check, cpu};
 use crate::process::{Objects, Order, SiteFilling};
-use crate::target::{RewardNetwork, Target};
+use crate::target::{FORBIDDEN, RewardNetwork, Target};
 
 /// What a target's log R takes.
 pub(super) struct Reward {
@@ -123,13 +123,15 @@ impl Reward {
         kind.record(&mut recorder, target.as_ref(), count);
         recorder.finish()?;
         let [log_reward] = buffers.read::<f32, 1>(context, ["log_rewards"], count)?;
-        Ok(self.scaled(&log_reward))
+        Ok(self.told(&log_reward))
     }
 
-    /// log R from what the device has in `log_rewards`.
-    pub fn scaled(&self, log_rewards: &[f32]) -> Vec<f64> {
+    /// log R from what the device says: R = 0 for whatever is at or below [`FORBIDDEN`], else what the kernel's scale makes
+    /// of it.
+    pub fn told(&self, log_rewards: &[f32]) -> Vec<f64> {
         let scale = if let Kind::Source(_, scale) = self.kind { scale } else { 1.0 };
-        log_rewards.iter().map(|&log_reward| scale * f64::from(log_reward)).collect()
+        let told = |&said: &f32| if said <= FORBIDDEN { f64::NEG_INFINITY } else { scale * f64::from(said) };
+        log_rewards.iter().map(told).collect()
     }
 
     /// sum_i coefficients_i * grad log R(x_i), in the order of the network's layout.

@@ -1,0 +1,51 @@
+//! Batches with their log R as it is told, and as training takes it.
+//!
+//! The floor is a matter of the policy's training alone: an energy model's own steps, like evaluations, take log R as it is.
+
+use super::Trainer;
+use crate::engine::{Batch, EngineError, Rollout, check_rewards};
+
+impl Trainer {
+    /// Rolls out, and refuses a log R that is none.
+    ///
+    /// # Errors
+    /// `Reward` if log R is NaN or plus infinity; what the engine says.
+    pub(super) fn rollout_checked(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
+        let batch = self.engine.rollout(request)?;
+        check_rewards(&batch.log_reward, || self.engine.objects())?;
+        Ok(batch)
+    }
+
+    /// Rolls out as an iteration does: `objective.log_reward_floor` in place of any log R below it.
+    ///
+    /// # Errors
+    /// `Reward` if log R is NaN or plus infinity; what the engine says.
+    pub fn rollout_for_training(&mut self, request: &Rollout) -> Result<TrainingBatch, EngineError> {
+        let batch = self.rollout_checked(request)?;
+        Ok(self.as_trained(batch))
+    }
+
+    /// A batch as training takes it.
+    pub fn as_trained(&self, mut batch: Batch) -> TrainingBatch {
+        let forbidden = batch.log_reward.iter().filter(|log_reward| **log_reward == f64::NEG_INFINITY).count();
+        if let Some(floor) = self.settings.objective.log_reward_floor {
+            batch.log_reward.iter_mut().for_each(|log_reward| *log_reward = log_reward.max(floor));
+        }
+        TrainingBatch { batch, forbidden }
+    }
+}
+
+/// A batch with log R as training takes it.
+#[derive(Clone, Debug)]
+pub struct TrainingBatch {
+    pub batch: Batch,
+    /// Trajectories that end in an object with R = 0.
+    pub forbidden: usize,
+}
+
+impl TrainingBatch {
+    /// The share of trajectories that end in an object with R = 0.
+    pub fn forbidden_fraction(&self) -> f64 {
+        self.forbidden as f64 / self.batch.log_reward.len() as f64
+    }
+}

@@ -1,0 +1,230 @@
+//! One iteration, applied whole or not at all.
+//!
+//! A step first gathers the policy's gradient; then it makes the next parameters beside the present ones and gives them to
+//! the engine, whose energy step draws its proposals from the new policy; and only when that has worked does the next
+//! state take the place of the present one.
+
+use super::{PATIENCE, TrainError, Trainer, estimate};
+use crate::engine::{Batch, EngineError, Rollout};
+use crate::joint::EnergyStep;
+use crate::objective::{Source, first_zeta};
+use crate::optimizer::norm;
+use crate::process::Objects;
+use crate::random::{Draw, Stream};
+use crate::schedule::Progress;
+use crate::trainer::rewards::TrainingBatch;
+
+/// What one iteration did.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub iteration: u32,
+    pub loss: f64,
+    /// Euclidean norm of the policy's gradient, before clipping.
+    pub gradient_norm: f64,
+    /// The learned log Z before the step, where one is learned.
+    pub zeta: Option<f64>,
+    /// log w of the forward trajectories, if the iteration had any, with log R as training takes it
+    /// (`objective.log_reward_floor`).
+    pub forward_log_weights: Option<Vec<f64>>,
+    /// The share of the iteration's trajectories, of its first term, that end in an object with R = 0.
+    pub forbidden_fraction: f64,
+    /// The energy model's step, where one is trained along; none if the iteration was skipped before it.
+    pub energy: Option<EnergyStep>,
+    /// Whether nothing was applied for want of a finite gradient, the policy's or the energy model's.
+    pub skipped: bool,
+}
+
+/// The policy's gradient and what it was made from.
+#[derive(Default)]
+struct Gathered {
+    gradient: Vec<f64>,
+    loss: f64,
+    /// Before the step, started if this is its first batch.
+    zeta: Option<f64>,
+    zeta_gradient: Option<f64>,
+    forward_log_weights: Option<Vec<f64>>,
+    forbidden_fraction: Option<f64>,
+    fault: Option<Fault>,
+}
+
+/// Why an iteration is skipped.
+struct Fault {
+    found: String,
+    advice: &'static str,
+}
+
+const DIVERGENCE: &str = "Lower optimizer.learning_rate, set optimizer.clip_norm, or check log R";
+const ZERO_REWARDS: &str = "The cause are objects with R = 0 (log R = minus infinity), which have no finite gradient with \
+                            this objective. Set objective.log_reward_floor to a number: training then takes it in place \
+                            of any log R below it, and evaluations still take the true R. Or take an objective that \
+                            gives such objects no weight: snis_forward_kl, or renyi or tsallis with an order below 1";
+
+impl Trainer {
+    /// One iteration: a step of the policy and then, where an energy model is trained along, one of that.
+    ///
+    /// It is applied whole or not at all. If a gradient is not finite, be it the policy's or the energy model's, neither
+    /// is applied: the iteration counts, skipped. After an error (of the engine, of log R, or the last of [`PATIENCE`]
+    /// skipped iterations in a row) everything is as it was before: parameters, zeta, optimizers, the energy model, the
+    /// sampler of objects, the counters, and the engine's parameters if it still works.
+    pub fn step(&mut self) -> Result<Step, TrainError> {
+        let before = self.sampler.as_ref().map(|sampler| sampler.state());
+        let outcome = self.iterate();
+        if let (Err(error), Some(sampler), Some(before)) = (&outcome, &mut self.sampler, before) {
+            let failed = |reason| TrainError::Sampler { error: error.to_string(), reason };
+            sampler.restore(&before).map_err(failed)?;
+        }
+        outcome
+    }
+
+    fn iterate(&mut self) -> Result<Step, TrainError> {
+        let progress = Progress { iteration: self.iteration, total: self.settings.training.iterations };
+        let mut gathered = self.gather(progress)?;
+        let gradient_norm = norm(&gathered.gradient);
+        if gathered.fault.is_none() && !gradient_norm.is_finite() {
+            let found = "log-weights were finite, the gradient was not".into();
+            gathered.fault = Some(Fault { found, advice: DIVERGENCE });
+        }
+        let energy = if gathered.fault.is_none() { self.advance(progress, &mut gathered)? } else { None };
+        let skipped = gathered.fault.is_some();
+        match gathered.fault {
+            None => self.skipped_in_a_row = 0,
+            Some(Fault { found, advice }) if self.skipped_in_a_row + 1 >= PATIENCE => {
+                return Err(TrainError::Diverged { iteration: self.iteration, found, advice });
+            }
+            Some(_) => {
+                self.skipped += 1;
+                self.skipped_in_a_row += 1;
+            }
+        }
+        let iteration = self.iteration;
+        self.iteration += 1;
+        let Gathered { loss, zeta, forward_log_weights, forbidden_fraction, .. } = gathered;
+        let forbidden_fraction = forbidden_fraction.unwrap_or_default();
+        Ok(Step { iteration, loss, gradient_norm, zeta, forward_log_weights, forbidden_fraction, energy, skipped })
+    }
+
+    /// The gradient of this iteration's terms; nothing moves but the sampler of objects.
+    fn gather(&mut self, progress: Progress) -> Result<Gathered, TrainError> {
+        let gradient = vec![0.0; self.parameters.len()];
+        let mut gathered = Gathered { gradient, zeta: self.zeta, ..Gathered::default() };
+        for term in self.objective.terms(progress) {
+            let drawn = self.batch(term.source)?;
+            let log_weights = drawn.batch.log_weights();
+            if term.learns_zeta() && gathered.zeta.is_none() {
+                let floor = self.settings.objective.log_reward_floor;
+                gathered.zeta = first_zeta(&log_weights, &drawn.batch.log_reward, floor);
+            }
+            // Without any finite log-weight there is no zeta, and no finite coefficient either.
+            let coefficients = term.coefficients(&log_weights, gathered.zeta.unwrap_or_default());
+            if coefficients.is_finite() {
+                let part = estimate(self.engine.as_mut(), &coefficients.policy, term.optimal())?;
+                gathered.gradient.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            } else if gathered.fault.is_none() {
+                gathered.fault = Some(fault(&drawn));
+            }
+            gathered.loss += coefficients.loss;
+            if let Some(derivative) = coefficients.zeta {
+                gathered.zeta_gradient = Some(gathered.zeta_gradient.unwrap_or(0.0) + derivative);
+            }
+            gathered.forbidden_fraction.get_or_insert(drawn.forbidden_fraction());
+            if term.source == Source::Forward {
+                gathered.forward_log_weights = Some(log_weights);
+            }
+        }
+        Ok(gathered)
+    }
+
+    /// Applies the gradient, and the energy model's step with the policy that this gives; or neither, which `gathered`
+    /// then says.
+    fn advance(&mut self, progress: Progress, gathered: &mut Gathered) -> Result<Option<EnergyStep>, TrainError> {
+        let (parameters, optimizer) = &mut self.next;
+        parameters.clone_from(&self.parameters);
+        optimizer.clone_from(&self.optimizer);
+        let mut zeta = gathered.zeta.unwrap_or_default();
+        optimizer.step(progress, parameters, &mut gathered.gradient, &mut zeta, gathered.zeta_gradient);
+        let energy = match self.engine.set_parameters(parameters).and_then(|()| self.energy_step()) {
+            Ok(energy) => energy,
+            Err(error) => {
+                // The engine may be beyond use: then it is the first error that says why.
+                let _ = self.engine.set_parameters(&self.parameters);
+                return Err(error.into());
+            }
+        };
+        if energy.is_some_and(|step| !step.gradient_norm.is_finite()) {
+            self.engine.set_parameters(&self.parameters)?;
+            let found = "the energy model's gradient is not finite".into();
+            gathered.fault = Some(Fault { found, advice: "Lower target.energy_learning_rate" });
+            return Ok(energy);
+        }
+        std::mem::swap(&mut self.parameters, &mut self.next.0);
+        std::mem::swap(&mut self.optimizer, &mut self.next.1);
+        self.zeta = gathered.zeta.map(|_| zeta);
+        Ok(energy)
+    }
+
+    /// The energy model's step from a batch of data, where one is trained along. The model changes only if all goes well.
+    fn energy_step(&mut self) -> Result<Option<EnergyStep>, EngineError> {
+        if self.energy.is_none() {
+            return Ok(None);
+        }
+        let data = self.draw_objects(Stream::Data)?;
+        let Some(energy) = &mut self.energy else { return Ok(None) };
+        let draw = Draw::new(self.settings.seed, self.iteration, Stream::Proposal);
+        energy.step(self.engine.as_mut(), &self.process, &data, draw).map(Some)
+    }
+
+    /// Rolls out one batch of this iteration and keeps what its gradient needs.
+    fn batch(&mut self, source: Source) -> Result<TrainingBatch, EngineError> {
+        let draw = |stream| Draw::new(self.settings.seed, self.iteration, stream);
+        match source {
+            Source::Forward => {
+                let request = Rollout::sample(draw(Stream::Training), self.settings.training.batch);
+                self.rollout_for_training(&request.kept())
+            }
+            Source::Backward => {
+                let backward = draw(Stream::Backward);
+                let objects = self.draw_objects(Stream::TargetSampler)?;
+                let trajectories = self.process.backward(&objects, &backward);
+                self.rollout_for_training(&Rollout::replay(backward, &trajectories).kept())
+            }
+        }
+    }
+
+    /// The next objects of the sampler held.
+    fn draw_objects(&mut self, stream: Stream) -> Result<Objects, EngineError> {
+        let sampler = self.sampler.as_mut().expect("made with the trainer wherever objects are needed");
+        let objects = sampler.sample(&Draw::new(self.settings.seed, self.iteration, stream));
+        let (sites, values) = (self.process.sites, self.process.values);
+        let fits = objects.sites() == sites && objects.values().iter().all(|&value| usize::from(value) < values);
+        if fits && objects.count() > 0 {
+            return Ok(objects);
+        }
+        let (count, found) = (objects.count(), objects.sites());
+        Err(EngineError::Limit(format!(
+            "the target's sampler or data gave {count} objects of {found} sites: some are needed, of {sites} sites with \
+             values below {values}"
+        )))
+    }
+}
+
+/// Where a batch stopped being finite, and what helps.
+fn fault(drawn: &TrainingBatch) -> Fault {
+    let TrainingBatch { batch, forbidden } = drawn;
+    let Batch { log_forward, log_backward, log_reward } = batch;
+    let found = [("log P_F", log_forward), ("log P_B", log_backward), ("log R", log_reward)].into_iter().find_map(
+        |(name, values)| {
+            let index = values.iter().position(|value| !value.is_finite())?;
+            let (count, of) = (values.iter().filter(|value| !value.is_finite()).count(), values.len());
+            let found = format!("{name} is {} for trajectory {index}, {count} of {of} are not finite", values[index]);
+            Some((name, found))
+        },
+    );
+    match found {
+        Some(("log R", found)) if *forbidden > 0 => Fault { found, advice: ZERO_REWARDS },
+        Some((_, found)) => Fault { found, advice: DIVERGENCE },
+        None => {
+            let found = "all log-probabilities are finite, the objective's coefficients are not".into();
+            Fault { found, advice: DIVERGENCE }
+        }
+    }
+}
