@@ -342,11 +342,11 @@ fn an_evaluation_cut_short_on_the_way_is_made_when_the_run_goes_on() {
     let place = Place::new();
     // What is written right before the evaluation that is cut short; how long until it begins, in milliseconds; after how
     // many iterations and evaluations that is.
-    let cases = [("1", "\"iteration\":1", 0, 2, 0), ("100", "\"evaluation\"", 30, 4, 1)];
+    let cases = [("1", "\"iteration\":1", 0, 2, 0), ("100", "\"evaluation\"", 10, 4, 1)];
     for (log_every, line, delay, iterations, evaluations) in cases {
         let [whole, parts] = ["whole", "parts"].map(|name| format!("{name}-{log_every}"));
         let log_every = format!("training.log_every={log_every}");
-        let sizes = ["evaluation.every=2", "evaluation.samples=262144", &log_every];
+        let sizes = ["evaluation.every=2", "evaluation.samples=131072", &log_every];
         let sizes: Vec<&str> = sizes.into_iter().flat_map(|change| ["--set", change]).collect();
         let arguments = [&sizes[..], &["--json", "--iterations", "5"]].concat();
         assert!(place.train(&whole, &arguments).output().unwrap().status.success());
