@@ -124,7 +124,8 @@ pub struct Energy {
 /// once it has made 65,535 iterations in total, those of inner loops and of every call included.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RewardKernel {
-    /// WGSL that defines `fn log_reward(trajectory: u32) -> f32`, and whatever it calls.
+    /// WGSL that defines `fn log_reward(trajectory: u32) -> f32`, and whatever it calls: no bindings, entry points or overrides
+    /// of its own, and no names of wgflow's kernels. Faults are told in its own lines.
     pub source: String,
     /// What `parameter` reads.
     pub parameters: Vec<f32>,
