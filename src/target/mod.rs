@@ -141,7 +141,8 @@ pub struct Energy {
 /// where the function returns [`FORBIDDEN`] (in WGSL `-3e38`) or less, log R is minus infinity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RewardKernel {
-    /// WGSL that defines `fn log_reward(trajectory: u32) -> f32`, and whatever it calls.
+    /// WGSL that defines `fn log_reward(trajectory: u32) -> f32`, and whatever it calls: no bindings, entry points or overrides
+    /// of its own, and no names of wgflow's kernels. Faults are told in its own lines.
     pub source: String,
     /// What `parameter` reads.
     pub parameters: Vec<f32>,

@@ -171,6 +171,9 @@ pub fn check(settings: &Settings, target: &dyn Target, machine: Machine) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::Objects;
+    use crate::random::Draw;
+    use crate::target::Sampler;
     use crate::target::ising::Ising;
 
     const MACHINE: Machine = Machine { available: 4 << 30, threads: 4, adapter: None };
@@ -218,6 +221,54 @@ mod tests {
                 assert!(needed(number + 1) > spared, "{key} = {} fits as well", number + 1);
             }
         }
+    }
+
+    /// A target that has data, and takes no memory itself.
+    struct Coins;
+
+    impl Target for Coins {
+        fn sites(&self) -> usize {
+            64
+        }
+
+        fn values(&self) -> usize {
+            2
+        }
+
+        fn log_reward(&self, _: &Objects, log_reward: &mut [f64]) {
+            log_reward.fill(0.0);
+        }
+
+        fn data(&self, count: usize) -> Option<Box<dyn Sampler>> {
+            Some(Box::new(Heads(count)))
+        }
+    }
+
+    struct Heads(usize);
+
+    impl Sampler for Heads {
+        fn sample(&mut self, _: &Draw) -> Objects {
+            Objects::new(64, vec![1; 64 * self.0])
+        }
+
+        fn state(&self) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn restore(&mut self, _: &[u8]) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn trajectories_of_data_count_where_there_are_data() {
+        let settings = settings("evaluation = { nll_trajectories = 1024 }\npolicy = { hidden = [16] }");
+        let machine = Machine { available: 512 << 20, ..MACHINE };
+        let (key, number) = refused(&settings, &Coins, machine);
+        assert_eq!(key, "evaluation.nll_trajectories");
+        assert!((2..1024).contains(&number), "{number}");
+        let without = Ising::new(8, 0.4).unwrap();
+        assert_eq!(check(&settings, &without, machine), Ok(()), "there are no data to compare with");
     }
 
     #[test]
