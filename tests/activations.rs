@@ -43,7 +43,7 @@ impl Target for Unit {
 
     fn network(&self) -> Option<RewardNetwork> {
         let layout = unit_layout();
-        let [hidden, output] = layout.layers().try_into().ok().expect("two layers");
+        let [hidden, output] = layout.layers().try_into().expect("two layers");
         let mut parameters = vec![0.0; layout.parameters()];
         parameters[hidden.weight.start] = 1.0;
         parameters[output.weight.start] = 1.0;
