@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wgflow::config::Settings;
 use wgflow::engine::EngineError;
-use wgflow::evaluation::{Evaluation, evaluate};
+use wgflow::evaluation::{Evaluation, EvaluationError, evaluate};
 use wgflow::process::Objects;
 use wgflow::summary::evaluation_lines;
 use wgflow::target::{RewardKernel, Target, enumeration};
