@@ -4,6 +4,7 @@ mod common;
 
 use std::sync::Arc;
 
+use common::compare::{largest, relative_difference};
 use common::{Setting, coefficients};
 use wgflow::engine::cpu::CpuEngine;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
@@ -288,13 +289,8 @@ fn moments_of_five_wide_layers_take_more_workgroups_than_a_row_has() {
         (&found.squares, &expected.squares),
         (&found.weighted_squares, &expected.weighted_squares),
     ] {
-        assert_eq!(found.len(), expected.len());
-        assert!(expected.iter().all(|value| value.is_finite()));
-        let largest = expected.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
-        assert!(largest > 0.0);
+        assert!(largest(expected) > 0.0);
         // Six states' terms, through five layers of sums of a thousand f32 terms.
-        for (f, e) in found.iter().zip(expected) {
-            assert!((f - e).abs() <= 1e-4 * largest, "{f} is not {e}, of numbers up to {largest}");
-        }
+        assert!(relative_difference(found, expected) <= 1e-4);
     }
 }

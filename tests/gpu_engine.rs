@@ -334,12 +334,10 @@ impl Dense {
         target
     }
 
-    /// Other parameters, large enough for log R to differ by some units between objects. Less so for tanh: the slope 1 - y^2
-    /// of a unit that is saturated for every object has no digits to compare.
+    /// Other parameters, large enough for log R to differ by some units between objects.
     fn initialise(&self, seed: u64) {
         let small = initialise(&self.layout, Initialisation::FanIn, seed, Stream::EnergyInitialisation);
-        let factor = if self.activation == Activation::Tanh { 1.0 } else { 3.0 };
-        let parameters = small.iter().map(|value| f64::from((factor * value) as f32)).collect();
+        let parameters = small.iter().map(|value| f64::from((3.0 * value) as f32)).collect();
         *self.parameters.lock().unwrap() = (seed, parameters);
     }
 }

@@ -327,6 +327,19 @@ fn half_a_run_is_said_to_be_half_and_not_adopted() {
     fs::write(&checkpoint, kept_checkpoint).unwrap();
     assert!(out.join("metrics.jsonl").exists());
 
+    // Files that are nobody's half are not overwritten either; those that a run has no use for are not in its way.
+    let foreign = place.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("log.txt"), "mine").unwrap();
+    for name in ["report.html", "holiday.png", "times.json", "summary.json", "metrics.jsonl"] {
+        fs::write(foreign.join(name), "mine").unwrap();
+        refuse(2, &[name], &train(&file, &foreign));
+        assert_eq!(fs::read_to_string(foreign.join(name)).unwrap(), "mine");
+        fs::remove_file(foreign.join(name)).unwrap();
+    }
+    succeed(&train(&file, &foreign));
+    assert_eq!(fs::read_to_string(foreign.join("log.txt")).unwrap(), "mine");
+
     // A run that was killed before its first checkpoint has lost nothing.
     let fresh = place.path().join("fresh");
     fs::create_dir(&fresh).unwrap();

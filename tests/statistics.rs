@@ -131,7 +131,8 @@ fn sizes_that_cannot_be_are_an_error_and_no_panic() {
             evaluate_sized(&mut trainer, &sizes, Seed::Own, &Stop::default()).err().expect("refused").to_string();
         assert!(message.contains("must be 1 to 2^32"), "{message}");
     }
-    assert!(trainer.evaluate_forward(1, u32::MAX as usize, 2).is_err(), "a number beyond the counter");
+    let message = trainer.evaluate_forward(1, u32::MAX as usize, 2).unwrap_err().to_string();
+    assert!(message.contains("2^32 trajectories"), "a number beyond the counter: {message}");
     assert!(trainer.evaluate_forward(1, u32::MAX as usize, 1).is_ok());
 }
 

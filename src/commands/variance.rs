@@ -6,6 +6,7 @@ use super::progress::Progress;
 use super::{output, paths};
 use crate::config::{Config, ConfigError, EngineKind};
 use crate::presets;
+use crate::run::claim::Shelf;
 use crate::run::files;
 use crate::session::Session;
 use crate::trainer::Trainer;
@@ -53,9 +54,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut session = session(arguments)?;
     let engine = session.engine().to_string();
     let options = options(arguments, session.trainer())?;
-    if let Some(out) = &arguments.out {
-        files::create_directory(out)?;
-    }
+    let _shelf = arguments.out.as_deref().map(Shelf::claim).transpose()?;
     let progress = Progress::new(options.batches + options.long, options.batch, arguments.json);
     progress.start(0);
     // Without --out nothing else holds what is said here.

@@ -93,8 +93,12 @@ pub enum EvaluationError {
 
 /// Most trajectories that an evaluation of these sizes rolls out at once.
 pub fn most_at_once(sizes: &EvaluationConfig, has_data: bool) -> usize {
-    let against_data = data::set(sizes.nll_points).saturating_mul(sizes.nll_trajectories);
-    CHUNK.min(sizes.samples.max(if has_data { against_data } else { 0 }))
+    CHUNK.min(sizes.samples.max(if has_data { repeated_points(sizes) } else { 0 }))
+}
+
+/// Points of one set of data, each as often as it has backward trajectories.
+pub fn repeated_points(sizes: &EvaluationConfig) -> usize {
+    data::set(sizes.nll_points).saturating_mul(sizes.nll_trajectories)
 }
 
 /// Evaluates the trainer's policy as the run itself does, with `samples` forward samples and, if the target can be sampled,

@@ -1,7 +1,7 @@
 //! A run directory in the hands of the process that writes to it, and of no other.
 
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::directory::{RunDirectory, RunError};
 use super::files;
@@ -96,10 +96,26 @@ fn refuse_occupied(run: &RunDirectory) -> Result<(), RunError> {
             format!("{shown} already holds a run: continue it with --resume {shown}, or choose another --out");
         return Err(ConfigError::new(message).into());
     }
-    run.refuse_orphans()
+    run.refuse_orphans()?;
+    // What is not there yet has nothing to lose; what cannot be read says so when it is written to.
+    let Ok(entries) = std::fs::read_dir(run.path()) else { return Ok(()) };
+    let replaced = |path: &PathBuf| {
+        path.ends_with("report.html")
+            || path.ends_with("times.json")
+            || path.extension().is_some_and(|end| end == "png")
+    };
+    match entries.flatten().map(|entry| entry.path()).find(replaced) {
+        Some(path) => {
+            let shown = path.display();
+            let message =
+                format!("{shown} is no run's, and one could replace it: move it away, or choose another --out");
+            Err(ConfigError::new(message).into())
+        }
+        None => Ok(()),
+    }
 }
 
-/// A directory of several runs, locked as a whole.
+/// A directory of other results, those of a suite or of `variance`, locked as a whole.
 #[derive(Debug)]
 pub struct Shelf {
     _lock: Lock,

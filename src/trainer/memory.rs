@@ -3,7 +3,7 @@
 use crate::config::{ConfigError, Precision, Settings};
 use crate::engine::gpu::AdapterKind;
 use crate::engine::{BLOCK, Load, Need, cpu, gpu, select};
-use crate::evaluation::most_at_once;
+use crate::evaluation::{most_at_once, repeated_points};
 use crate::memory;
 use crate::objective::Source;
 use crate::target::Target;
@@ -41,7 +41,8 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine) -> u64 {
     let objective = settings.objective.objective(batch).ok();
     let moments = objective.as_ref().is_some_and(|objective| objective.optimal().is_some());
     let backward = objective.as_ref().is_some_and(|objective| objective.needs(Source::Backward));
-    let loose = most_at_once(sizes, target.data(1).is_some());
+    let has_data = target.data(1).is_some();
+    let loose = most_at_once(sizes, has_data);
     let budget = settings.engine.memory_budget(Some(machine.available));
     let load = Load { batch, loose, moments };
     let engine = match machine.adapter {
@@ -51,13 +52,18 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine) -> u64 {
             cpu::need(&process, &layout, load, size, machine.threads, budget)
         }
     };
-    // Parameters and Adam's two moments; a gradient and its parts; a checkpoint's tensors (the parameters in f32) and the
-    // file that is made of them, while the batch's activations are still there.
-    let (own, gradients, checkpoint) = (24 * parameters, 16 * parameters, 40 * parameters);
+    // Parameters and Adam's two moments, the present ones and the next ones; a gradient and its parts; a checkpoint's
+    // tensors (the parameters in f32) and the file that is made of them, while the batch's activations are still there.
+    let (own, gradients, checkpoint) = (48 * parameters, 16 * parameters, 40 * parameters);
     // Log-probabilities, log-weights and coefficients in f64; the objects and trajectories that backward ones start from.
     let a_trajectory = 80 + if backward { 4 * steps + 3 * sites } else { 0 };
     // Actions twice and objects twice, for those rolled out at once; objects and log-weights of all of them.
     let evaluated = loose * (8 * steps + 2 * sites + 96) + sizes.samples * (2 * sites + 48);
+    // A set's points repeated, with their log-probabilities, and a log ratio for every trajectory of every set.
+    let ratios = sizes.nll_points.saturating_mul(8 * sizes.nll_trajectories);
+    let likelihood =
+        if has_data { repeated_points(sizes).saturating_mul(sites + 64).saturating_add(ratios) } else { 0 };
+    let evaluated = evaluated.saturating_add(likelihood);
     let energy = energy(target, batch, process.columns(), machine.threads);
     let training = engine.training + gradients + (batch * a_trajectory) as u64 + energy.training;
     let evaluation = engine.evaluation + evaluated as u64;
@@ -263,7 +269,7 @@ mod tests {
     #[test]
     fn trajectories_of_data_count_where_there_are_data() {
         let settings = settings("evaluation = { nll_trajectories = 1024 }\npolicy = { hidden = [16] }");
-        let machine = Machine { available: 512 << 20, ..MACHINE };
+        let machine = Machine { available: 192 << 20, ..MACHINE };
         let (key, number) = refused(&settings, &Coins, machine);
         assert_eq!(key, "evaluation.nll_trajectories");
         assert!((2..1024).contains(&number), "{number}");
