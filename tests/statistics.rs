@@ -51,7 +51,7 @@ fn a_seed_gives_an_evaluation_of_its_own() {
         let evaluated = |more: &[&str]| json(&succeed(&[&["evaluate", &run, "--json"], more].concat()));
         let found = [evaluated(&[]), evaluated(&["--seed", "2"]), evaluated(&["--seed", "9223372036854775807"])];
         assert_eq!(found[0], evaluated(&["--seed", "1"]), "a seed decides everything, and the default is 1");
-        assert_eq!((&found[0]["seed"], &found[1]["seed"]), (&1.into(), &2.into()));
+        assert_eq!((&found[0]["evaluation_seed"], &found[1]["evaluation_seed"]), (&1.into(), &2.into()));
         for key in drawn {
             let mut numbers: Vec<f64> = [&summary, &found[0], &found[1], &found[2]]
                 .map(|object| object.pointer(key).and_then(Value::as_f64).expect("a number"))

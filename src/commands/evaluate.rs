@@ -53,7 +53,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut object = serde_json::to_value(&evaluation)?;
         object["iteration"] = iteration.into();
         object["engine"] = engine.into();
-        object["seed"] = arguments.seed.into();
+        object["evaluation_seed"] = arguments.seed.into();
         output::give(&format!("{object}\n"))?;
     } else {
         let (seed, found) = (arguments.seed, summary::evaluation_lines(&evaluation));

@@ -45,7 +45,7 @@ pub fn legend() -> String {
         "Mean ± standard deviation over the seeds of each row; `runs` counts the finished ones. Marked: the best of its \
          group and whatever is not told from it, by Welch's t-test at {percent}% for all pairs of a group together: in one \
          group of {:.0} at most, chance leaves one as good as the best unmarked. With one seed nothing is marked, for a \
-         single value says nothing of its noise; neither is a row with failed runs, nor one of whose runs lacks the number.",
+         single value says nothing of its noise; neither are rows with failed runs, or with runs that lack the number.",
         1.0 / LEVEL
     )
 }
@@ -247,5 +247,7 @@ mod tests {
         let entry = comparison.rows[0].entries[0];
         assert_eq!(entry.sample.map(|sample| (sample.count, sample.mean)), Some((1, 9.2)));
         assert!(!entry.best && comparison.rows[1].entries[0].best);
+        let text = comparison.to_markdown();
+        assert!(text.contains("| 0.2 | a | 2 | 9.2000 (1 of 2) |"), "{text}");
     }
 }
