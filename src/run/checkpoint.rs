@@ -1,8 +1,8 @@
 //! Checkpoints: named tensors and a few words of text in a safetensors file.
 //!
 //! The header says what the file is (`format = wgflow`, `format_version`), so that a foreign or later file is refused
-//! by name, and holds the configuration of the run. Reading never trusts the file: every tensor is checked for its type
-//! and shape when it is taken. The same contents always give the same bytes.
+//! by name, and holds the configuration of the run. Reading never trusts the file: all of it is held against a checksum,
+//! and every tensor is checked for its type and shape when it is taken. The same contents always give the same bytes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -43,6 +43,9 @@ impl Checkpoint {
     pub const CONFIG: &str = "config";
     /// The text that says how many lines of the metrics log belong to the checkpoint.
     pub const LOG_LINES: &str = "log_lines";
+
+    /// The text that is the CRC-32 of everything else, in hexadecimal digits.
+    const CHECKSUM: &str = "checksum";
 
     /// Adds a text to the header.
     pub fn put_text(&mut self, name: &str, text: impl ToString) {
@@ -116,9 +119,9 @@ impl Checkpoint {
             let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes);
             (name, view.expect("tensors are put in with as many bytes as their shape says"))
         });
-        let format = [("format", FORMAT), ("format_version", VERSION)];
-        let mut header: HashMap<String, String> = format.map(|(key, text)| (key.into(), text.into())).into();
-        header.extend(self.texts.clone());
+        let format = [("format", FORMAT), ("format_version", VERSION), (Self::CHECKSUM, &self.checksum())];
+        let mut header: HashMap<String, String> = self.texts.clone().into_iter().collect();
+        header.extend(format.map(|(key, text)| (key.into(), text.into())));
         let mut bytes = safetensors::serialize(views, Some(header)).expect("a file in memory takes any tensors");
         sort_header(&mut bytes);
         files::write(path, &bytes)
@@ -147,7 +150,29 @@ impl Checkpoint {
         });
         checkpoint.tensors = tensors.collect();
         checkpoint.texts = texts;
+        let (found, expected) = (checkpoint.checksum(), checkpoint.text::<String>(Self::CHECKSUM)?);
+        if found != expected {
+            return Err(checkpoint.error(format!(
+                "damaged: its contents have the checksum {found}, and its header says {expected}. Go back to a copy of it, or \
+                 begin anew in another directory"
+            )));
+        }
         Ok(checkpoint)
+    }
+
+    /// Of all texts but those that say what the file is, and of all tensors, in the order of their names.
+    fn checksum(&self) -> String {
+        let mut hasher = crc32fast::Hasher::new();
+        let own = ["format", "format_version", Self::CHECKSUM];
+        for (name, text) in self.texts.iter().filter(|(name, _)| !own.contains(&name.as_str())) {
+            // The lengths keep what belongs to a name apart from what belongs to its text.
+            hasher.update(format!("{} {} {name}{text}", name.len(), text.len()).as_bytes());
+        }
+        for (name, Tensor { dtype, shape, bytes }) in &self.tensors {
+            hasher.update(format!("{name} {dtype:?} {shape:?}").as_bytes());
+            hasher.update(bytes);
+        }
+        format!("{:08x}", hasher.finalize())
     }
 }
 
@@ -187,5 +212,33 @@ mod tests {
         assert_eq!(read.tensors, checkpoint.tensors);
         assert_eq!(read.text::<String>("text 7").unwrap(), "\"7\"\nü");
         assert_eq!(read.f64("a", 1).unwrap(), [1.0 / 3.0]);
+    }
+
+    #[test]
+    fn a_bit_that_turned_over_is_noticed_wherever_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("checkpoint");
+        let mut checkpoint = Checkpoint::default();
+        checkpoint.put_text("iteration", 7);
+        checkpoint.put_text(Checkpoint::CONFIG, "seed = 3");
+        checkpoint.put_f32("policy.0.weight", &[2, 3], &[0.5, -1.0, 2.0, 0.0, 1.0, 3.0]);
+        checkpoint.put_bytes("chains", b"0110");
+        checkpoint.write(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let padding = whole.iter().rposition(|&byte| byte == b'}').unwrap() + 1;
+        let mut tried = 0;
+        for bit in 0..8 * whole.len() {
+            // A blank after the header's text says nothing, and a tensor's bytes begin where the padding ends.
+            if (padding..padding.next_multiple_of(8)).contains(&(bit / 8)) {
+                continue;
+            }
+            let mut damaged = whole.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, damaged).unwrap();
+            let read = Checkpoint::read(&path);
+            assert!(read.is_err_and(|error| error.path == path), "bit {bit} of {}", 8 * whole.len());
+            tried += 1;
+        }
+        assert!(tried > 8 * whole.len() - 64);
     }
 }
