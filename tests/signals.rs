@@ -132,3 +132,18 @@ fn a_suite_stops_in_the_middle_of_evaluations() {
         assert!(words(&output.stdout).contains("\"interrupted\""), "{}", words(&output.stdout));
     }
 }
+
+/// The checkpoint is larger than files may be: an error that names it, and the process lives to say so.
+#[test]
+fn a_limit_on_files_is_an_error_and_no_end_by_signal() {
+    let place = Place::new();
+    let mut command = std::process::Command::new("sh");
+    let train = format!("ulimit -f 2; exec {} train small.toml --engine cpu --out run", env!("CARGO_BIN_EXE_wgflow"));
+    let output = command.args(["-c", &train]).current_dir(&place.0).output().unwrap();
+    assert_code(&output, 1);
+    let message = words(&output.stderr);
+    assert!(message.contains("cannot write run/checkpoint.safetensors"), "{message}");
+    let left = std::fs::read_dir(place.at("run")).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left.filter(|name| name.to_string_lossy().ends_with(".partial")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}

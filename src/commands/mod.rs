@@ -71,6 +71,7 @@ enum Command {
 /// Parses the process's arguments, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
     own_up_to_panics();
+    signals::outlive_file_limits();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(answer) => return say(&answer),

@@ -21,6 +21,15 @@ pub fn stop() -> anyhow::Result<Stop> {
     Ok(stop)
 }
 
+/// Has a file that would grow beyond `ulimit -f` be an error that names it, in place of the signal that ends the process.
+pub fn outlive_file_limits() {
+    #[cfg(unix)]
+    // SAFETY: ignoring a signal runs no code of ours, and the process has one thread as yet.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
 #[cfg(unix)]
 fn install(stop: &Stop) -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};

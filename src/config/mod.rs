@@ -65,6 +65,10 @@ impl Config {
             Some(other) => return Err(ConfigError::new(format!("target: expected a table, found {other}"))),
             None => return Err(ConfigError::new("target: the table is missing; `target.kind = \"ising\"` is needed")),
         };
+        // A list would be taken for a table whose keys come in their order.
+        if let Some((key, list)) = table.iter().find(|(_, value)| value.is_array()) {
+            return Err(ConfigError::new(format!("{key}: expected a table, found {list}")));
+        }
         let settings: Settings = error::deserialise(table, "")?;
         settings.check()?;
         Ok(Self { target, settings })

@@ -75,6 +75,8 @@ fn malformed_files_and_changes_are_refused() {
     assert!(error_of("seed = ", &[]).contains("TOML"));
     assert!(error_of("", &[]).contains("target"));
     assert!(error_of("target = 3", &[]).contains("table"));
+    assert!(error_of(MINIMAL, &["training=[]"]).contains("training: expected a table, found []"));
+    assert!(error_of(MINIMAL, &["policy=[[8]]"]).contains("policy: expected a table"));
     assert!(error_of(MINIMAL, &["seed"]).contains("key.path=value"));
     assert!(error_of(MINIMAL, &["=3"]).contains("not a key"));
     assert!(error_of(MINIMAL, &["target.kind.deep=3"]).contains("not a table"));
