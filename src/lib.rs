@@ -11,7 +11,8 @@
 //! - [`objective`] turns log-weights into one coefficient a trajectory, the whole difference between objectives;
 //! - [`engine`] turns coefficients into a gradient, [`optimizer`] into new parameters; [`trainer`] repeats;
 //! - [`metrics`] and [`evaluation`] hold the result against exact answers; [`joint`] trains an energy model along;
-//! - [`session`] keeps a run in its directory ([`run`]) until it is asked to [`stop`], [`summary`] and [`report`] show it to people, [`suite`] compares many.
+//! - [`session`] keeps a run in its directory ([`run`]) until it is done or asked to [`stop`], [`summary`] and [`report`] show it
+//!   to people, [`suite`] compares many; [`memory`] says what the machine has for all that.
 //!
 //! Randomness is counter-based ([`random`]), so that runs are reproducible and resume bit for bit.
 //!

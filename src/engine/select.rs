@@ -25,8 +25,7 @@ pub fn select(
     activation: Activation,
     target: Arc<dyn Target>,
 ) -> Result<(Box<dyn Engine>, String), EngineError> {
-    let environment = std::env::var("WGFLOW_ADAPTER").unwrap_or_default();
-    refuse_f64_on_gpu(config, &environment)?;
+    refuse_f64_on_gpu(config, &environment())?;
     let memory_budget = config.memory_budget(memory::available());
     let (process, layout) = (process.clone(), layout.clone());
     if let Some(why) = reason_for_gpu(config) {
@@ -94,9 +93,12 @@ fn has_hardware() -> bool {
 
 /// Part of the name of the adapter asked for, if any was.
 fn adapter(config: &EngineConfig) -> Option<String> {
-    let from_environment = std::env::var_os("WGFLOW_ADAPTER").map(|text| text.to_string_lossy().into_owned());
-    let adapter = Some(config.adapter.clone()).filter(|text| !text.is_empty()).or(from_environment);
-    adapter.filter(|text| !text.is_empty())
+    [config.adapter.clone(), environment()].into_iter().find(|text| !text.is_empty())
+}
+
+/// The value of `WGFLOW_ADAPTER`, empty if it is not set.
+fn environment() -> String {
+    std::env::var_os("WGFLOW_ADAPTER").unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

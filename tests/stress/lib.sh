@@ -1,7 +1,7 @@
 # What the stress scripts share: a binary, a small experiment, and what a run must look like. To be sourced.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 cargo build --release
-wgflow="$PWD/${CARGO_TARGET_DIR:-target}/release/wgflow"
+wgflow=$(realpath "${CARGO_TARGET_DIR:-target}/release/wgflow")
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 cd "$place"
