@@ -24,7 +24,7 @@ use crate::config::ConfigError;
 use crate::engine::EngineError;
 use crate::evaluation::EvaluationError;
 use crate::run::checkpoint::CheckpointError;
-use crate::run::directory::RunError;
+use crate::run::error::RunError;
 use crate::stop::Reason;
 use crate::trainer::{RestoreError, TrainError};
 

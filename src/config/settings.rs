@@ -146,6 +146,28 @@ impl EngineConfig {
 }
 
 impl EvaluationConfig {
+    /// Trajectories rolled out at once, whatever the number asked for; an evaluation can be stopped between two chunks.
+    pub const CHUNK: usize = 1 << 13;
+    /// Most points drawn together, as in the paper: for some data sets they are spread evenly.
+    const LARGEST_SET: usize = 1000;
+    /// Sets at least, for the standard error is over sets.
+    const SETS: usize = 10;
+
+    /// Data points that are drawn together.
+    pub fn points_of_a_set(&self) -> usize {
+        Self::LARGEST_SET.min(self.nll_points.div_ceil(Self::SETS))
+    }
+
+    /// Points of one set of data, each as often as it has backward trajectories.
+    pub fn repeated_points(&self) -> usize {
+        self.points_of_a_set().saturating_mul(self.nll_trajectories)
+    }
+
+    /// Most trajectories that an evaluation of these sizes rolls out at once.
+    pub fn most_at_once(&self, has_data: bool) -> usize {
+        Self::CHUNK.min(self.samples.max(if has_data { self.repeated_points() } else { 0 }))
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let Self { samples, every: _, nll_points, nll_trajectories, mmd_samples } = *self;
         require((4096..=1 << 24).contains(&samples), "evaluation.samples", samples, "4096 to 16777216")?;

@@ -10,16 +10,6 @@ use crate::random::{Draw, Stream};
 use crate::stop::Stop;
 use crate::trainer::Trainer;
 
-/// Most points drawn together, as in the paper: for some data sets they are spread evenly.
-const LARGEST_SET: usize = 1000;
-/// Sets at least, for the standard error is over sets.
-const SETS: usize = 10;
-
-/// Points that are drawn together of `points` in all.
-pub fn set(points: usize) -> usize {
-    LARGEST_SET.min(points.div_ceil(SETS))
-}
-
 /// What was found.
 pub struct AgainstData {
     pub nll: Estimate,
@@ -40,7 +30,7 @@ pub fn compare(
     stop: &Stop,
 ) -> Result<Option<AgainstData>, EvaluationError> {
     let draw = Draw::new(seed, trainer.iteration(), Stream::EvaluationTarget);
-    let set = set(sizes.nll_points);
+    let set = sizes.points_of_a_set();
     let mut log_ratios = Vec::new();
     // One sampler for all whole sets: one that has state goes on from set to set.
     let (mut held, mut size) = (None, 0);

@@ -19,9 +19,6 @@ use crate::stop::{Stop, Stopped};
 use crate::target::Sampler;
 use crate::trainer::Trainer;
 
-/// Trajectories rolled out at once, whatever the number asked for; an evaluation can be stopped between two chunks.
-const CHUNK: usize = 1 << 13;
-
 /// Markov chains that sample the target.
 const CHAINS: usize = 256;
 
@@ -89,16 +86,6 @@ pub enum EvaluationError {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Stopped(#[from] Stopped),
-}
-
-/// Most trajectories that an evaluation of these sizes rolls out at once.
-pub fn most_at_once(sizes: &EvaluationConfig, has_data: bool) -> usize {
-    CHUNK.min(sizes.samples.max(if has_data { repeated_points(sizes) } else { 0 }))
-}
-
-/// Points of one set of data, each as often as it has backward trajectories.
-pub fn repeated_points(sizes: &EvaluationConfig) -> usize {
-    data::set(sizes.nll_points).saturating_mul(sizes.nll_trajectories)
 }
 
 /// Evaluates the trainer's policy as the run itself does, with `samples` forward samples and, if the target can be sampled,
@@ -189,7 +176,7 @@ pub fn forward(
     while objects.count() < count {
         stop.check()?;
         let first = objects.count();
-        let (part, reached) = trainer.evaluate_forward(seed, first, CHUNK.min(count - first))?;
+        let (part, reached) = trainer.evaluate_forward(seed, first, EvaluationConfig::CHUNK.min(count - first))?;
         batch.extend(part);
         objects.extend(&reached);
     }
@@ -213,10 +200,10 @@ fn backward(
     stop: &Stop,
 ) -> Result<Batch, EvaluationError> {
     let mut batch = Batch::default();
-    for (index, part) in objects.values().chunks(CHUNK * objects.sites()).enumerate() {
+    for (index, part) in objects.values().chunks(EvaluationConfig::CHUNK * objects.sites()).enumerate() {
         stop.check()?;
         let part = Objects::new(objects.sites(), part.to_vec());
-        batch.extend(trainer.evaluate_backward(seed, first + index * CHUNK, &part)?);
+        batch.extend(trainer.evaluate_backward(seed, first + index * EvaluationConfig::CHUNK, &part)?);
     }
     Ok(batch)
 }

@@ -3,7 +3,8 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use super::directory::{RunDirectory, RunError};
+use super::directory::RunDirectory;
+use super::error::RunError;
 use super::files;
 use super::lock::Lock;
 use super::log::MetricsLog;

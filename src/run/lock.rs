@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::process;
 
-use super::directory::RunError;
+use super::error::RunError;
 
 /// The file that is locked. It stays when the lock is gone: removing it would let two processes lock two files.
 const NAME: &str = ".lock";

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::directory::RunError;
+use super::error::RunError;
 
 /// The log of a run in progress.
 pub struct MetricsLog {

@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod claim;
 pub mod directory;
+pub mod error;
 pub mod files;
 pub mod lock;
 pub mod log;

@@ -7,7 +7,8 @@ use super::comparison::{Row, legend};
 use super::file::logged;
 use super::{Comparison, Suite};
 use crate::report::{Chart, Figure, Page, Section};
-use crate::run::directory::{RunDirectory, RunError};
+use crate::run::directory::RunDirectory;
+use crate::run::error::RunError;
 use crate::summary::{SummaryError, number};
 
 /// The page, with learning curves read from the runs' directories under `out`.

@@ -10,7 +10,7 @@ use crate::evaluation::{Evaluated, Evaluation};
 use crate::metrics::exact::Comparison;
 use crate::report::PictureError;
 use crate::run::claim::Claim;
-use crate::run::directory::RunError;
+use crate::run::error::RunError;
 use crate::run::times::Times;
 use crate::trainer::Trainer;
 

@@ -3,7 +3,6 @@
 use crate::config::{ConfigError, Precision, Settings};
 use crate::engine::gpu::AdapterKind;
 use crate::engine::{BLOCK, Load, Need, cpu, gpu, select};
-use crate::evaluation::{most_at_once, repeated_points};
 use crate::memory;
 use crate::objective::Source;
 use crate::target::Target;
@@ -42,7 +41,7 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine) -> u64 {
     let moments = objective.as_ref().is_some_and(|objective| objective.optimal().is_some());
     let backward = objective.as_ref().is_some_and(|objective| objective.needs(Source::Backward));
     let has_data = target.data(1).is_some();
-    let loose = most_at_once(sizes, has_data);
+    let loose = sizes.most_at_once(has_data);
     let budget = settings.engine.memory_budget(Some(machine.available));
     let load = Load { batch, loose, moments };
     let engine = match machine.adapter {
@@ -62,7 +61,7 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine) -> u64 {
     // A set's points repeated, with their log-probabilities, and a log ratio for every trajectory of every set.
     let ratios = sizes.nll_points.saturating_mul(8 * sizes.nll_trajectories);
     let likelihood =
-        if has_data { repeated_points(sizes).saturating_mul(sites + 64).saturating_add(ratios) } else { 0 };
+        if has_data { sizes.repeated_points().saturating_mul(sites + 64).saturating_add(ratios) } else { 0 };
     let evaluated = evaluated.saturating_add(likelihood);
     let energy = energy(target, batch, process.columns(), machine.threads);
     let training = engine.training + gradients + (batch * a_trajectory) as u64 + energy.training;
