@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wgflow::config::{EngineConfig, EngineKind};
-use wgflow::engine::select::select;
 use wgflow::engine::{Engine, Rollout};
+use wgflow::network::{Activation, Initialisation, Layout, initialise};
 use wgflow::objective::ControlVariate;
-use wgflow::policy::{Activation, Initialisation, Layout, initialise};
 use wgflow::process::{Order, SiteFilling};
 use wgflow::random::{Draw, Stream};
-use wgflow::target::Target;
-use wgflow::target::ising::Ising;
+use wgflow::targets::Target;
+use wgflow::targets::ising::Ising;
 use wgflow::trainer::estimate;
+use wgflow::trainer::select::select;
 
 const KINDS: [(&str, ControlVariate); 5] = [
     ("none", ControlVariate::None),

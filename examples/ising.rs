@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wgflow::config::Settings;
 use wgflow::evaluation::evaluate;
-use wgflow::target::ising::Ising;
+use wgflow::targets::ising::Ising;
 use wgflow::trainer::Trainer;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use wgflow::config::Settings;
 use wgflow::evaluation::evaluate;
 use wgflow::process::Objects;
-use wgflow::target::{Target, enumeration};
+use wgflow::targets::{Target, enumeration};
 use wgflow::trainer::Trainer;
 
 struct Words;

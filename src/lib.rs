@@ -5,8 +5,8 @@
 //! the variance of the gradient. Data flows one way, and opening the modules in this order follows it:
 //!
 //! - [`config`]: an experiment file becomes settings, every key checked;
-//! - [`target`] says log R of an object (and, if it can, log Z, samples, a WGSL kernel), [`process`] how objects are built step
-//!   by step, [`policy`] what the network looks like;
+//! - [`targets`] say log R of an object (and, if it can, log Z, samples, a WGSL kernel), [`process`] how objects are built step
+//!   by step, [`network`] what the policy looks like;
 //! - [`engine`] rolls out trajectories and gives their log-probabilities: natively in f32 or f64, or on a GPU;
 //! - [`objective`] turns log-weights into one coefficient a trajectory, the whole difference between objectives;
 //! - [`engine`] turns coefficients into a gradient, [`optimizer`] into new parameters; [`trainer`] repeats;
@@ -18,7 +18,7 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use wgflow::{config::Settings, evaluation::evaluate, target::ising::Ising, trainer::Trainer};
+//! use wgflow::{config::Settings, evaluation::evaluate, targets::ising::Ising, trainer::Trainer};
 //!
 //! let settings: Settings = toml::from_str("training = { iterations = 1000 }")?;
 //! let (mut trainer, engine) = Trainer::build(&settings, Arc::new(Ising::new(6, 0.3)?))?;
@@ -46,9 +46,9 @@ pub mod evaluation;
 pub mod joint;
 pub mod memory;
 pub mod metrics;
+pub mod network;
 pub mod objective;
 pub mod optimizer;
-pub mod policy;
 pub mod presets;
 pub mod process;
 pub mod random;
@@ -59,7 +59,7 @@ pub mod session;
 pub mod stop;
 pub mod suite;
 pub mod summary;
-pub mod target;
+pub mod targets;
 pub mod throughput;
 pub mod trainer;
 pub mod variance;

@@ -10,12 +10,12 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::config::EngineConfig;
-use crate::engine::select::select;
 use crate::engine::{Engine, EngineError, Rollout};
-use crate::policy::{Activation, Initialisation, Layout, initialise};
+use crate::network::{Activation, Initialisation, Layout, initialise};
 use crate::process::{Encoding, Objects, Order, SiteFilling};
 use crate::random::{Draw, Stream};
-use crate::target::{RewardKernel, Target};
+use crate::targets::{RewardKernel, Target};
+use crate::trainer::select::select;
 
 /// A problem to time: binary sites, a swish network of equal widths, a batch of trajectories.
 #[derive(Clone, Copy, Debug)]

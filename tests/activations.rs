@@ -8,9 +8,9 @@ use std::sync::Arc;
 use wgflow::engine::Engine;
 use wgflow::engine::cpu::CpuEngine;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
-use wgflow::policy::{Activation, LEAK, Layout};
+use wgflow::network::{Activation, LEAK, Layout};
 use wgflow::process::{Encoding, Objects, Order, SiteFilling};
-use wgflow::target::{RewardNetwork, Target};
+use wgflow::targets::{RewardNetwork, Target};
 
 /// log R = act(code of the only site).
 struct Unit {

@@ -11,7 +11,7 @@ use common::compare::{
 };
 use common::{Setting, coefficients, term_sizes};
 use wgflow::engine::{Engine, Rollout};
-use wgflow::policy::{Activation, Layout};
+use wgflow::network::{Activation, Layout};
 use wgflow::process::Order;
 use wgflow::random::{Draw, Stream};
 

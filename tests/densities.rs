@@ -9,15 +9,15 @@ use wgflow::config::{Config, Inputs};
 use wgflow::engine::Engine;
 use wgflow::engine::cpu::CpuEngine;
 use wgflow::evaluation::{self, evaluate};
-use wgflow::policy::{Activation, Initialisation, Layout, initialise};
+use wgflow::network::{Activation, Initialisation, Layout, initialise};
 use wgflow::process::{Objects, Order, SiteFilling};
 use wgflow::random::Stream;
 use wgflow::run::claim::Claim;
 use wgflow::run::directory::RunDirectory;
 use wgflow::session::{Observer, Outcome, Session};
 use wgflow::stop::Stop;
-use wgflow::target::Target;
-use wgflow::target::energy_model::{self, EnergyModel};
+use wgflow::targets::Target;
+use wgflow::targets::energy_model::{self, EnergyModel};
 use wgflow::trainer::Trainer;
 
 /// A small joint run on 8 bits.

@@ -9,10 +9,10 @@ use common::{Setting, coefficients};
 use wgflow::engine::cpu::CpuEngine;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
 use wgflow::engine::{Engine, EngineError, Given, Rollout};
-use wgflow::policy::{Activation, Initialisation, Layout, initialise};
+use wgflow::network::{Activation, Initialisation, Layout, initialise};
 use wgflow::process::{Encoding, Objects, Order, Trajectories};
 use wgflow::random::{Draw, Stream};
-use wgflow::target::{RewardKernel, RewardNetwork, Target};
+use wgflow::targets::{RewardKernel, RewardNetwork, Target};
 
 const DRAW: Draw = Draw { seed: 11, iteration: 3, stream: Stream::Training, first_trajectory: 0 };
 const COUNT: usize = 70;

@@ -9,10 +9,10 @@ use common::compare::{absolute_sum, assert_close, assert_finite, assert_layers_c
 use common::{Setting, Wave, assert_steps_agree, coefficients, term_sizes};
 use wgflow::engine::gpu::{AdapterKind, GpuEngine, GpuOptions, Tiling};
 use wgflow::engine::{Batch, Engine, EngineError, Given, Rollout};
-use wgflow::policy::{Activation, Initialisation, Layout, initialise};
+use wgflow::network::{Activation, Initialisation, Layout, initialise};
 use wgflow::process::{Encoding, Objects, Order, Trajectories};
 use wgflow::random::{Draw, Stream};
-use wgflow::target::{RewardKernel, RewardNetwork, Target};
+use wgflow::targets::{RewardKernel, RewardNetwork, Target};
 
 const DRAW: Draw = Draw { seed: 0x1234_5678_9abc_def0, iteration: 3, stream: Stream::Training, first_trajectory: 5 };
 

@@ -2,9 +2,9 @@
 
 use wgflow::process::Objects;
 use wgflow::random::{Draw, Stream};
-use wgflow::target::Target;
-use wgflow::target::enumeration::log_z as exact_log_z;
-use wgflow::target::ising::Ising;
+use wgflow::targets::Target;
+use wgflow::targets::enumeration::log_z as exact_log_z;
+use wgflow::targets::ising::Ising;
 
 fn draw(iteration: u32) -> Draw {
     Draw::new(99, iteration, Stream::TargetSampler)

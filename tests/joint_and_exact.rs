@@ -3,17 +3,17 @@
 mod common;
 
 use common::Setting;
-use wgflow::engine::cpu::Network;
 use wgflow::engine::{Engine, Rollout};
 use wgflow::joint::{Acceptance, Proposal};
 use wgflow::metrics::{exact, marginal, weights};
-use wgflow::policy::Activation;
+use wgflow::network::Activation;
+use wgflow::network::Mlp;
 use wgflow::process::{Objects, Order};
 use wgflow::random::{Draw, Stream, uniform};
-use wgflow::target::enumeration;
+use wgflow::targets::enumeration;
 
 fn marginals(setting: &Setting) -> Vec<f64> {
-    let network = Network::<f64>::new(setting.layout.clone(), setting.activation, &setting.parameters());
+    let network = Mlp::<f64>::new(setting.layout.clone(), setting.activation, &setting.parameters());
     let asked = marginal::log_probabilities(setting.process.sites, setting.process.order, |objects, logits| {
         network.outputs(&marginal::inputs(&setting.process, objects), logits);
         Ok::<(), std::convert::Infallible>(())

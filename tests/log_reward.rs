@@ -9,12 +9,12 @@ use wgflow::config::Settings;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
 use wgflow::engine::{Engine, Rollout};
 use wgflow::evaluation::evaluate;
-use wgflow::policy::{Activation, Initialisation, initialise};
+use wgflow::network::{Activation, Initialisation, initialise};
 use wgflow::process::{Objects, Order};
 use wgflow::random::{Draw, Stream};
-use wgflow::target::energy_model::{self, EnergyModel};
-use wgflow::target::ising::Ising;
-use wgflow::target::{Sampler, Target};
+use wgflow::targets::energy_model::{self, EnergyModel};
+use wgflow::targets::ising::Ising;
+use wgflow::targets::{Sampler, Target};
 use wgflow::trainer::Trainer;
 
 const DRAW: Draw = Draw { seed: 5, iteration: 0, stream: Stream::Training, first_trajectory: 0 };
@@ -143,7 +143,7 @@ impl Target for Shifted {
         log_reward.iter_mut().for_each(|log_reward| *log_reward += 1.0);
     }
 
-    fn network(&self) -> Option<wgflow::target::RewardNetwork> {
+    fn network(&self) -> Option<wgflow::targets::RewardNetwork> {
         self.model.network()
     }
 

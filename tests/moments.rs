@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use common::compare::{assert_close_at_scale, assert_layers_close, largest};
 use common::{Setting, coefficients, left_out_sizes, term_sizes};
-use wgflow::engine::cpu::{CpuEngine, Real};
+use wgflow::engine::cpu::CpuEngine;
 use wgflow::engine::gpu::{AdapterKind, GpuEngine, GpuOptions, Tiling};
-use wgflow::engine::{BLOCK, Batch, Engine, EngineError, Given, Rollout};
-use wgflow::objective::{Extent, Moments};
-use wgflow::policy::Activation;
+use wgflow::engine::{BLOCK, Batch, Engine, EngineError, Given, Moments, Rollout};
+use wgflow::network::{Activation, Real};
+use wgflow::objective::{Extent, batch_form};
 use wgflow::process::{Objects, Order, Trajectories};
 use wgflow::random::{Draw, Stream};
-use wgflow::target::ising::Ising;
+use wgflow::targets::ising::Ising;
 
 const DRAW: Draw = Draw { seed: 11, iteration: 3, stream: Stream::Training, first_trajectory: 0 };
 /// Two blocks, the second one not full.
@@ -199,7 +199,7 @@ fn a_trajectory_that_alone_moves_a_parameter_is_left_as_it_is() {
     let left_out = engine.leave_one_out_gradient(&[0.7], &moments).unwrap();
     assert_eq!(left_out, moments.weighted_sum);
     // The batch form takes all there is.
-    let batch = moments.gradient(Extent::PerParameter);
+    let batch = batch_form(&moments, Extent::PerParameter);
     assert!(largest(&moments.weighted_sum) > 0.1 && largest(&batch) < 1e-6, "{batch:?}");
 }
 

@@ -5,7 +5,7 @@ mod common;
 use common::compare::{assert_close, assert_layers_close};
 use common::{Setting, assert_steps_agree, coefficients, log_forward_by_definition, term_sizes};
 use wgflow::engine::{Engine, Given, Rollout};
-use wgflow::policy::Activation;
+use wgflow::network::Activation;
 use wgflow::process::Order;
 use wgflow::random::{Draw, Stream};
 

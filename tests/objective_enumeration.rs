@@ -7,7 +7,8 @@
 mod compare;
 
 use compare::{assert_close_at_scale, distance, largest};
-use wgflow::objective::{Extent, Form, Moments, Objective, Optimal, Settings, Source, leave_one_out, tsallis};
+use wgflow::engine::Moments;
+use wgflow::objective::{Extent, Form, Objective, Optimal, Settings, Source, batch_form, leave_one_out, tsallis};
 use wgflow::schedule::Progress;
 
 const SITES: usize = 3;
@@ -154,7 +155,7 @@ fn gradient(objective: &Objective, source: Source, batch: &[&Trajectory]) -> Vec
                 let mut moments = Moments::default();
                 batch.iter().zip(&policy).for_each(|(tau, c)| moments.add(*c, &tau.score));
                 let part = match form {
-                    Form::Batch => moments.gradient(extent),
+                    Form::Batch => batch_form(&moments, extent),
                     Form::LeaveOneOut => {
                         let of =
                             |d: usize, (tau, c): (&&Trajectory, &f64)| moments.leave_one_out_term(d, *c, tau.score[d]);

@@ -7,7 +7,7 @@ use wgflow::engine::EngineError;
 use wgflow::evaluation::{Evaluation, EvaluationError, evaluate};
 use wgflow::process::Objects;
 use wgflow::summary::evaluation_lines;
-use wgflow::target::{RewardKernel, Target, enumeration};
+use wgflow::targets::{RewardKernel, Target, enumeration};
 use wgflow::trainer::{PATIENCE, TrainError, Trainer};
 use wgflow::variance::{self, Candidate, GROUPS, Options};
 

@@ -16,7 +16,7 @@ use wgflow::process::Objects;
 use wgflow::random::{Draw, Stream, uniform};
 use wgflow::session::Session;
 use wgflow::stop::Stop;
-use wgflow::target::{Sampler, Target, enumeration};
+use wgflow::targets::{Sampler, Target, enumeration};
 use wgflow::trainer::Trainer;
 
 /// A small data set in bits with an energy model trained along: everything that an evaluation can draw but target samples.

@@ -10,8 +10,8 @@ use compare::{assert_finite, largest};
 use wgflow::config::Settings;
 use wgflow::evaluation::evaluate;
 use wgflow::process::Objects;
-use wgflow::target::ising::Ising;
-use wgflow::target::{Target, enumeration};
+use wgflow::targets::ising::Ising;
+use wgflow::targets::{Target, enumeration};
 use wgflow::trainer::{PATIENCE, TrainError, Trainer};
 
 fn settings(objective: &str, engine: &str, iterations: u32) -> Settings {

@@ -14,10 +14,10 @@ use wgflow::evaluation::evaluate;
 use wgflow::joint::{self, Acceptance};
 use wgflow::process::{Encoding, Objects, Trajectories};
 use wgflow::random::{Draw, Stream};
-use wgflow::target::density::Density;
-use wgflow::target::energy_model::{self, EnergyModel};
-use wgflow::target::ising::Ising;
-use wgflow::target::{Energy, RewardNetwork, Sampler, Target};
+use wgflow::targets::density::Density;
+use wgflow::targets::energy_model::{self, EnergyModel};
+use wgflow::targets::ising::Ising;
+use wgflow::targets::{Energy, RewardNetwork, Sampler, Target};
 use wgflow::trainer::{PATIENCE, TrainError, Trainer, shape};
 
 /// What an engine does when its turn comes.

@@ -1,4 +1,4 @@
-// The nonlinearity and its slope, the twin of src/policy/activation.rs. Every one of them is 0 at 0.
+// The nonlinearity and its slope, the twin of src/network/activation.rs. Every one of them is 0 at 0.
 //
 // Constants written by the host: ACTIVATION, and RELU, LEAKY_RELU, SWISH, ELU, TANH, which it is one of; LEAK.
 

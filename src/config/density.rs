@@ -10,10 +10,10 @@ use super::error::{deserialise, require};
 use super::{ConfigError, Inputs};
 use crate::data::{Coding, DataSet};
 use crate::joint::{self, Acceptance};
-use crate::policy::Layout;
-use crate::target::Target;
-use crate::target::density::Density;
-use crate::target::energy_model::{self, EnergyModel, HIDDEN};
+use crate::network::Layout;
+use crate::targets::Target;
+use crate::targets::density::Density;
+use crate::targets::energy_model::{self, EnergyModel, HIDDEN};
 
 /// What log R is, by the key `target.mode`.
 #[derive(Clone, Debug, PartialEq, Serialize)]

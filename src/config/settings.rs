@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::error::require;
-use crate::policy::{Activation, Initialisation};
+use crate::network::{Activation, Initialisation};
 use crate::process::Order;
 use crate::{objective, optimizer};
 

@@ -8,8 +8,8 @@ use toml::{Table, Value};
 use super::ConfigError;
 use super::density::DensityConfig;
 use super::error::deserialise;
-use crate::target::Target;
-use crate::target::ising::Ising;
+use crate::targets::Target;
+use crate::targets::ising::Ising;
 
 /// A built-in target.
 #[derive(Clone, Debug, PartialEq, Serialize)]

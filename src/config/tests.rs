@@ -143,8 +143,8 @@ fn bad_densities_are_refused_by_key() {
 fn energy_files_that_do_not_fit_are_refused_by_key() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("energy.safetensors");
-    let layout = crate::target::energy_model::layout(8, &[4]);
-    crate::target::energy_model::save(&path, &layout, &vec![0.5; layout.parameters()]);
+    let layout = crate::targets::energy_model::layout(8, &[4]);
+    crate::targets::energy_model::save(&path, &layout, &vec![0.5; layout.parameters()]);
     let energy = format!("target.energy={}", path.display());
     let small = ["target.bits=8", "target.hidden=[4]", &energy];
     for mode in ["target.mode=fixed", "target.mode=joint"] {

@@ -1,10 +1,9 @@
 //! What callers hand to an engine, checked before anything is done: for every engine the same, in the same words.
 
-use super::{EngineError, Given, Rollout};
-use crate::objective::Moments;
-use crate::policy::Layout;
+use super::{EngineError, Given, Moments, Rollout};
+use crate::network::Layout;
 use crate::process::{Objects, Order, SiteFilling};
-use crate::target::VALUES;
+use crate::targets::VALUES;
 
 /// A policy that has a hidden layer and fits its process.
 pub fn shape(process: &SiteFilling, layout: &Layout) -> Result<(), EngineError> {

@@ -6,12 +6,12 @@
 mod check;
 pub mod cpu;
 pub mod gpu;
+mod moments;
 mod reward;
-pub mod select;
 
+pub use moments::Moments;
 pub use reward::check_rewards;
 
-use crate::objective::Moments;
 use crate::process::{Objects, Trajectories};
 use crate::random::Draw;
 
@@ -141,7 +141,7 @@ pub trait Engine: Send {
     /// The adapter's name on a GPU, "none" otherwise.
     fn adapter(&self) -> String;
 
-    /// Takes the policy's parameters, in the order of [`crate::policy::Layout`].
+    /// Takes the policy's parameters, in the order of [`crate::network::Layout`].
     fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError>;
 
     /// Rolls out a batch, or replays a given one, and holds it until the next call.

@@ -3,8 +3,8 @@
 use super::EvaluationError;
 use crate::config::Precision;
 use crate::engine::check_rewards;
-use crate::engine::cpu::{Network, Real};
 use crate::metrics::{exact, marginal};
+use crate::network::{Mlp, Real};
 use crate::process::Objects;
 use crate::stop::Stopped;
 use crate::trainer::Trainer;
@@ -56,7 +56,7 @@ fn log_probabilities<T: Real>(
 ) -> Result<Vec<f64>, Stopped> {
     let process = trainer.process();
     let activation = trainer.settings().policy.activation;
-    let network = Network::<T>::new(trainer.layout().clone(), activation, trainer.parameters());
+    let network = Mlp::<T>::new(trainer.layout().clone(), activation, trainer.parameters());
     let total = marginal::partial_objects(process.sites, process.order) as f64;
     let mut done = 0;
     marginal::log_probabilities(process.sites, process.order, |objects, logits| {

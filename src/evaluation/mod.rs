@@ -16,7 +16,7 @@ use crate::metrics::weights;
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
 use crate::stop::{Stop, Stopped};
-use crate::target::Sampler;
+use crate::targets::Sampler;
 use crate::trainer::Trainer;
 
 /// Markov chains that sample the target.

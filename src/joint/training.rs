@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{Acceptance, Proposal, cleared_sites};
 use crate::engine::{Engine, EngineError, check_rewards};
+use crate::network::{Initialisation, initialise};
 use crate::optimizer::{Adam, norm};
-use crate::policy::{Initialisation, initialise};
 use crate::process::{Objects, SiteFilling};
 use crate::random::{Draw, Stream};
-use crate::target::Energy;
-use crate::target::energy_model::EnergyModel;
+use crate::targets::Energy;
+use crate::targets::energy_model::EnergyModel;
 
 /// How an energy model is trained along with a policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,9 +105,9 @@ fn contrastive_gradient(engine: &mut dyn Engine, data: &Objects, fake: &Objects)
 mod tests {
     use super::*;
     use crate::engine::cpu::CpuEngine;
-    use crate::policy::{Activation, Layout};
+    use crate::network::{Activation, Layout};
     use crate::process::Order;
-    use crate::target::{Target, energy_model};
+    use crate::targets::{Target, energy_model};
 
     /// An energy model on 6 bits, and an engine that has it as its target.
     fn setting() -> (Arc<EnergyModel>, SiteFilling, CpuEngine<f64>) {

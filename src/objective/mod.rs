@@ -38,7 +38,7 @@ pub use control_variate::ControlVariate;
 pub use estimator::{Coefficients, Estimator, tsallis};
 pub use log_z_start::{LogZStart, NamedStart, first_zeta};
 pub use loss::Loss;
-pub use optimal::{Extent, Form, Moments, Optimal, leave_one_out};
+pub use optimal::{Extent, Form, Optimal, batch_form, leave_one_out};
 pub use settings::{Kind, LossName, Settings};
 
 use crate::schedule::Progress;

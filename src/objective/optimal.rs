@@ -9,6 +9,8 @@
 //! every trajectory it is applied to, a bias of -(1/B) E[(f + k) |h|^2 h] / E[|h|^2] to first order.
 //! `Form::LeaveOneOut` takes for trajectory i the sums without i: no bias, and k_i is one number a trajectory.
 
+use crate::engine::Moments;
+
 /// Which sums k is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -47,58 +49,16 @@ pub fn leave_one_out(coefficients: &mut [f64], square_norms: &[f64]) {
     coefficients.iter_mut().zip(sums).for_each(|(c, (weighted, squares))| *c -= ratio(weighted, squares));
 }
 
-/// Sums over a batch's trajectories, for each parameter: `[P]` numbers each.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Moments {
-    /// sum_i h_i.
-    pub sum: Vec<f64>,
-    /// sum_i c_i h_i, the estimate without a control variate.
-    pub weighted_sum: Vec<f64>,
-    /// sum_i h_i^2.
-    pub squares: Vec<f64>,
-    /// sum_i c_i h_i^2.
-    pub weighted_squares: Vec<f64>,
-}
-
-impl Moments {
-    /// Adds a trajectory with coefficient `c` and score `h`; the first one says how many parameters there are.
-    pub fn add(&mut self, c: f64, h: &[f64]) {
-        let accumulate = |list: &mut Vec<f64>, term: fn(f64, f64) -> f64| {
-            list.resize(h.len(), 0.0);
-            list.iter_mut().zip(h).for_each(|(sum, &h)| *sum += term(c, h));
-        };
-        accumulate(&mut self.sum, |_, h| h);
-        accumulate(&mut self.weighted_sum, |c, h| c * h);
-        accumulate(&mut self.squares, |_, h| h * h);
-        accumulate(&mut self.weighted_squares, |c, h| c * h * h);
-    }
-
-    /// The estimate with the control variate in batch form: sum c h - r sum h, where r is sum c h^2 / sum h^2 for each
-    /// parameter, or the ratio of the two summed over the parameters.
-    pub fn gradient(&self, extent: Extent) -> Vec<f64> {
-        let shared = ratio(self.weighted_squares.iter().sum(), self.squares.iter().sum());
-        let optima = self.weighted_squares.iter().zip(&self.squares).map(|(weighted, squares)| match extent {
-            Extent::Scalar => shared,
-            Extent::PerParameter => ratio(*weighted, *squares),
-        });
-        let sums = self.sum.iter().zip(&self.weighted_sum);
-        sums.zip(optima).map(|((sum, weighted_sum), optimum)| weighted_sum - optimum * sum).collect()
-    }
-
-    /// What trajectory i adds to parameter d of the leave-one-out estimate. With c = c_i and h = h_{i,d}:
-    ///     h (c - (sum_j c_j h_{j,d}^2 - c h^2) / (sum_j h_{j,d}^2 - h^2)).
-    ///
-    /// The estimate is the sum of this over i: a second sweep that forms each h_i again, after a first one that made
-    /// `squares` and `weighted_squares`. Where the others' squares are less than the rounding of their sum with h^2,
-    /// they count as 0, and 0/0 means 0.
-    pub fn leave_one_out_term(&self, parameter: usize, coefficient: f64, score: f64) -> f64 {
-        let square = score * score;
-        let others = self.squares[parameter] - square;
-        if others <= 4.0 * f64::EPSILON * self.squares[parameter] {
-            return coefficient * score;
-        }
-        score * (coefficient - (self.weighted_squares[parameter] - coefficient * square) / others)
-    }
+/// The estimate with the control variate in batch form: sum c h - r sum h, where r is sum c h^2 / sum h^2 for each
+/// parameter, or the ratio of the two summed over the parameters.
+pub fn batch_form(moments: &Moments, extent: Extent) -> Vec<f64> {
+    let shared = ratio(moments.weighted_squares.iter().sum(), moments.squares.iter().sum());
+    let optima = moments.weighted_squares.iter().zip(&moments.squares).map(|(weighted, squares)| match extent {
+        Extent::Scalar => shared,
+        Extent::PerParameter => ratio(*weighted, *squares),
+    });
+    let sums = moments.sum.iter().zip(&moments.weighted_sum);
+    sums.zip(optima).map(|((sum, weighted_sum), optimum)| weighted_sum - optimum * sum).collect()
 }
 
 fn ratio(numerator: f64, denominator: f64) -> f64 {
@@ -137,7 +97,7 @@ mod tests {
         let norms = SCORES.map(|h| h[0] * h[0] + h[1] * h[1]);
         assert_eq!(norms, [5.0, 4.0, 9.0]);
         let k = -(20.0 + 20.0 - 63.0) / 18.0;
-        let found = moments(&COEFFICIENTS, &SCORES).gradient(Extent::Scalar);
+        let found = batch_form(&moments(&COEFFICIENTS, &SCORES), Extent::Scalar);
         let expected = [0, 1].map(|d| COEFFICIENTS.iter().zip(SCORES).map(|(c, h)| (c + k) * h[d]).sum::<f64>());
         assert_close(&found, &expected, 1e-14, "gradient");
         let mut left_out = COEFFICIENTS;
@@ -158,7 +118,7 @@ mod tests {
     #[test]
     fn nothing_over_nothing_is_nothing() {
         for extent in [Extent::Scalar, Extent::PerParameter] {
-            assert_eq!(moments(&[3.0, -1.0], &[[0.0; 2]; 2]).gradient(extent), [0.0, 0.0]);
+            assert_eq!(batch_form(&moments(&[3.0, -1.0], &[[0.0; 2]; 2]), extent), [0.0, 0.0]);
         }
         let mut coefficients = [3.0, -1.0];
         leave_one_out(&mut coefficients, &[0.0, 0.0]);
@@ -173,7 +133,7 @@ mod tests {
     fn per_parameter_forms_match_the_definition() {
         let moments = moments(&COEFFICIENTS, &SCORES);
         // Parameter 0: squares 1, 4, 9, weighted 4, 20, -63. Parameter 1: only the first trajectory counts.
-        let gradient = moments.gradient(Extent::PerParameter);
+        let gradient = batch_form(&moments, Extent::PerParameter);
         assert!((gradient[0] - (-27.0 + 39.0 / 14.0 * 2.0)).abs() < 1e-14);
         assert_eq!(gradient[1], 0.0);
         let term = |i: usize, d: usize| moments.leave_one_out_term(d, COEFFICIENTS[i], SCORES[i][d]);

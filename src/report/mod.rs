@@ -4,10 +4,12 @@
 //! a font that is part of the program; a [`Table`] renders itself for the terminal and as Markdown, CSV and HTML; a
 //! [`Page`] puts both into one file that needs nothing else.
 
+mod escape;
 mod html;
 mod pictures;
 mod table;
 
-pub use html::{Figure, Page, Section, escape};
+pub use escape::escape;
+pub use html::{Figure, Page, Section};
 pub use pictures::{Bars, Chart, Content, Histogram, Panel, PictureError, panels};
 pub use table::{Align, Cell, Column, Table};

@@ -1,6 +1,6 @@
 //! A table, and its four renderings: terminal, Markdown, CSV and HTML.
 
-use super::html::escape;
+use super::escape::escape;
 
 /// On which side of its column a cell stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use std::thread::available_parallelism;
 
 use crate::config::{Config, Inputs};
-use crate::engine::{BLOCK, select};
+use crate::engine::BLOCK;
 use crate::memory;
 use crate::trainer::memory::{Machine, need};
+use crate::trainer::select;
 
 /// From this many blocks a thread on, a run alone keeps all cores about as busy as several would.
 const AMPLE: usize = 16;

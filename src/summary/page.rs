@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::evaluation::Evaluated;
 use crate::process::Objects;
 use crate::report::{Chart, Content, Figure, Histogram, Page, Panel, PictureError, Section, panels};
-use crate::target::{Picture, Target};
+use crate::targets::{Picture, Target};
 
 /// Objects drawn beside each other.
 const TILES: usize = 16;

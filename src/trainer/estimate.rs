@@ -1,7 +1,7 @@
 //! From coefficients to a gradient, by way of whatever control variate they still lack.
 
 use crate::engine::{Engine, EngineError};
-use crate::objective::{Extent, Form, Optimal, leave_one_out};
+use crate::objective::{Extent, Form, Optimal, batch_form, leave_one_out};
 
 /// The gradient estimate sum_i c_i grad log P_F(tau_i) over the batch that `engine` holds, completed by the control
 /// variate `optimal`, if any.
@@ -15,7 +15,7 @@ pub fn estimate(
 ) -> Result<Vec<f64>, EngineError> {
     match optimal {
         None => engine.gradient(coefficients),
-        Some(Optimal { extent, form: Form::Batch }) => Ok(engine.moments(&centred(coefficients))?.gradient(extent)),
+        Some(Optimal { extent, form: Form::Batch }) => Ok(batch_form(&engine.moments(&centred(coefficients))?, extent)),
         Some(Optimal { extent: Extent::Scalar, form: Form::LeaveOneOut }) => {
             let mut completed = coefficients.to_vec();
             leave_one_out(&mut completed, &engine.square_norms()?);

@@ -2,12 +2,12 @@
 
 use crate::config::{ConfigError, Precision, Settings};
 use crate::engine::gpu::AdapterKind;
-use crate::engine::{BLOCK, Load, Need, cpu, gpu, select};
+use crate::engine::{BLOCK, Load, Need, cpu, gpu};
 use crate::memory;
 use crate::objective::Source;
-use crate::target::Target;
+use crate::targets::Target;
 
-use super::shape;
+use super::{select, shape};
 
 /// A program of this kind before it has done anything.
 const PROGRAM: u64 = 32 << 20;
@@ -178,8 +178,8 @@ mod tests {
     use super::*;
     use crate::process::Objects;
     use crate::random::Draw;
-    use crate::target::Sampler;
-    use crate::target::ising::Ising;
+    use crate::targets::Sampler;
+    use crate::targets::ising::Ising;
 
     const MACHINE: Machine = Machine { available: 4 << 30, threads: 4, adapter: None };
 

@@ -8,6 +8,7 @@
 mod estimate;
 pub mod memory;
 mod rewards;
+pub mod select;
 mod state;
 mod step;
 
@@ -18,16 +19,16 @@ pub use step::Step;
 use std::sync::Arc;
 
 use self::memory::Machine;
+use self::select::select;
 use crate::config::{ConfigError, Settings};
-use crate::engine::select::select;
 use crate::engine::{Batch, Engine, EngineError, Rollout};
 use crate::joint::EnergyTraining;
+use crate::network::{Layout, initialise};
 use crate::objective::{LogZStart, Objective, Source};
 use crate::optimizer::Optimizer;
-use crate::policy::{Layout, initialise};
 use crate::process::{Objects, SiteFilling};
 use crate::random::{Draw, Stream};
-use crate::target::{Sampler, Target, check_shape};
+use crate::targets::{Sampler, Target, check_shape};
 
 /// Skipped steps in a row after which a run stops.
 pub const PATIENCE: u32 = 10;

@@ -3,7 +3,7 @@
 use super::{TrainError, Trainer};
 use crate::optimizer::Adam;
 use crate::run::checkpoint::{Checkpoint, CheckpointError};
-use crate::target::energy_model;
+use crate::targets::energy_model;
 
 /// Prefix of the policy's tensors.
 pub const POLICY: &str = "policy";

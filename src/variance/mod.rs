@@ -16,16 +16,17 @@ mod statistics;
 
 pub use candidates::{Aim, Candidate, DEFAULT};
 pub use report::{csv, for_people, json, markdown, picture};
-pub use statistics::{Draws, Estimate, GROUPS};
+pub use statistics::{Draws, GROUPS};
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::engine::{EngineError, Rollout};
+use crate::metrics::Estimate;
 use crate::objective::{Source, first_zeta};
 use crate::process::Trajectories;
 use crate::random::{Draw, Stream, derived};
-use crate::target::Sampler;
+use crate::targets::Sampler;
 use crate::trainer::{Trainer, estimate};
 
 /// Trajectories of a batch of the long run, in batches of the comparison.
@@ -292,7 +293,7 @@ mod tests {
     use super::*;
     use crate::config::Settings;
     use crate::process::Objects;
-    use crate::target::Target;
+    use crate::targets::Target;
 
     const SITES: usize = 8;
 

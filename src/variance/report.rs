@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Aim, Comparison, Estimate, LONG, Row};
+use super::{Aim, Comparison, LONG, Row};
+use crate::metrics::Estimate;
 use crate::report::{Bars, Cell, Column, PictureError, Table};
 
 /// What the variances and times of the others are compared with.

@@ -1,14 +1,9 @@
 //! Mean, total variance and bias of a random vector from independent draws, with standard errors.
 
+use crate::metrics::Estimate;
+
 /// Groups that draws are divided into, in turn. Their means are what bias and its standard error are made of.
 pub const GROUPS: usize = 8;
-
-/// A number and its standard error.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    pub value: f64,
-    pub standard_error: f64,
-}
 
 /// Sums over draws of a random vector g. Memory for [`GROUPS`] vectors, however many draws there are.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@
 
 #![allow(dead_code)] // every test file compiles this one by itself and uses a part of it
 
-use wgflow::policy::Layout;
+use wgflow::network::Layout;
 
 /// Demands some numbers, all of them finite.
 #[track_caller]

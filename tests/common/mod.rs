@@ -7,11 +7,11 @@ pub mod compare;
 use std::sync::Arc;
 
 use wgflow::engine::Engine;
-use wgflow::engine::cpu::{CpuEngine, Real};
-use wgflow::policy::{Activation, Initialisation, Layout, initialise};
+use wgflow::engine::cpu::CpuEngine;
+use wgflow::network::{Activation, Initialisation, Layout, Real, initialise};
 use wgflow::process::{Encoding, Objects, Order, SiteFilling, Trajectories};
 use wgflow::random::{Draw, Stream, uniform};
-use wgflow::target::Target;
+use wgflow::targets::Target;
 
 /// A target without a kernel: log R = sum over neighbouring sites of a wave in their values, rough but reproducible.
 pub struct Wave {

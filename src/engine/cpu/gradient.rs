@@ -6,8 +6,8 @@
 //! that changed at step t gets change * sum of delta_1 over all later steps, which is a running sum from the end.
 
 use super::model::{Model, Sums};
-use super::real::{Matrix, Real, add_scaled, multiply, vectorised};
 use super::rollout::{Activations, Block};
+use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
 
 /// Rows that one product takes at most: enough to keep it busy, few enough to stay in the cache.
 const ROWS: usize = 512;

@@ -2,7 +2,7 @@
 
 use super::kept_blocks;
 use crate::engine::{BLOCK, Load, Need};
-use crate::policy::Layout;
+use crate::network::Layout;
 use crate::process::SiteFilling;
 
 /// Rows that a product of the backward pass takes (gradient.rs, scores.rs).

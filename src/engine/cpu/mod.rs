@@ -9,15 +9,11 @@ mod gradient;
 mod memory;
 mod model;
 mod moments;
-mod network;
-mod real;
 mod reward;
 mod rollout;
 mod scores;
 
 pub use memory::need;
-pub use network::Network;
-pub use real::Real;
 pub use reward::Reward;
 
 use std::sync::Arc;
@@ -30,11 +26,10 @@ use self::moments::{BatchMoments, LeaveOneOut, MomentSums, SquareNorms, from_lay
 use self::rollout::{Activations, Block, Workspace};
 use self::scores::Scores;
 use super::check::{self, Held};
-use super::{BLOCK, Batch, Engine, EngineError, Rollout};
-use crate::objective::Moments;
-use crate::policy::{Activation, Layout};
+use super::{BLOCK, Batch, Engine, EngineError, Moments, Rollout};
+use crate::network::{Activation, Layout, Real};
 use crate::process::{Objects, SiteFilling, Trajectories};
-use crate::target::Target;
+use crate::targets::Target;
 
 /// The native engine in precision `T`.
 pub struct CpuEngine<T> {
@@ -243,10 +238,10 @@ impl<T: Real> Engine for CpuEngine<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Initialisation, initialise};
+    use crate::network::{Initialisation, initialise};
     use crate::process::Order;
     use crate::random::{Draw, Stream};
-    use crate::target::ising::Ising;
+    use crate::targets::ising::Ising;
 
     /// Blocks of activations of 300 trajectories, four full ones and one of 44, that an engine owns after a rollout, for each
     /// of some budgets in bytes.

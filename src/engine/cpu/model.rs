@@ -1,9 +1,9 @@
 //! The policy's weights as the native engine's loops want them.
 
-use crate::policy::{Activation, Layout};
+use crate::network::{Activation, Layout};
 use crate::process::SiteFilling;
 
-use super::real::Real;
+use crate::network::real::{Real, cast};
 
 /// A policy's weights in precision `T`.
 #[derive(Clone, Debug)]
@@ -35,7 +35,6 @@ impl<T: Real> Model<T> {
 
     /// Takes parameters in the order of [`Layout`], as many as it has.
     pub fn set(&mut self, parameters: &[f64]) {
-        let cast = |values: &[f64]| values.iter().map(|&value| T::from_f64(value)).collect::<Vec<T>>();
         let layers = self.layout.layers();
         let (first, rest) = layers.split_first().expect("a policy has layers");
         let (last, middle) = rest.split_last().expect("a policy has a head");
@@ -47,7 +46,7 @@ impl<T: Real> Model<T> {
         let starts = parameters[first.bias.clone()].iter().zip(sums);
         let unset = self.process.unset();
         self.start = starts.map(|(bias, sum)| T::from_f64(bias + unset * sum)).collect();
-        let pair = |layer: &crate::policy::Layer| {
+        let pair = |layer: &crate::network::Layer| {
             (cast(&parameters[layer.weight.clone()]), cast(&parameters[layer.bias.clone()]))
         };
         self.hidden = middle.iter().map(pair).collect();
@@ -68,7 +67,7 @@ impl<T: Real> Sums<T> {
     pub fn zeros(layout: &Layout) -> Self {
         let zeros = |count: usize| vec![T::default(); count];
         let layers = layout.layers();
-        let pair = |layer: &crate::policy::Layer| (zeros(layer.weight.len()), zeros(layer.outputs));
+        let pair = |layer: &crate::network::Layer| (zeros(layer.weight.len()), zeros(layer.outputs));
         let (first, last) = (&layers[0], &layers[layers.len() - 1]);
         Self {
             columns: zeros(first.weight.len()),

@@ -5,11 +5,10 @@
 use rayon::prelude::*;
 
 use super::model::transpose;
-use super::real::{Real, dot, vectorised};
 use super::scores::{Sink, TOGETHER};
-use crate::engine::BLOCK;
-use crate::objective::Moments;
-use crate::policy::Layout;
+use crate::engine::{BLOCK, Moments};
+use crate::network::Layout;
+use crate::network::real::{Real, cast, dot, vectorised};
 
 /// |h_i|^2 of the trajectories of a block.
 #[derive(Default)]
@@ -182,10 +181,6 @@ impl<T: Real> Sink<T> for LeaveOneOut<'_, T> {
             },
         );
     }
-}
-
-fn cast<T: Real>(values: &[f64]) -> Vec<T> {
-    values.iter().map(|&value| T::from_f64(value)).collect()
 }
 
 /// Adds a block's numbers to those of the batch.

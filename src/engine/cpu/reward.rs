@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::{Network, Real};
 use crate::engine::{EngineError, check};
+use crate::network::{Mlp, Real};
 use crate::process::{Encoding, Objects, Order, SiteFilling};
-use crate::target::Target;
+use crate::targets::Target;
 
 /// A target as an engine of precision `T` evaluates it.
 pub struct Reward<T> {
@@ -14,7 +14,7 @@ pub struct Reward<T> {
     /// For the encoding of finished objects; their order of sites does not matter.
     process: SiteFilling,
     /// The network, and the version of the parameters it has.
-    network: Option<(u64, Network<T>)>,
+    network: Option<(u64, Mlp<T>)>,
 }
 
 impl<T: Real> Reward<T> {
@@ -36,7 +36,7 @@ impl<T: Real> Reward<T> {
                 *version = current.version;
             }
             None => {
-                let network = Network::new(current.layout, current.activation, &current.parameters);
+                let network = Mlp::new(current.layout, current.activation, &current.parameters);
                 self.network = Some((current.version, network));
             }
         }

@@ -8,7 +8,7 @@ use crate::engine::Given;
 use crate::random::{Draw, uniform};
 
 use super::model::Model;
-use super::real::{Matrix, Real, add_scaled, dot, multiply, vectorised};
+use crate::network::real::{Matrix, Real, add_scaled, dot, multiply, vectorised};
 
 /// A block of trajectories and what its gradient needs. Storage is kept from one batch to the next.
 #[derive(Default)]

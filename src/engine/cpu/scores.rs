@@ -11,8 +11,8 @@
 use std::ops::Range;
 
 use super::model::Model;
-use super::real::{Matrix, Real, add_scaled, multiply, vectorised};
 use super::rollout::{Activations, Block};
+use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
 
 /// Rows (trajectories times steps) that one product takes at most, unless one trajectory has more.
 const ROWS: usize = 512;
@@ -26,7 +26,7 @@ pub const TOGETHER: usize = 4;
 /// What becomes of scores.
 pub trait Sink<T> {
     /// Takes a piece of the score of the block's trajectory `row`: the parameters from number `at` on, in the order of
-    /// [`crate::policy::Layout`] but with the first weight transposed, [columns, width]. Pieces never overlap;
+    /// [`crate::network::Layout`] but with the first weight transposed, [columns, width]. Pieces never overlap;
     /// parameters that are in none have a derivative of 0.
     fn take(&mut self, row: usize, at: usize, score: &[T]);
 

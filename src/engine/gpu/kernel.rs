@@ -4,7 +4,7 @@ use naga::AddressSpace;
 
 use super::buffers::Buffers;
 use super::context::Context;
-use super::recorder::Work;
+use super::work::Work;
 use crate::engine::EngineError;
 
 /// A compute pipeline and what it binds.

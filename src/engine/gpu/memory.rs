@@ -3,7 +3,7 @@
 use super::MOST_BLOCKS;
 use super::context::AdapterKind;
 use crate::engine::{BLOCK, Load, Need};
-use crate::policy::Layout;
+use crate::network::Layout;
 use crate::process::SiteFilling;
 
 /// Hidden widths are padded to a multiple of this at most (tiling.rs).

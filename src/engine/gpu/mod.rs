@@ -19,6 +19,7 @@ mod supplied;
 #[cfg(test)]
 mod tests;
 mod tiling;
+mod work;
 
 pub use context::{AdapterDescription, AdapterKind, adapters, has_hardware_adapter, kind};
 pub use memory::need;
@@ -29,16 +30,16 @@ use std::sync::Arc;
 use self::buffers::Buffers;
 use self::context::Context;
 use self::network::{Network, Sight};
-use self::recorder::{Recorder, Work};
+use self::recorder::Recorder;
 use self::reward::{Reward, padded};
 use self::source::Sources;
 use self::stages::{Aim, Stages, Tally};
+use self::work::Work;
 use super::check::{self, Held};
-use super::{BLOCK, Batch, Engine, EngineError, Rollout};
-use crate::objective::Moments;
-use crate::policy::{Activation, Layout};
+use super::{BLOCK, Batch, Engine, EngineError, Moments, Rollout};
+use crate::network::{Activation, Layout};
 use crate::process::{Objects, SiteFilling, Trajectories};
-use crate::target::Target;
+use crate::targets::Target;
 
 /// Settings of a [`GpuEngine`].
 #[derive(Clone, Debug)]

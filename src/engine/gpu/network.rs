@@ -7,7 +7,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::tiling::Tiling;
 use crate::engine::BLOCK;
-use crate::policy::Layout;
+use crate::network::Layout;
 use crate::process::{Encoding, SiteFilling};
 
 /// The twin of `Layer` in shaders/lib/work.wgsl.
@@ -229,7 +229,7 @@ impl Network {
     }
 
     /// The head's place among the parameters, and its padded width.
-    fn head_tensor<'a>(&self, tensors: &'a [crate::policy::Layer]) -> (&'a crate::policy::Layer, usize) {
+    fn head_tensor<'a>(&self, tensors: &'a [crate::network::Layer]) -> (&'a crate::network::Layer, usize) {
         (&tensors[self.layers.len()], 4 * self.layers[self.layers.len() - 1].outputs as usize)
     }
 

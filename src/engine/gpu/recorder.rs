@@ -4,52 +4,17 @@
 //! workgroups than a dimension may have, or more work than a dispatch should, is launched in pieces. Workgroups ask
 //! shaders/lib/work.wgsl for their place in the whole, so a piece computes the bits that it would have as a part of it.
 
-use std::num::NonZeroU64;
-
-use bytemuck::{Pod, Zeroable};
-
 use super::buffers::Buffers;
 use super::context::Context;
 use super::kernel::Kernel;
 use super::tiling::Tiling;
+use super::work::Work;
 use crate::engine::EngineError;
 
-/// What one dispatch works on: the twin of `Work` in shaders/lib/work.wgsl.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-pub(super) struct Work {
-    pub key: [u32; 2],
-    pub iteration: u32,
-    pub first_trajectory: u32,
-    pub stream: u32,
-    pub block: u32,
-    pub room: u32,
-    pub scored_from: u32,
-    pub sampled_from: u32,
-    pub first_step: u32,
-    pub last_step: u32,
-    pub group_steps: u32,
-    pub chains: u32,
-    pub layer: u32,
-    pub first_slice: u32,
-    pub slices: u32,
-    pub blocks: u32,
-    pub count: u32,
-    pub lists: u32,
-    pub first_x: u32,
-    pub first_y: u32,
-    pub first_z: u32,
-}
-
-impl Work {
-    /// The uniform buffer's name in WGSL.
-    pub const BUFFER: &str = "work";
-    pub const SIZE: NonZeroU64 = NonZeroU64::new(size_of::<Self>() as u64).expect("not empty");
-    /// Distance of dynamic offsets that every adapter takes.
-    const STRIDE: usize = 256;
-    /// Dispatches in one submission.
-    const MOST: usize = 128;
-}
+/// Distance of dynamic offsets that every adapter takes.
+const STRIDE: usize = 256;
+/// Dispatches in one submission.
+const MOST: usize = 128;
 
 /// Loop iterations of one invocation: Mesa's software drivers leave all loops of a shader after 65535 in total.
 pub(super) const ITERATIONS: usize = 65_000;
@@ -70,7 +35,7 @@ pub(super) struct Recorder<'a> {
 impl<'a> Recorder<'a> {
     /// Makes the uniform buffer of [`Work`] that recorders fill.
     pub fn prepare(context: &Context, buffers: &mut Buffers) -> Result<(), EngineError> {
-        buffers.uniform(context, Work::BUFFER, (Work::STRIDE * Work::MOST) as u64)
+        buffers.uniform(context, Work::BUFFER, (STRIDE * MOST) as u64)
     }
 
     pub fn new(context: &'a Context, buffers: &'a Buffers, tiling: &Tiling) -> Self {
@@ -124,13 +89,13 @@ impl<'a> Recorder<'a> {
 
     /// What fits a dispatch, in a submission that has room for it.
     fn launch(&mut self, kernel: &mut Kernel, work: &Work, groups: [usize; 3], cost: f64) {
-        let full = self.works.len() == Work::STRIDE * Work::MOST;
+        let full = self.works.len() == STRIDE * MOST;
         if full || (self.cost > 0.0 && self.cost + cost > self.most) {
             self.submit();
         }
         let offset = self.works.len();
         self.works.extend_from_slice(bytemuck::bytes_of(work));
-        self.works.resize(offset + Work::STRIDE, 0);
+        self.works.resize(offset + STRIDE, 0);
         self.cost += cost;
         let mut pass = self.encoder.begin_compute_pass(&Default::default());
         kernel.dispatch(self.context, self.buffers, &mut pass, offset as u32, groups.map(|count| count as u32));

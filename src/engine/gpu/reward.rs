@@ -10,14 +10,15 @@ use super::buffers::Buffers;
 use super::context::Context;
 use super::kernel::Kernel;
 use super::network::{Network, Sight};
-use super::recorder::{Recorder, Work};
+use super::recorder::Recorder;
 use super::source::Sources;
 use super::stages::{Deltas, Evaluate, Sums, Tally};
 use super::supplied;
 use super::tiling::Tiling;
+use super::work::Work;
 use crate::engine::{BLOCK, EngineError, check, cpu};
 use crate::process::{Objects, Order, SiteFilling};
-use crate::target::{FORBIDDEN, RewardNetwork, Target};
+use crate::targets::{FORBIDDEN, RewardNetwork, Target};
 
 /// What a target's log R takes.
 pub(super) struct Reward {

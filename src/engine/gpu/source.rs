@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::engine::BLOCK;
-use crate::policy::{Activation, LEAK};
+use crate::network::{Activation, LEAK};
 use crate::process::Order;
 use crate::random::{MULTIPLIERS, ROUNDS, WEYL};
 

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::kernel::Kernel;
 use super::source::{Sources, shader};
 use crate::engine::EngineError;
-use crate::target::Target;
+use crate::targets::Target;
 
 /// Ours that calls it.
 const REWARD: &str = shader!("reward.wgsl");

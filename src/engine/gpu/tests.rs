@@ -6,19 +6,20 @@ use std::sync::Arc;
 use super::buffers::Buffers;
 use super::context::{AdapterKind, Context};
 use super::network::{Layer, Network, Sight};
-use super::recorder::{Recorder, Work};
+use super::recorder::Recorder;
 use super::source::{
     ACTIVATION, CHOICE, COLUMN, ELEMENTARY, LAYERS, LEFT_OUT, MOMENTS, MULTIPLY, PHILOX, SINGLE, SUM, Sources, TILE,
     shader,
 };
 use super::tiling::Tiling;
+use super::work::Work;
 use super::{GpuEngine, GpuOptions};
 use crate::engine::{BLOCK, Engine, EngineError, Given, Rollout};
-use crate::policy::{Activation, Initialisation, Layout, initialise};
+use crate::network::{Activation, Initialisation, Layout, initialise};
 use crate::process::{Encoding, Objects, Order, SiteFilling, Trajectories};
 use crate::random::{Draw, Stream, pick, uniform};
-use crate::target::ising::Ising;
-use crate::target::{RewardNetwork, Target};
+use crate::targets::ising::Ising;
+use crate::targets::{RewardNetwork, Target};
 
 fn context() -> Context {
     Context::open(None).unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))

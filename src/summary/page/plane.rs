@@ -5,7 +5,7 @@ use crate::data::Coding;
 use crate::evaluation::Evaluated;
 use crate::process::Objects;
 use crate::report::{Content, Figure, Panel, PictureError, panels};
-use crate::target::Target;
+use crate::targets::Target;
 
 /// Points drawn of each set.
 const POINTS: usize = 4000;

@@ -7,8 +7,9 @@
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
-use crate::engine::gpu::recorder::{Recorder, Work};
+use crate::engine::gpu::recorder::Recorder;
 use crate::engine::gpu::source::{Sources, TILE, shader};
+use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
 pub(in crate::engine::gpu) struct Deltas {

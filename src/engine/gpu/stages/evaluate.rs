@@ -3,8 +3,9 @@
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
-use crate::engine::gpu::recorder::{ITERATIONS, Recorder, Work};
+use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
 use crate::engine::gpu::source::{ACTIVATION, COLUMN, ELEMENTARY, LAYERS, Sources, TILE, shader};
+use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
 use super::rollout::{hidden_iterations, shared_iterations};

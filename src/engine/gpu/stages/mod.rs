@@ -20,8 +20,9 @@ pub(super) use sums::{Sums, Tally};
 use super::buffers::Buffers;
 use super::context::Context;
 use super::network::Network;
-use super::recorder::{Recorder, Work};
+use super::recorder::Recorder;
 use super::source::Sources;
+use super::work::Work;
 use crate::engine::EngineError;
 
 /// The stages of one engine's policy.

@@ -4,8 +4,9 @@
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::{Layer, Network};
-use crate::engine::gpu::recorder::{ITERATIONS, Recorder, Work};
+use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
 use crate::engine::gpu::source::{MULTIPLY, Sources, shader};
+use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
 /// Bytes of pieces that are held at once, where there are several blocks.

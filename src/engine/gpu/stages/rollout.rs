@@ -3,9 +3,10 @@
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::{Layer, Network};
-use crate::engine::gpu::recorder::{ITERATIONS, Recorder, Work};
+use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
 use crate::engine::gpu::source::{ACTIVATION, COLUMN, ELEMENTARY, LAYERS, PHILOX, Sources, TILE, shader};
 use crate::engine::gpu::tiling::Tiling;
+use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 use crate::random::ROUNDS;
 

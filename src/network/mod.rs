@@ -1,10 +1,15 @@
-//! The policy network: a multilayer perceptron, its parameter layout, initialisation and activations.
+//! Networks: the multilayer perceptron that a policy or an energy model is, its parameter layout, initialisation, activations
+//! and evaluation on the host.
 
 mod activation;
 mod initialisation;
+mod mlp;
+pub(crate) mod real;
 
 pub use activation::{Activation, LEAK};
 pub use initialisation::{Initialisation, initialise};
+pub use mlp::Mlp;
+pub use real::Real;
 
 use std::ops::Range;
 

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::cpu::CpuEngine;
-use super::gpu::{self, GpuEngine, GpuOptions};
-use super::{Engine, EngineError};
 use crate::config::{EngineConfig, EngineKind, Precision};
+use crate::engine::cpu::CpuEngine;
+use crate::engine::gpu::{self, GpuEngine, GpuOptions};
+use crate::engine::{Engine, EngineError};
 use crate::memory;
-use crate::policy::{Activation, Layout};
+use crate::network::{Activation, Layout};
 use crate::process::SiteFilling;
-use crate::target::Target;
+use crate::targets::Target;
 
 /// An engine for this process, policy and target, and a line that says which it is and why.
 ///

@@ -10,7 +10,7 @@ use std::path::Path;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::policy::Layout;
+use crate::network::Layout;
 
 /// What the names of an energy model's tensors begin with.
 pub const PREFIX: &str = "energy";
@@ -110,7 +110,7 @@ fn numbers(tensor: &TensorView) -> Option<Vec<f64>> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::policy::{Initialisation, initialise};
+    use crate::network::{Initialisation, initialise};
     use crate::random::Stream;
 
     fn setting() -> (tempfile::TempDir, Layout, Vec<f64>) {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use self::energy_model::EnergyModel;
 use crate::data::Coding;
 use crate::joint;
-use crate::policy::{Activation, Layout};
+use crate::network::{Activation, Layout};
 use crate::process::{Encoding, Objects};
 use crate::random::Draw;
 

@@ -13,8 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{RewardNetwork, Target, enumeration};
 use crate::data::Coding;
-use crate::engine::cpu::Network;
-use crate::policy::{Activation, Layout};
+use crate::network::{Activation, Layout, Mlp};
 use crate::process::{Encoding, Objects};
 
 /// Hidden widths of the paper's energy model.
@@ -37,7 +36,7 @@ pub struct EnergyModel {
 }
 
 struct State {
-    network: Network<f64>,
+    network: Mlp<f64>,
     parameters: Arc<[f64]>,
     version: u64,
 }
@@ -48,7 +47,7 @@ impl EnergyModel {
     /// # Panics
     /// If there are not as many parameters as the layout has.
     pub fn new(layout: Layout, parameters: &[f64]) -> Self {
-        let network = Network::new(layout.clone(), Activation::Elu, parameters);
+        let network = Mlp::new(layout.clone(), Activation::Elu, parameters);
         Self { layout, state: RwLock::new(State { network, parameters: parameters.into(), version: 0 }) }
     }
 
@@ -111,7 +110,7 @@ impl Target for EnergyModel {
 mod tests {
     use super::*;
     use crate::compare::assert_close;
-    use crate::policy::{Initialisation, initialise};
+    use crate::network::{Initialisation, initialise};
     use crate::random::Stream;
 
     fn log_rewards(model: &EnergyModel, objects: &Objects) -> Vec<f64> {

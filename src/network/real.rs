@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub};
 
-use crate::policy::{Activation, LEAK};
+use super::{Activation, LEAK};
 
 /// f32 or f64.
 pub trait Real:
@@ -158,6 +158,11 @@ impl Exponential {
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     Exponential::of(x).value()
+}
+
+/// Numbers in the precision `T`.
+pub fn cast<T: Real>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&value| T::from_f64(value)).collect()
 }
 
 /// Runs `body` compiled for the widest vector instructions this machine has.

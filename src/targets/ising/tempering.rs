@@ -14,7 +14,7 @@ use super::plan::Plan;
 use super::{bond_sum, neighbours, ordered, take_up};
 use crate::process::Objects;
 use crate::random::{CounterRng, Draw, Stream, pick, uniform};
-use crate::target::Sampler;
+use crate::targets::Sampler;
 
 /// Independent ladders. State: one byte a spin, [chains, replicas, sites], the last replica of each at the coupling K.
 pub struct Tempering {

@@ -150,8 +150,8 @@ fn rotated(row: u32, side: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::enumeration::log_z as exact_log_z;
-    use crate::target::ising::Ising;
+    use crate::targets::enumeration::log_z as exact_log_z;
+    use crate::targets::ising::Ising;
 
     #[test]
     fn brute_force_agrees_on_3x3_and_4x4() {

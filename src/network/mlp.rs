@@ -6,13 +6,15 @@
 
 use rayon::prelude::*;
 
-use super::real::{Matrix, Real, add_scaled, multiply, vectorised};
-use crate::engine::BLOCK;
-use crate::policy::{Activation, Layout};
+use super::real::{Matrix, Real, add_scaled, cast, multiply, vectorised};
+use super::{Activation, Layout};
+
+/// Rows that a thread takes at a time. Part of a gradient's bits, so not a setting.
+const ROWS_AT_ONCE: usize = 64;
 
 /// An MLP in precision `T`.
 #[derive(Clone, Debug)]
-pub struct Network<T> {
+pub struct Mlp<T> {
     layout: Layout,
     activation: Activation,
     /// In the order of the layout.
@@ -27,7 +29,7 @@ struct Pass<T> {
     slopes: Vec<Vec<T>>,
 }
 
-impl<T: Real> Network<T> {
+impl<T: Real> Mlp<T> {
     /// # Panics
     /// If there are not as many parameters as the layout has.
     pub fn new(layout: Layout, activation: Activation, parameters: &[f64]) -> Self {
@@ -45,18 +47,20 @@ impl<T: Real> Network<T> {
     pub fn outputs(&self, inputs: &[f64], outputs: &mut [f64]) {
         let (width, results) = self.ends();
         assert_eq!(inputs.len() / width, outputs.len() / results, "a row of outputs for each row of inputs");
-        inputs.par_chunks(BLOCK * width).zip(outputs.par_chunks_mut(BLOCK * results)).for_each(|(inputs, outputs)| {
-            let pass = self.forward(inputs);
-            let found = &pass.signals[pass.signals.len() - 1];
-            outputs.iter_mut().zip(found).for_each(|(output, value)| *output = value.to_f64());
-        });
+        inputs.par_chunks(ROWS_AT_ONCE * width).zip(outputs.par_chunks_mut(ROWS_AT_ONCE * results)).for_each(
+            |(inputs, outputs)| {
+                let pass = self.forward(inputs);
+                let found = &pass.signals[pass.signals.len() - 1];
+                outputs.iter_mut().zip(found).for_each(|(output, value)| *output = value.to_f64());
+            },
+        );
     }
 
     /// sum_i sum_o weights[i, o] * grad outputs[i, o] over the rows i of `inputs`, in the order of the layout.
     pub fn gradient(&self, inputs: &[f64], weights: &[f64]) -> Vec<f64> {
         let (width, results) = self.ends();
         assert_eq!(inputs.len() / width, weights.len() / results, "a row of weights for each row of inputs");
-        let blocks: Vec<_> = inputs.chunks(BLOCK * width).zip(weights.chunks(BLOCK * results)).collect();
+        let blocks: Vec<_> = inputs.chunks(ROWS_AT_ONCE * width).zip(weights.chunks(ROWS_AT_ONCE * results)).collect();
         let mut total = vec![0.0; self.parameters.len()];
         // As many blocks at a time as there are threads, always added in order.
         for wave in blocks.chunks(rayon::current_num_threads()) {
@@ -121,15 +125,11 @@ impl<T: Real> Network<T> {
     }
 }
 
-fn cast<T: Real>(values: &[f64]) -> Vec<T> {
-    values.iter().map(|&value| T::from_f64(value)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::compare::{absolute_sum, assert_close, assert_layers_close};
-    use crate::policy::{Initialisation, initialise};
+    use crate::network::{Initialisation, initialise};
     use crate::random::Stream;
 
     const ROWS: usize = 150;
@@ -141,7 +141,7 @@ mod tests {
         (layout, parameters, wave(ROWS * 5, 1.3), wave(ROWS * 3, 2.1))
     }
 
-    fn weighted_sum(network: &Network<f64>, inputs: &[f64], weights: &[f64]) -> f64 {
+    fn weighted_sum(network: &Mlp<f64>, inputs: &[f64], weights: &[f64]) -> f64 {
         let mut outputs = vec![0.0; weights.len()];
         network.outputs(inputs, &mut outputs);
         outputs.iter().zip(weights).map(|(output, weight)| output * weight).sum()
@@ -152,7 +152,7 @@ mod tests {
         for activation in Activation::ALL {
             for hidden in [&[][..], &[7], &[8, 16, 9]] {
                 let (layout, parameters, inputs, weights) = setting(hidden);
-                let network = |parameters: &[f64]| Network::new(layout.clone(), activation, parameters);
+                let network = |parameters: &[f64]| Mlp::new(layout.clone(), activation, parameters);
                 let gradient = network(&parameters).gradient(&inputs, &weights);
                 for index in (0..parameters.len()).step_by(5) {
                     let value_at = |shift: f64| {
@@ -176,8 +176,8 @@ mod tests {
     #[test]
     fn f32_follows_f64() {
         let (layout, parameters, inputs, weights) = setting(&[32, 32]);
-        let double = Network::<f64>::new(layout.clone(), Activation::Elu, &parameters);
-        let single = Network::<f32>::new(layout.clone(), Activation::Elu, &parameters);
+        let double = Mlp::<f64>::new(layout.clone(), Activation::Elu, &parameters);
+        let single = Mlp::<f32>::new(layout.clone(), Activation::Elu, &parameters);
         let (mut expected, mut found) = (vec![0.0; ROWS * 3], vec![0.0; ROWS * 3]);
         double.outputs(&inputs, &mut expected);
         single.outputs(&inputs, &mut found);
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn the_number_of_threads_changes_no_bit() {
         let (layout, parameters, inputs, weights) = setting(&[32, 16]);
-        let network = Network::<f32>::new(layout, Activation::Elu, &parameters);
+        let network = Mlp::<f32>::new(layout, Activation::Elu, &parameters);
         let with_threads = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
             pool.install(|| network.gradient(&inputs, &weights))

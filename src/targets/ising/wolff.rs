@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::{neighbours, ordered, take_up};
 use crate::process::Objects;
 use crate::random::{CounterRng, Draw, Stream, pick};
-use crate::target::Sampler;
+use crate::targets::Sampler;
 
 /// How often burn-in flips each site, on average.
 const BURN_IN: usize = 50;
