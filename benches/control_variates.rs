@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wgflow::config::{EngineConfig, EngineKind};
-use wgflow::engine::{Engine, Rollout};
+use wgflow::engine::{Coefficients, Engine, Rollout};
 use wgflow::network::{Activation, Initialisation, Layout, initialise};
 use wgflow::objective::ControlVariate;
-use wgflow::process::{Order, SiteFilling};
+use wgflow::optimizer::estimate;
+use wgflow::process::{Order, Process, SiteFilling};
 use wgflow::random::{Draw, Stream};
 use wgflow::targets::Target;
 use wgflow::targets::ising::Ising;
-use wgflow::trainer::estimate;
 use wgflow::trainer::select::select;
 
 const KINDS: [(&str, ControlVariate); 5] = [
@@ -35,18 +35,19 @@ fn prepare(kind: EngineKind, side: usize, memory_mib: u64) -> (Box<dyn Engine>, 
     let process = SiteFilling { sites: side * side, values: 2, order: Order::Uniform, encoding: target.encoding() };
     let layout = Layout::new(process.columns(), &[256; 3], process.actions());
     let config = EngineConfig { kind, memory_mib: Some(memory_mib), ..EngineConfig::default() };
-    let (mut engine, which) = select(&config, &process, &layout, Activation::Swish, target).expect("an engine");
+    let (mut engine, which) = select(&config, process.into(), &layout, Activation::Swish, target).expect("an engine");
     let parameters = initialise(&layout, Initialisation::FanIn, 1, Stream::Initialisation);
     engine.set_parameters(&parameters).expect("parameters of the right number");
     (engine, which)
 }
 
 /// The time of a gradient right after the rollout of its batch.
-fn seconds(engine: &mut dyn Engine, coefficients: &[f64], kind: ControlVariate) -> f64 {
-    let request = Rollout::sample(Draw::new(1, 0, Stream::Training), coefficients.len()).kept();
+fn seconds(engine: &mut dyn Engine, coefficients: &Coefficients, kind: ControlVariate) -> f64 {
+    let request = Rollout::sample(Draw::new(1, 0, Stream::Training), coefficients.numbers().len()).kept();
     engine.rollout(&request).expect("a rollout");
+    let mut total = vec![0.0; engine.arrangement().length()];
     let start = Instant::now();
-    estimate(engine, coefficients, kind.optimal()).expect("a gradient");
+    estimate(engine, coefficients, kind.optimal(), &mut total).expect("a gradient");
     start.elapsed().as_secs_f64()
 }
 
@@ -55,7 +56,7 @@ fn times(kind: EngineKind) {
     for side in [6, 10] {
         let (mut engine, which) = prepare(kind, side, 1 << 14);
         println!("{which}");
-        let coefficients: Vec<f64> = (0..256).map(|i| f64::from(i).sin()).collect();
+        let coefficients = Coefficients::Trajectories((0..256).map(|i| f64::from(i).sin()).collect());
         let mut times = KINDS.map(|_| Vec::new());
         // The first round, which makes buffers and shaders, is left out.
         for round in 0..=REPEATS {
@@ -103,7 +104,7 @@ fn main() {
         Some(at) => {
             let number = |index: usize| arguments[at + index].parse::<usize>().expect("a number");
             let (mut engine, _) = prepare(EngineKind::Cpu, 10, 256);
-            seconds(engine.as_mut(), &vec![1.0; number(1)], KINDS[number(2)].1);
+            seconds(engine.as_mut(), &Coefficients::Trajectories(vec![1.0; number(1)]), KINDS[number(2)].1);
             println!("{}", peak_memory().map_or("needs Linux's /proc".into(), |peak| format!("{peak:.1}")));
         }
         None if given("gpu") => times(EngineKind::Gpu),

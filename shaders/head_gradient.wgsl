@@ -34,9 +34,11 @@ fn head_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
                 let step = step_of(trajectory, output);
                 if step >= work.scored_from {
                     let here = slot(block, step);
-                    var h = vec4(derivative(here, trajectory, step, output % OUTPUTS));
+                    let error = derivative(here, trajectory, step, output % OUTPUTS);
+                    // A bias has a quad to itself.
+                    var h = vec4(error, 0.0, 0.0, 0.0);
                     if unit < last.outputs {
-                        h *= activations[here * STEP_SIZE + last.place + row * last.outputs + unit];
+                        h = error * activations[here * STEP_SIZE + last.place + row * last.outputs + unit];
                     }
                     tally = take(tally, coefficients[trajectory], h);
                 }

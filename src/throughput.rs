@@ -10,9 +10,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::config::EngineConfig;
-use crate::engine::{Engine, EngineError, Rollout};
+use crate::engine::{Coefficients, Engine, EngineError, Rollout};
 use crate::network::{Activation, Initialisation, Layout, initialise};
-use crate::process::{Encoding, Objects, Order, SiteFilling};
+use crate::process::{Encoding, Objects, Order, Process, SiteFilling};
 use crate::random::{Draw, Stream};
 use crate::targets::{RewardKernel, Target};
 use crate::trainer::select::select;
@@ -91,10 +91,11 @@ pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<
     let target = Arc::new(Flat(sites));
     let process = SiteFilling { sites, values: 2, order: Order::Uniform, encoding: target.encoding() };
     let layout = Layout::new(sites, &vec![width; layers], process.actions());
-    let (mut engine, which) = select(config, &process, &layout, Activation::Swish, target)?;
+    let (mut engine, which) = select(config, Arc::new(process), &layout, Activation::Swish, target)?;
     engine.set_parameters(&initialise(&layout, Initialisation::FanIn, 1, Stream::Initialisation))?;
     let request = Rollout::sample(Draw::new(1, 0, Stream::Training), batch).kept();
-    let coefficients: Vec<f64> = (0..batch).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
+    let signs = (0..batch).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
+    let coefficients = Coefficients::Trajectories(signs);
     let [rollout_ms, gradient_ms] = milliseconds(engine.as_mut(), &request, &coefficients, 2.0 * seconds)?;
     let rate = 1e3 / (rollout_ms + gradient_ms);
     Ok(Throughput {
@@ -116,14 +117,15 @@ pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<
 fn milliseconds(
     engine: &mut dyn Engine,
     request: &Rollout,
-    coefficients: &[f64],
+    coefficients: &Coefficients,
     seconds: f64,
 ) -> Result<[f64; 2], EngineError> {
+    let mut total = vec![0.0; engine.arrangement().length()];
     let mut pair = || {
         let start = Instant::now();
         engine.rollout(request)?;
         let rollout = start.elapsed().as_secs_f64();
-        engine.gradient(coefficients)?;
+        engine.accumulate(coefficients, &mut total)?;
         Ok([rollout, start.elapsed().as_secs_f64() - rollout])
     };
     pair()?;

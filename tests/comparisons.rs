@@ -10,7 +10,7 @@ use common::compare::{
     relative_difference,
 };
 use common::{Setting, coefficients, term_sizes};
-use wgflow::engine::{Engine, Rollout};
+use wgflow::engine::{Differentiate, Roll, Rollout};
 use wgflow::network::{Activation, Layout};
 use wgflow::process::Order;
 use wgflow::random::{Draw, Stream};

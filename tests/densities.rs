@@ -6,7 +6,7 @@ use std::path::Path;
 
 use common::compare::{absolute_sum, assert_close, assert_layers_close, largest};
 use wgflow::config::{Config, Inputs};
-use wgflow::engine::Engine;
+use wgflow::engine::Roll;
 use wgflow::engine::cpu::CpuEngine;
 use wgflow::evaluation::{self, evaluate};
 use wgflow::network::{Activation, Initialisation, Layout, initialise};

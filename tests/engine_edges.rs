@@ -5,10 +5,10 @@ mod common;
 use std::sync::Arc;
 
 use common::compare::{largest, relative_difference};
-use common::{Setting, coefficients};
+use common::{Setting, coefficients, moments_of};
 use wgflow::engine::cpu::CpuEngine;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
-use wgflow::engine::{Engine, EngineError, Given, Rollout};
+use wgflow::engine::{Coefficients, Differentiate, Engine, EngineError, Given, Moments, Roll, Rollout};
 use wgflow::network::{Activation, Initialisation, Layout, initialise};
 use wgflow::process::{Encoding, Objects, Order, Trajectories};
 use wgflow::random::{Draw, Stream};
@@ -76,23 +76,12 @@ fn lengths_and_actions_that_do_not_fit_are_the_same_errors() {
             engine.leave_one_out_gradient(&coefficients(wrong), &moments).map(drop)
         });
     }
-    for squares in [true, false] {
-        refuse(&[&(parameters - 1).to_string(), &parameters.to_string()], &|engine| {
-            let mut moments = moments(engine);
-            if squares {
-                moments.squares.pop()
-            } else {
-                moments.weighted_squares.pop()
-            };
-            engine.leave_one_out_gradient(&coefficients(COUNT), &moments).map(drop)
-        });
-    }
 
     let replay = |trajectories: &Trajectories, scored_from, sampled_from, count| {
         let trajectories = trajectories.clone();
         move |engine: &mut dyn Engine| {
             let given = Given { trajectories: &trajectories, scored_from, sampled_from };
-            engine.rollout(&Rollout { draw: DRAW, count, given: Some(given), keep: false }).map(drop)
+            engine.rollout(&Rollout { draw: DRAW, count, given: Some(given), keep: false, stepwise: false }).map(drop)
         }
     };
     let good = trajectories_with(0, [7, 0, 3, 4]);
@@ -111,6 +100,25 @@ fn lengths_and_actions_that_do_not_fit_are_the_same_errors() {
     refuse(&["3 coefficients", "4 objects"], &|engine| {
         engine.reward_gradient(&Objects::numbered(4, 2, 0..4), &[1.0; 3]).map(drop)
     });
+    // Lists in an engine's own order have its own length.
+    for engine in &mut engines {
+        let length = engine.arrangement().length();
+        assert!(length >= parameters);
+        let words = [(length - 1).to_string(), length.to_string()];
+        let refused = |outcome: Result<(), EngineError>| {
+            let Err(EngineError::Limit(message)) = outcome else { panic!("{outcome:?}") };
+            words.iter().for_each(|word| assert!(message.contains(word), "{message:?} does not say {word:?}"));
+        };
+        refused(engine.load(&vec![0.1; length - 1]));
+        let ones = Coefficients::Trajectories(coefficients(COUNT));
+        refused(engine.accumulate(&ones, &mut vec![0.0; length - 1]));
+        for squares in [true, false] {
+            let mut moments = moments(engine.as_mut());
+            let list = if squares { &mut moments.squares } else { &mut moments.weighted_squares };
+            list.pop();
+            refused(engine.leave_one_out_gradient(&coefficients(COUNT), &moments).map(drop));
+        }
+    }
     // The batch held is still the one before.
     for (engine, (batch, gradient)) in engines.iter_mut().zip(before) {
         assert_eq!(engine.gradient(&coefficients(COUNT)).unwrap(), gradient);
@@ -152,14 +160,17 @@ fn what_cannot_be_differentiated_is_the_same_error() {
         engine.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
         (engine.gradient(&c).unwrap(), engine.moments(&c).unwrap())
     });
-    let moments = &known[0].1;
     let mut all_refuse = |word: &str, prepare: &dyn Fn(&mut dyn Engine)| {
         engines.iter_mut().for_each(|engine| prepare(engine.as_mut()));
         for message in [
             fault(&mut engines, |engine| engine.gradient(&c)),
             fault(&mut engines, |engine| engine.moments(&c)),
             fault(&mut engines, |engine| engine.square_norms()),
-            fault(&mut engines, |engine| engine.leave_one_out_gradient(&c, moments)),
+            fault(&mut engines, |engine| {
+                let zeros = vec![0.0; engine.arrangement().length()];
+                let moments = Moments { squares: zeros.clone(), weighted_squares: zeros, ..Moments::default() };
+                engine.leave_one_out_gradient(&c, &moments)
+            }),
         ] {
             assert!(message.starts_with("NoBatch(") && message.contains(word), "{message}");
         }
@@ -281,7 +292,7 @@ fn moments_of_five_wide_layers_take_more_workgroups_than_a_row_has() {
     let trajectories = Trajectories::new(3, vec![3, 0, 4, 1, 5, 2]);
     let [expected, found] = [&mut native, &mut gpu].map(|engine| {
         engine.rollout(&Rollout::replay(DRAW, &trajectories).kept()).unwrap();
-        engine.moments(&[0.7, -0.4]).unwrap()
+        moments_of(engine.as_mut(), &[0.7, -0.4])
     });
     for (found, expected) in [
         (&found.sum, &expected.sum),

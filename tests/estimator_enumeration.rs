@@ -4,15 +4,14 @@
 mod common;
 
 use common::compare::{assert_layers_close, relative_difference};
-use common::{Setting, coefficients, left_out_sizes};
+use common::{Setting, coefficients, estimate_of, left_out_sizes};
 use wgflow::engine::cpu::CpuEngine;
-use wgflow::engine::{Engine, Rollout};
+use wgflow::engine::{Differentiate, Roll, Rollout};
 use wgflow::network::Activation;
 use wgflow::objective::{Settings, Term};
 use wgflow::process::{Objects, Order, Trajectories};
 use wgflow::random::{Draw, Stream};
 use wgflow::schedule::Progress;
-use wgflow::trainer::estimate;
 
 const DRAW: Draw = Draw { seed: 5, iteration: 0, stream: Stream::Training, first_trajectory: 0 };
 /// An arbitrary learned log Z: no expectation of a policy gradient on forward samples depends on it.
@@ -82,8 +81,8 @@ impl Problem {
             }
             let actions = indices.iter().flat_map(|&index| self.all[index].clone()).collect();
             let batch = self.engine.rollout(&Rollout::replay(DRAW, &Trajectories::new(3, actions)).kept()).unwrap();
-            let coefficients = term.coefficients(&batch.log_weights(), ZETA).policy;
-            let gradient = estimate(&mut self.engine, &coefficients, term.optimal()).unwrap();
+            let contribution = term.contribution(&batch, ZETA);
+            let gradient = estimate_of(&mut self.engine, contribution.policy.numbers(), term.optimal());
             sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += weight * value);
             match indices.iter().rposition(|&index| index + 1 < self.all.len()) {
                 Some(position) => {
@@ -98,7 +97,7 @@ impl Problem {
 
 fn term(text: &str) -> Term {
     let objective = toml::from_str::<Settings>(text).unwrap().objective(2).unwrap();
-    objective.terms(Progress { iteration: 0, total: 1 })[0]
+    objective.terms(Progress { iteration: 0, total: 1 }).swap_remove(0)
 }
 
 fn reverse(control_variate: &str) -> Term {
@@ -156,8 +155,8 @@ fn identities_hold_on_the_same_samples() {
     let mut engine = setting.native::<f64>();
     let batch = engine.rollout(&Rollout::sample(DRAW, 100).kept()).unwrap();
     let mut gradient = |term: Term| {
-        let coefficients = term.coefficients(&batch.log_weights(), ZETA).policy;
-        estimate(&mut engine, &coefficients, term.optimal()).unwrap()
+        let contribution = term.contribution(&batch, ZETA);
+        estimate_of(&mut engine, contribution.policy.numbers(), term.optimal())
     };
     let scaled = |values: Vec<f64>, factor: f64| values.iter().map(|value| factor * value).collect::<Vec<f64>>();
     let left_out = gradient(reverse("leave_one_out"));
@@ -192,12 +191,12 @@ fn what_all_coefficients_share_drops_out_of_the_optimal_forms_in_f32_too() {
     let terms = left_out_sizes(&mut double, &coefficients);
     for name in ["optimal", "optimal_leave_one_out", "optimal_per_parameter", "optimal_per_parameter_leave_one_out"] {
         let optimal = reverse(name).optimal();
-        let expected = estimate(&mut double, &coefficients, optimal).unwrap();
+        let expected = estimate_of(&mut double, &coefficients, optimal);
         // 100 is ten thousand times a coefficient: it costs f64 four of its sixteen digits.
-        let found = estimate(&mut double, &shifted, optimal).unwrap();
+        let found = estimate_of(&mut double, &shifted, optimal);
         assert_layers_close(&setting.layout, &found, &expected, &terms, 1e-11, name);
         // In f32 nothing of it may be left: roundings of sums of a hundred terms, as without it.
-        let found = estimate(&mut single, &shifted, optimal).unwrap();
+        let found = estimate_of(&mut single, &shifted, optimal);
         assert_layers_close(&setting.layout, &found, &expected, &terms, 64.0 * f64::from(f32::EPSILON), name);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use common::compare::{absolute_sum, assert_close, assert_finite, assert_layers_close};
 use common::{Setting, Wave, assert_steps_agree, coefficients, term_sizes};
 use wgflow::engine::gpu::{AdapterKind, GpuEngine, GpuOptions, Tiling};
-use wgflow::engine::{Batch, Engine, EngineError, Given, Rollout};
+use wgflow::engine::{Batch, Differentiate, EngineError, Given, Roll, Rollout};
 use wgflow::network::{Activation, Initialisation, Layout, initialise};
 use wgflow::process::{Encoding, Objects, Order, Trajectories};
 use wgflow::random::{Draw, Stream};
@@ -59,8 +59,8 @@ fn settings() -> Vec<Setting> {
 }
 
 fn replay_of(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
-    let given = Given { trajectories, scored_from, sampled_from: trajectories.steps() };
-    Rollout { draw: DRAW, count: trajectories.count(), given: Some(given), keep: true }
+    let given = Given { trajectories, scored_from, sampled_from: trajectories.max_steps() };
+    Rollout { draw: DRAW, count: trajectories.count(), given: Some(given), keep: true, stepwise: false }
 }
 
 /// Sums of log-probabilities of up to 40 steps, each from logits of some tens of f32 terms of order one: 1e-6 a step.
@@ -124,7 +124,8 @@ fn a_given_prefix_is_kept_and_the_rest_is_sampled() {
     oracle.rollout(&Rollout::sample(DRAW, 80)).unwrap();
     let before = oracle.trajectories().unwrap();
     let given = Given { trajectories: &before, scored_from: 4, sampled_from: 6 };
-    let request = Rollout { draw: Draw { iteration: 99, ..DRAW }, count: 80, given: Some(given), keep: true };
+    let request =
+        Rollout { draw: Draw { iteration: 99, ..DRAW }, count: 80, given: Some(given), keep: true, stepwise: false };
     let expected = oracle.rollout(&request).unwrap();
     let found = engine.rollout(&request).unwrap();
     let (proposed, after) = (oracle.trajectories().unwrap(), engine.trajectories().unwrap());

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Setting;
-use wgflow::engine::{Engine, Rollout};
+use wgflow::engine::{Roll, Rollout};
 use wgflow::joint::{Acceptance, Proposal};
 use wgflow::metrics::{exact, marginal, weights};
 use wgflow::network::Activation;

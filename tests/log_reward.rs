@@ -7,7 +7,7 @@ use std::sync::Arc;
 use common::Setting;
 use wgflow::config::Settings;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
-use wgflow::engine::{Engine, Rollout};
+use wgflow::engine::{Differentiate, Roll, Rollout};
 use wgflow::evaluation::evaluate;
 use wgflow::network::{Activation, Initialisation, initialise};
 use wgflow::process::{Objects, Order};

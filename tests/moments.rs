@@ -6,13 +6,14 @@ mod common;
 use std::sync::Arc;
 
 use common::compare::{assert_close_at_scale, assert_layers_close, largest};
-use common::{Setting, coefficients, left_out_sizes, term_sizes};
+use common::hooked::Hooked;
+use common::{Setting, coefficients, left_out_sizes, moments_of, term_sizes};
 use wgflow::engine::cpu::CpuEngine;
 use wgflow::engine::gpu::{AdapterKind, GpuEngine, GpuOptions, Tiling};
-use wgflow::engine::{BLOCK, Batch, Engine, EngineError, Given, Moments, Rollout};
+use wgflow::engine::{BLOCK, Differentiate, Engine, Given, Moments, Roll, Rollout};
 use wgflow::network::{Activation, Real};
 use wgflow::objective::{Extent, batch_form};
-use wgflow::process::{Objects, Order, Trajectories};
+use wgflow::process::{Order, Trajectories};
 use wgflow::random::{Draw, Stream};
 use wgflow::targets::ising::Ising;
 
@@ -26,47 +27,6 @@ const COUNT: usize = 70;
 const F32: f64 = 64.0 * f32::EPSILON as f64;
 /// As much, and norms are sums of up to 22,000 squares in another order.
 const F64: f64 = 512.0 * f64::EPSILON;
-
-/// An engine that leaves the statistics to the definitions that the trait comes with.
-struct ByDefinition<E>(E);
-
-impl<E: Engine> Engine for ByDefinition<E> {
-    fn name(&self) -> String {
-        self.0.name()
-    }
-
-    fn adapter(&self) -> String {
-        self.0.adapter()
-    }
-
-    fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError> {
-        self.0.set_parameters(parameters)
-    }
-
-    fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
-        self.0.rollout(request)
-    }
-
-    fn trajectories(&mut self) -> Result<Trajectories, EngineError> {
-        self.0.trajectories()
-    }
-
-    fn objects(&mut self) -> Result<Objects, EngineError> {
-        self.0.objects()
-    }
-
-    fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        self.0.gradient(coefficients)
-    }
-
-    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-        self.0.log_reward(objects)
-    }
-
-    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        self.0.reward_gradient(objects, coefficients)
-    }
-}
 
 fn settings() -> Vec<Setting> {
     // The third has a weight that is formed in several tiles, none of which is full.
@@ -96,7 +56,8 @@ impl Statistics {
         let norms = engine.square_norms().unwrap();
         let moments = engine.moments(coefficients).unwrap();
         let left_out = engine.leave_one_out_gradient(coefficients, &moments).unwrap();
-        Self { norms, moments, left_out }
+        let order = engine.arrangement();
+        Self { norms, moments: moments.restored(order), left_out: order.restore(&left_out) }
     }
 
     /// Lists of as many numbers as there are parameters.
@@ -118,7 +79,7 @@ fn assert_follows(setting: &Setting, found: &mut dyn Engine, definition: &mut dy
     assert_close_at_scale(&found.norms, &expected.norms, &expected.norms, tolerance, &format!("{label}: square norms"));
 
     // sum c h^2 with |c|, and from it and sum h^2 by Cauchy and Schwarz what sum |h| and sum |c h| are at most.
-    let absolute_squares = definition.moments(&absolute).unwrap().weighted_squares;
+    let absolute_squares = moments_of(definition, &absolute).weighted_squares;
     let bound = |squares: &[f64], total: f64| squares.iter().map(|s| (total * s).sqrt()).collect::<Vec<f64>>();
     let of_sum = bound(&expected.moments.squares, COUNT as f64);
     let of_weighted = bound(&absolute_squares, absolute.iter().sum());
@@ -136,7 +97,7 @@ fn f64_statistics_follow_the_definition() {
     for setting in settings() {
         let mut engine = setting.native::<f64>();
         engine.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
-        let mut definition = ByDefinition(setting.native::<f64>());
+        let mut definition = Hooked::by_definition(setting.native::<f64>());
         definition.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
         assert_follows(&setting, &mut engine, &mut definition, F64);
     }
@@ -145,7 +106,7 @@ fn f64_statistics_follow_the_definition() {
 #[test]
 fn f32_statistics_follow_the_f64_definition() {
     for setting in settings() {
-        let (mut double, mut single) = (ByDefinition(setting.native::<f64>()), setting.native::<f32>());
+        let (mut double, mut single) = (Hooked::by_definition(setting.native::<f64>()), setting.native::<f32>());
         double.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
         let trajectories = double.trajectories().unwrap();
         single.rollout(&Rollout::replay(DRAW, &trajectories).kept()).unwrap();
@@ -159,7 +120,7 @@ fn moments_contain_the_gradient_and_the_square_norms() {
     let mut engine = setting.native::<f64>();
     engine.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
     let coefficients = coefficients(COUNT);
-    let moments = engine.moments(&coefficients).unwrap();
+    let moments = moments_of(&mut engine, &coefficients);
     let terms = term_sizes(&mut engine, &coefficients);
     let gradient = engine.gradient(&coefficients).unwrap();
     assert_layers_close(&setting.layout, &moments.weighted_sum, &gradient, &terms, F64, "sum c h");
@@ -226,8 +187,8 @@ fn gpu(setting: &Setting, options: GpuOptions) -> GpuEngine {
 
 /// Trajectories whose scores count from `scored_from` on, for statistics.
 fn replay(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
-    let given = Given { trajectories, scored_from, sampled_from: trajectories.steps() };
-    Rollout { draw: DRAW, count: trajectories.count(), given: Some(given), keep: true }
+    let given = Given { trajectories, scored_from, sampled_from: trajectories.max_steps() };
+    Rollout { draw: DRAW, count: trajectories.count(), given: Some(given), keep: true, stepwise: false }
 }
 
 #[test]
@@ -237,7 +198,7 @@ fn gpu_statistics_follow_the_f64_definition() {
         // Tiles as on a CPU and as on a GPU.
         let kind = if index % 2 == 0 { AdapterKind::Software } else { AdapterKind::Discrete };
         let options = GpuOptions { tiling: Some(Tiling::suggested(kind, 40)), ..GpuOptions::default() };
-        let (mut double, mut engine) = (ByDefinition(setting.native::<f64>()), gpu(&setting, options));
+        let (mut double, mut engine) = (Hooked::by_definition(setting.native::<f64>()), gpu(&setting, options));
         double.rollout(&Rollout::sample(DRAW, COUNT)).unwrap();
         let trajectories = double.trajectories().unwrap();
         for scored_from in [0, 2] {
@@ -263,7 +224,7 @@ fn gpu_square_norms_follow_f64_over_many_steps() {
     }
     engine.rollout(&replay(&trajectories, 70)).unwrap();
     assert_eq!(engine.square_norms().unwrap(), [0.0; COUNT], "no step counts");
-    assert_eq!(engine.moments(&coefficients(COUNT)).unwrap().squares, vec![0.0; setting.layout.parameters()]);
+    assert_eq!(moments_of(&mut engine, &coefficients(COUNT)).squares, vec![0.0; setting.layout.parameters()]);
 }
 
 #[test]

@@ -4,9 +4,9 @@ mod common;
 
 use common::compare::{assert_close, assert_layers_close};
 use common::{Setting, assert_steps_agree, coefficients, log_forward_by_definition, term_sizes};
-use wgflow::engine::{Engine, Given, Rollout};
+use wgflow::engine::{Differentiate, Given, Roll, Rollout};
 use wgflow::network::Activation;
-use wgflow::process::Order;
+use wgflow::process::{Order, Process};
 use wgflow::random::{Draw, Stream};
 
 const DRAW: Draw = Draw { seed: 11, iteration: 3, stream: Stream::Training, first_trajectory: 0 };
@@ -63,7 +63,8 @@ fn a_given_prefix_is_kept_and_the_rest_is_sampled() {
     let before = engine.trajectories().unwrap();
     let given = Given { trajectories: &before, scored_from: 4, sampled_from: 6 };
     let other = Draw { iteration: 99, ..DRAW };
-    let batch = engine.rollout(&Rollout { draw: other, count: 80, given: Some(given), keep: false }).unwrap();
+    let batch =
+        engine.rollout(&Rollout { draw: other, count: 80, given: Some(given), keep: false, stepwise: false }).unwrap();
     let after = engine.trajectories().unwrap();
     let mut changed = 0;
     for i in 0..80 {
@@ -83,8 +84,8 @@ fn f64_gradient_is_the_central_difference() {
         engine.rollout(&Rollout::sample(DRAW, 70)).unwrap();
         let trajectories = engine.trajectories().unwrap();
         let scored_from = if index % 2 == 0 { 0 } else { 3 };
-        let given = Given { trajectories: &trajectories, scored_from, sampled_from: setting.process.steps() };
-        let replay = Rollout { draw: DRAW, count: 70, given: Some(given), keep: true };
+        let given = Given { trajectories: &trajectories, scored_from, sampled_from: setting.process.max_steps() };
+        let replay = Rollout { draw: DRAW, count: 70, given: Some(given), keep: true, stepwise: false };
         engine.rollout(&replay).unwrap();
         let coefficients = coefficients(70);
         let gradient = engine.gradient(&coefficients).unwrap();

@@ -7,8 +7,10 @@
 mod compare;
 
 use compare::{assert_close_at_scale, distance, largest};
-use wgflow::engine::Moments;
-use wgflow::objective::{Extent, Form, Objective, Optimal, Settings, Source, batch_form, leave_one_out, tsallis};
+use wgflow::engine::{Batch, Moments};
+use wgflow::objective::{
+    Contribution, Extent, Form, Objective, Optimal, Settings, Source, Term, batch_form, leave_one_out, tsallis,
+};
 use wgflow::schedule::Progress;
 
 const SITES: usize = 3;
@@ -145,7 +147,7 @@ fn gradient(objective: &Objective, source: Source, batch: &[&Trajectory]) -> Vec
     let log_weights: Vec<f64> = batch.iter().map(|tau| tau.log_weight).collect();
     let mut gradient = vec![0.0; PARAMETERS];
     for term in objective.terms(Progress { iteration: 0, total: 1 }).into_iter().filter(|term| term.source == source) {
-        let mut policy = term.coefficients(&log_weights, ZETA).policy;
+        let mut policy = of(&term, &log_weights, ZETA).policy.numbers().to_vec();
         match term.optimal() {
             None => {}
             Some(Optimal { extent: Extent::Scalar, form: Form::LeaveOneOut }) => {
@@ -169,6 +171,11 @@ fn gradient(objective: &Objective, source: Source, batch: &[&Trajectory]) -> Vec
         batch.iter().zip(policy).for_each(|(tau, c)| add(&mut gradient, c, &tau.score));
     }
     gradient
+}
+
+/// What a term makes of trajectories of which log w is known.
+fn of(term: &Term, log_weights: &[f64], zeta: f64) -> Contribution {
+    term.contribution(&Batch::of_log_weights(log_weights), zeta)
 }
 
 fn square(tau: &Trajectory) -> f64 {
@@ -300,10 +307,10 @@ fn regression_gradients_are_the_derivatives_of_their_loss() {
     let sampled: Vec<f64> = all.iter().map(|tau| tau.backward).collect();
     for loss in ["'squared'", "'half_squared'", "'huber'\ndelta = 0.8", "'linex'\nscale = 0.5", "'shifted_cosh'"] {
         let objective = objective(&format!("kind = 'regression'\nloss = {loss}"));
-        let term = objective.terms(Progress { iteration: 0, total: 1 })[0];
+        let term = objective.terms(Progress { iteration: 0, total: 1 }).swap_remove(0);
         // One trajectory a batch: its loss, weighted with its probability.
         let mean = |all: &[Trajectory], zeta: f64| -> f64 {
-            let losses = all.iter().map(|tau| term.coefficients(&[tau.log_weight], zeta).loss);
+            let losses = all.iter().map(|tau| of(&term, &[tau.log_weight], zeta).loss);
             losses.zip(&sampled).map(|(loss, probability)| probability * loss).sum()
         };
         let exact = problem.differentiate(|all| mean(all, ZETA));
@@ -311,7 +318,7 @@ fn regression_gradients_are_the_derivatives_of_their_loss() {
         // The Huber loss has a kink in its slope, but no trajectory is within 1e-5 of it.
         assert!(distance(&found, &exact) < DIFFERENCES, "{loss}");
         let derivative = (mean(&all, ZETA + 1e-5) - mean(&all, ZETA - 1e-5)) / 2e-5;
-        let zetas = all.iter().map(|tau| tau.backward * term.coefficients(&[tau.log_weight], ZETA).zeta.unwrap());
+        let zetas = all.iter().map(|tau| tau.backward * of(&term, &[tau.log_weight], ZETA).zeta.unwrap());
         assert!((zetas.sum::<f64>() - derivative).abs() < DIFFERENCES, "{loss}");
     }
 }
@@ -322,8 +329,8 @@ fn linex_has_the_forward_kl_gradient_with_our_sign_only() {
     let log_z = Problem::log_z();
     let mean = |scale: f64| {
         let objective = objective(&format!("kind = 'regression'\nloss = 'linex'\nscale = {scale}"));
-        let term = objective.terms(Progress { iteration: 0, total: 1 })[0];
-        weighted_scores(&all, |tau| tau.forward * term.coefficients(&[tau.log_weight], log_z).policy[0])
+        let term = objective.terms(Progress { iteration: 0, total: 1 }).swap_remove(0);
+        weighted_scores(&all, |tau| tau.forward * of(&term, &[tau.log_weight], log_z).policy.numbers()[0])
     };
     assert!(distance(&mean(1.0), &forward_kl(&all)) < EXACT);
     // exp(delta) - delta - 1, what feeding delta in place of -delta gives: neither that gradient nor its mirror image.
@@ -456,14 +463,14 @@ fn tsallis_at_a_constant_log_z_is_unbiased_and_renyi_is_the_derivative_of_its_di
                 2,
                 |batch| {
                     let mut gradient = vec![0.0; PARAMETERS];
-                    let policy = coefficients(batch).policy;
+                    let policy = coefficients(batch).0;
                     batch.iter().zip(policy).for_each(|(tau, c)| add(&mut gradient, c, &tau.score));
                     gradient
                 },
             );
             let exact = problem.differentiate(divergence);
             assert!(distance(&found, &exact) < DIFFERENCES, "order {order}, log Z {log_z}");
-            let loss = expectation(&all, |tau| tau.forward, 2, |batch| vec![coefficients(batch).loss]);
+            let loss = expectation(&all, |tau| tau.forward, 2, |batch| vec![coefficients(batch).1]);
             assert!((loss[0] - divergence(&all)).abs() < EXACT, "order {order}, log Z {log_z}");
         }
         // Renyi is a ratio of means, so only its limit of large batches is exact: the whole of E[u h] / E[u].

@@ -151,7 +151,7 @@ fn a_step_without_a_finite_gradient_is_skipped_and_counted() {
         assert_eq!(step.skipped, before == trainer.parameters(), "weights move exactly in steps that are not skipped");
     }
     assert_eq!(trainer.skipped(), 3);
-    assert_finite(trainer.parameters(), "parameters");
+    assert_finite(&trainer.parameters(), "parameters");
 }
 
 #[test]

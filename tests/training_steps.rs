@@ -2,94 +2,25 @@
 
 #[path = "common/cli.rs"]
 mod cli;
+mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use common::hooked::{Answer, Call, Hooked};
 use wgflow::config::Settings;
 use wgflow::data::{Coding, DataSet};
 use wgflow::engine::cpu::CpuEngine;
-use wgflow::engine::{Batch, Engine, EngineError, Rollout};
+use wgflow::engine::{Batch, Rollout};
 use wgflow::evaluation::evaluate;
 use wgflow::joint::{self, Acceptance};
-use wgflow::process::{Encoding, Objects, Trajectories};
+use wgflow::process::{Encoding, Objects};
 use wgflow::random::{Draw, Stream};
 use wgflow::targets::density::Density;
 use wgflow::targets::energy_model::{self, EnergyModel};
 use wgflow::targets::ising::Ising;
 use wgflow::targets::{Energy, RewardNetwork, Sampler, Target};
 use wgflow::trainer::{PATIENCE, TrainError, Trainer, shape};
-
-/// What an engine does when its turn comes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Trouble {
-    Rollout,
-    Gradient,
-    SetParameters,
-    RewardGradient,
-    /// The energy model's gradient is NaN.
-    NotFinite,
-}
-
-/// A native engine that gets into trouble when a countdown of calls of one kind reaches 0.
-struct Flaky {
-    engine: CpuEngine<f64>,
-    trouble: Trouble,
-    left: Arc<AtomicU32>,
-}
-
-impl Flaky {
-    fn turn(&self, trouble: Trouble) -> bool {
-        trouble == self.trouble && self.left.fetch_sub(1, Ordering::SeqCst) == 1
-    }
-
-    fn fails(&self, trouble: Trouble) -> Result<(), EngineError> {
-        if self.turn(trouble) { Err(EngineError::Device(format!("{trouble:?} failed"))) } else { Ok(()) }
-    }
-}
-
-impl Engine for Flaky {
-    fn name(&self) -> String {
-        self.engine.name()
-    }
-
-    fn adapter(&self) -> String {
-        self.engine.adapter()
-    }
-
-    fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError> {
-        self.fails(Trouble::SetParameters)?;
-        self.engine.set_parameters(parameters)
-    }
-
-    fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
-        self.fails(Trouble::Rollout)?;
-        self.engine.rollout(request)
-    }
-
-    fn trajectories(&mut self) -> Result<Trajectories, EngineError> {
-        self.engine.trajectories()
-    }
-
-    fn objects(&mut self) -> Result<Objects, EngineError> {
-        self.engine.objects()
-    }
-
-    fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        self.fails(Trouble::Gradient)?;
-        self.engine.gradient(coefficients)
-    }
-
-    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-        self.engine.log_reward(objects)
-    }
-
-    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        self.fails(Trouble::RewardGradient)?;
-        let gradient = self.engine.reward_gradient(objects, coefficients)?;
-        Ok(if self.turn(Trouble::NotFinite) { vec![f64::NAN; gradient.len()] } else { gradient })
-    }
-}
 
 /// Two spirals in 8 bits with an energy model trained along, whose data come in the order of a counter.
 struct Counted {
@@ -173,11 +104,20 @@ fn counted() -> Arc<Counted> {
 }
 
 /// A joint training whose engine never gets into trouble until it is told to.
-fn joint_training(trouble: Trouble) -> (Trainer, Arc<AtomicU32>) {
+fn joint_training(trouble: Call) -> (Trainer, Arc<AtomicU32>) {
+    joint_training_with(trouble, || Answer::Fails)
+}
+
+/// The same, whose engine answers so at the call of this kind that a countdown reaches 0 with.
+fn joint_training_with(trouble: Call, answer: fn() -> Answer) -> (Trainer, Arc<AtomicU32>) {
     let (settings, target, left) = (settings(), counted(), Arc::new(AtomicU32::new(0)));
     let (process, layout) = shape(&settings, target.as_ref());
-    let engine = CpuEngine::new(process, layout, settings.policy.activation, target.clone(), u64::MAX);
-    let engine = Box::new(Flaky { engine: engine.unwrap(), trouble, left: left.clone() });
+    let engine = CpuEngine::<f64>::new(process, layout, settings.policy.activation, target.clone(), u64::MAX);
+    let countdown = left.clone();
+    let engine = Box::new(Hooked::new(engine.unwrap(), move |call| {
+        let reached = call == trouble && countdown.fetch_sub(1, Ordering::SeqCst) == 1;
+        if reached { answer() } else { Answer::Engine }
+    }));
     (Trainer::new(&settings, target, engine).unwrap(), left)
 }
 
@@ -194,17 +134,17 @@ fn answer(trainer: &mut Trainer) -> Batch {
 
 #[test]
 fn an_iteration_that_fails_anywhere_leaves_nothing_behind() {
-    let (mut whole, _) = joint_training(Trouble::Rollout);
+    let (mut whole, _) = joint_training(Call::Rollout);
     run(&mut whole, ITERATIONS);
     // Rollouts: forward, backward, clearing, refilling. Parameters: the policy's step.
     let places = [
-        (Trouble::Rollout, 1),
-        (Trouble::Rollout, 2),
-        (Trouble::Gradient, 2),
-        (Trouble::SetParameters, 1),
-        (Trouble::Rollout, 3),
-        (Trouble::Rollout, 4),
-        (Trouble::RewardGradient, 1),
+        (Call::Rollout, 1),
+        (Call::Rollout, 2),
+        (Call::Gradient, 2),
+        (Call::Load, 1),
+        (Call::Rollout, 3),
+        (Call::Rollout, 4),
+        (Call::RewardGradient, 1),
     ];
     for (trouble, call) in places {
         let (mut trainer, left) = joint_training(trouble);
@@ -223,7 +163,7 @@ fn an_iteration_that_fails_anywhere_leaves_nothing_behind() {
 
 #[test]
 fn an_energy_gradient_that_is_not_finite_skips_the_policy_s_step_as_well() {
-    let (mut trainer, left) = joint_training(Trouble::NotFinite);
+    let (mut trainer, left) = joint_training_with(Call::RewardGradient, || Answer::NotFinite);
     run(&mut trainer, 3);
     let (checkpoint, before) = (trainer.checkpoint(), answer(&mut trainer));
     left.store(1, Ordering::SeqCst);
@@ -250,13 +190,13 @@ fn a_sampler_of_data_is_held_for_both_uses_and_resumes() {
         let checkpoint = trainer.checkpoint();
         u64::from_le_bytes(checkpoint.bytes("sampler").unwrap().try_into().unwrap())
     };
-    let (mut whole, _) = joint_training(Trouble::Rollout);
+    let (mut whole, _) = joint_training(Call::Rollout);
     assert_eq!(drawn(&whole), 0);
     run(&mut whole, 5);
     // 70 for the backward trajectories and 70 for the energy model, an iteration.
     assert_eq!(drawn(&whole), 5 * 140);
     let checkpoint = whole.checkpoint();
-    let (mut resumed, _) = joint_training(Trouble::Rollout);
+    let (mut resumed, _) = joint_training(Call::Rollout);
     resumed.restore(&checkpoint).unwrap();
     assert!(resumed.checkpoint() == checkpoint);
     run(&mut whole, ITERATIONS);

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 
 use cli::{SMALL, refuse, succeed};
 use common::Wave;
+use common::hooked::{Answer, Call, Hooked};
 use serde_json::Value;
 use wgflow::config::Settings;
-use wgflow::engine::cpu::CpuEngine;
-use wgflow::engine::{Batch, Engine, EngineError, Moments, Rollout};
+use wgflow::engine::Rollout;
 use wgflow::network::Activation;
 use wgflow::process::{Objects, Order, Trajectories};
 use wgflow::random::{Draw, Stream};
@@ -94,80 +94,25 @@ fn biased_estimators_are_told_from_unbiased_ones() {
     }
 }
 
-/// A native engine that writes down what it is asked for: r a rollout, g a gradient, n norms, m moments, l a leave-one-out
-/// gradient.
-struct Watched {
-    engine: CpuEngine<f32>,
-    calls: Arc<Mutex<String>>,
-}
-
-impl Watched {
-    fn note(&self, call: char) {
-        self.calls.lock().unwrap().push(call);
-    }
-}
-
-impl Engine for Watched {
-    fn name(&self) -> String {
-        self.engine.name()
-    }
-
-    fn adapter(&self) -> String {
-        self.engine.adapter()
-    }
-
-    fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError> {
-        self.engine.set_parameters(parameters)
-    }
-
-    fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
-        self.note('r');
-        self.engine.rollout(request)
-    }
-
-    fn trajectories(&mut self) -> Result<Trajectories, EngineError> {
-        self.engine.trajectories()
-    }
-
-    fn objects(&mut self) -> Result<Objects, EngineError> {
-        self.engine.objects()
-    }
-
-    fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        self.note('g');
-        self.engine.gradient(coefficients)
-    }
-
-    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-        self.engine.log_reward(objects)
-    }
-
-    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        self.engine.reward_gradient(objects, coefficients)
-    }
-
-    fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
-        self.note('n');
-        self.engine.square_norms()
-    }
-
-    fn moments(&mut self, coefficients: &[f64]) -> Result<Moments, EngineError> {
-        self.note('m');
-        self.engine.moments(coefficients)
-    }
-
-    fn leave_one_out_gradient(&mut self, coefficients: &[f64], moments: &Moments) -> Result<Vec<f64>, EngineError> {
-        self.note('l');
-        self.engine.leave_one_out_gradient(coefficients, moments)
-    }
-}
-
 #[test]
 fn every_gradient_is_timed_right_after_a_rollout() {
     // An engine keeps what it knows of a batch: whoever comes second would pay less.
     let setting = common::Setting::wave(3, 2, Order::Fixed, &[8], Activation::Swish);
     let calls = Arc::new(Mutex::new(String::new()));
-    let engine = Box::new(Watched { engine: setting.native(), calls: calls.clone() });
+    let notes = calls.clone();
+    // r a rollout, g a gradient, n norms, m moments, l a leave-one-out gradient.
+    let engine = Box::new(Hooked::new(setting.native::<f32>(), move |call| {
+        let letter = match call {
+            Call::Rollout => "r",
+            Call::Gradient => "g",
+            Call::SquareNorms => "n",
+            Call::Moments => "m",
+            Call::LeaveOneOut => "l",
+            Call::Load | Call::RewardGradient => "",
+        };
+        notes.lock().unwrap().push_str(letter);
+        Answer::Engine
+    }));
     let settings: Settings = toml::from_str("policy = { hidden = [8], order = 'fixed' }").unwrap();
     let mut trainer = Trainer::new(&settings, setting.target.clone(), engine).unwrap();
     let names = ["none", "optimal", "optimal-leave-one-out", "optimal-per-parameter-leave-one-out", "tb"];

@@ -1,19 +1,24 @@
 //! The two engines' common face: roll out, replay, differentiate.
 //!
 //! An engine holds a policy's parameters and the batch it last rolled out. Objectives never see it: they get a
-//! [`Batch`] of log-probabilities and give back one coefficient a trajectory.
+//! [`Batch`] of log-probabilities and give back [`Coefficients`], one number a trajectory or one a step.
 
+mod batch;
 mod check;
 pub mod cpu;
 pub mod gpu;
 mod moments;
+mod request;
 mod reward;
 
+pub(crate) use batch::RowCoefficients;
+pub use batch::{Batch, Coefficients, Steps};
 pub use moments::Moments;
+pub use request::{Given, Rollout};
 pub use reward::check_rewards;
 
+use crate::network::Arrangement;
 use crate::process::{Objects, Trajectories};
-use crate::random::Draw;
 
 /// Trajectories are worked on in blocks of this many, on both engines. Reductions run over blocks in order, so results
 /// depend neither on the number of threads nor on how many blocks fit the memory at once.
@@ -63,86 +68,15 @@ pub struct Need {
     pub evaluation: u64,
 }
 
-/// A request for trajectories.
-#[derive(Clone, Copy, Debug)]
-pub struct Rollout<'a> {
-    /// Which random numbers are used.
-    pub draw: Draw,
-    /// Number of trajectories.
-    pub count: usize,
-    /// Actions fixed beforehand; without any, whole trajectories are sampled from P_F.
-    pub given: Option<Given<'a>>,
-    /// Keep what [`Engine::gradient`] needs.
-    pub keep: bool,
-}
-
-/// Actions fixed beforehand. Sites are always those given; values are taken before `sampled_from` and drawn from it on.
-#[derive(Clone, Copy, Debug)]
-pub struct Given<'a> {
-    pub trajectories: &'a Trajectories,
-    /// First step whose log-probability counts (0: all).
-    pub scored_from: usize,
-    /// First step whose value is drawn from P_F; the number of steps for a pure replay. Never below `scored_from`.
-    pub sampled_from: usize,
-}
-
-impl<'a> Rollout<'a> {
-    /// Trajectories sampled from P_F.
-    pub fn sample(draw: Draw, count: usize) -> Self {
-        Self { draw, count, given: None, keep: false }
-    }
-
-    /// The log-probabilities of given trajectories. (`draw` is not used.)
-    pub fn replay(draw: Draw, trajectories: &'a Trajectories) -> Self {
-        let given = Given { trajectories, scored_from: 0, sampled_from: trajectories.steps() };
-        Self { draw, count: trajectories.count(), given: Some(given), keep: false }
-    }
-
-    /// The same request, keeping what the gradient needs.
-    pub fn kept(mut self) -> Self {
-        self.keep = true;
-        self
-    }
-}
-
-/// Log-probabilities of a batch, one number a trajectory, natural logs.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    /// log P_F of the scored steps, the choice of sites included.
-    pub log_forward: Vec<f64>,
-    /// log P_B of the scored steps.
-    pub log_backward: Vec<f64>,
-    /// log R of the object reached.
-    pub log_reward: Vec<f64>,
-}
-
-impl Batch {
-    /// log w = log R + log P_B - log P_F (MATH section 1).
-    pub fn log_weights(&self) -> Vec<f64> {
-        let pairs = self.log_forward.iter().zip(&self.log_backward).zip(&self.log_reward);
-        pairs.map(|((forward, backward), reward)| reward + backward - forward).collect()
-    }
-
-    /// Adds the trajectories of `other`.
-    pub fn extend(&mut self, other: Batch) {
-        self.log_forward.extend(other.log_forward);
-        self.log_backward.extend(other.log_backward);
-        self.log_reward.extend(other.log_reward);
-    }
-}
-
-/// What carries out rollouts and gradients.
+/// The half of an engine that rolls out, and tells what came of it.
 ///
 /// Numbers and lengths that do not fit are `Limit` errors, and leave the engine as it was.
-pub trait Engine: Send {
+pub trait Roll: Send {
     /// One line for people and summaries: "native f32, 2 threads" or "gpu: NVIDIA H100 (Vulkan)".
     fn name(&self) -> String;
 
     /// The adapter's name on a GPU, "none" otherwise.
     fn adapter(&self) -> String;
-
-    /// Takes the policy's parameters, in the order of [`crate::network::Layout`].
-    fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError>;
 
     /// Rolls out a batch, or replays a given one, and holds it until the next call.
     fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError>;
@@ -153,12 +87,6 @@ pub trait Engine: Send {
     /// The objects of the batch held.
     fn objects(&mut self) -> Result<Objects, EngineError>;
 
-    /// sum_i coefficients_i * grad log P_F(tau_i) over the batch held, which must have been kept.
-    ///
-    /// # Errors
-    /// `NoBatch` if there is no such batch, or parameters were set in between. So for all that follows with this need.
-    fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
-
     /// log R of given objects, one number each. The batch held stays as it is.
     fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError>;
 
@@ -168,16 +96,40 @@ pub trait Engine: Send {
     /// # Errors
     /// `Limit` if the target has no network.
     fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
+}
 
-    /// |h_i|^2 of each trajectory of the batch held, h_i = grad log P_F(tau_i). Needs what [`Engine::gradient`] needs.
+/// The half of an engine that holds a policy's parameters, and differentiates log P_F by them.
+///
+/// Parameters and whatever there is a number of for each are lists in an order of the engine's own ([`Arrangement`]).
+/// Those that take or give the order of the layout say so.
+pub trait Differentiate: Send {
+    /// The engine's order of parameters.
+    fn arrangement(&self) -> &Arrangement;
+
+    /// Takes the policy's parameters, in the engine's order.
+    fn load(&mut self, arranged: &[f64]) -> Result<(), EngineError>;
+
+    /// Adds the sum of coefficients times grad log P_F over the batch held, which must have been kept, to `total`, in the
+    /// engine's order.
+    ///
+    /// # Errors
+    /// `NoBatch` if there is no such batch, or parameters were set in between. So for all that follows with this need.
+    fn accumulate(&mut self, coefficients: &Coefficients, total: &mut [f64]) -> Result<(), EngineError>;
+
+    /// Trajectories of the batch held.
+    fn held(&self) -> usize;
+
+    /// |h_i|^2 of each trajectory of the batch held, h_i = grad log P_F(tau_i). Needs what [`Differentiate::accumulate`]
+    /// needs.
     ///
     /// Here, as in the two methods that follow, by the definition: a gradient a trajectory. Engines do better.
     fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
-        let count = self.trajectories()?.count();
+        let count = self.held();
         (0..count).map(|i| Ok(score(self, count, i)?.iter().map(|h| h * h).sum())).collect()
     }
 
-    /// Sums over the trajectories of the batch held of h_i, c_i h_i and their squares, c being `coefficients`.
+    /// Sums over the trajectories of the batch held of h_i, c_i h_i and their squares, c being `coefficients`, in the
+    /// engine's order.
     ///
     /// Needs memory for some lists of all parameters, whatever the size of the batch.
     fn moments(&mut self, coefficients: &[f64]) -> Result<Moments, EngineError> {
@@ -189,7 +141,7 @@ pub trait Engine: Send {
     }
 
     /// sum_i sum_d (c_i - k_{i,d}) h_{i,d}, where k_{i,d} is the ratio of sum_j c_j h_{j,d}^2 to sum_j h_{j,d}^2 over
-    /// all trajectories j but i; 0/0 means 0. `moments` are those of the same batch and coefficients.
+    /// all trajectories j but i; 0/0 means 0. `moments` are those of the same batch and coefficients. In the engine's order.
     ///
     /// Where the others' squares are less than the rounding of their sum with h_{i,d}^2, they count as 0.
     fn leave_one_out_gradient(&mut self, coefficients: &[f64], moments: &Moments) -> Result<Vec<f64>, EngineError> {
@@ -202,11 +154,32 @@ pub trait Engine: Send {
         }
         Ok(gradient)
     }
+
+    /// Takes the policy's parameters, in the order of [`crate::network::Layout`].
+    fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError> {
+        check::parameters(self.arrangement(), parameters)?;
+        let arranged = self.arrangement().arrange(parameters);
+        self.load(&arranged)
+    }
+
+    /// sum_i coefficients_i * grad log P_F(tau_i) over the batch held, in the order of [`crate::network::Layout`].
+    fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        let mut total = vec![0.0; self.arrangement().length()];
+        self.accumulate(&Coefficients::Trajectories(coefficients.to_vec()), &mut total)?;
+        Ok(self.arrangement().restore(&total))
+    }
 }
 
+/// What carries out rollouts and gradients.
+pub trait Engine: Roll + Differentiate {}
+
+impl<E: Roll + Differentiate> Engine for E {}
+
 /// h_i of one of `count` trajectories, as a gradient of its own.
-fn score<E: Engine + ?Sized>(engine: &mut E, count: usize, i: usize) -> Result<Vec<f64>, EngineError> {
+fn score<E: Differentiate + ?Sized>(engine: &mut E, count: usize, i: usize) -> Result<Vec<f64>, EngineError> {
     let mut one = vec![0.0; count];
     one[i] = 1.0;
-    engine.gradient(&one)
+    let mut total = vec![0.0; engine.arrangement().length()];
+    engine.accumulate(&Coefficients::Trajectories(one), &mut total)?;
+    Ok(total)
 }

@@ -1,5 +1,7 @@
 //! Sums over the gradients of single trajectories, from which control variates of least variance are made.
 
+use crate::network::Arrangement;
+
 /// Sums over a batch's trajectories, for each parameter: `[P]` numbers each.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moments {
@@ -14,6 +16,14 @@ pub struct Moments {
 }
 
 impl Moments {
+    /// The same lists in the order of the policy's layout, where these are in an engine's own.
+    pub fn restored(&self, arrangement: &Arrangement) -> Self {
+        let [sum, weighted_sum, squares, weighted_squares] =
+            [&self.sum, &self.weighted_sum, &self.squares, &self.weighted_squares]
+                .map(|list| arrangement.restore(list));
+        Self { sum, weighted_sum, squares, weighted_squares }
+    }
+
     /// Adds a trajectory with coefficient `c` and score `h`; the first one says how many parameters there are.
     pub fn add(&mut self, c: f64, h: &[f64]) {
         let accumulate = |list: &mut Vec<f64>, term: fn(f64, f64) -> f64| {

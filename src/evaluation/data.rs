@@ -41,16 +41,16 @@ pub fn compare(
         }
         let Some(data) = &mut held else { return Ok(None) };
         let draw = Draw { first_trajectory: first as u32, ..draw };
-        let points = sampled(data.as_mut(), &draw, count, trainer.process().sites)?;
+        let points = sampled(data.as_mut(), &draw, count, trainer.process().sites())?;
         log_ratios.extend(backward_log_ratios(trainer, seed, &points, first, sizes.nll_trajectories, stop)?);
     }
     stop.check()?;
     let count = sizes.mmd_samples.min(gflownet.count());
     let Some(mut data) = trainer.target().data(count) else { return Ok(None) };
     let draw = Draw { first_trajectory: u32::MAX, ..draw };
-    let points = sampled(data.as_mut(), &draw, count, trainer.process().sites)?;
+    let points = sampled(data.as_mut(), &draw, count, trainer.process().sites())?;
     let samples = Objects::new(gflownet.sites(), gflownet.values()[..count * gflownet.sites()].to_vec());
-    let discrepancy = mmd(&samples, &points, trainer.process().values);
+    let discrepancy = mmd(&samples, &points, trainer.process().values());
     let nll = negative_log_likelihood(&log_ratios, sizes.nll_trajectories, set);
     Ok(Some(AgainstData { nll, mmd: discrepancy, points }))
 }

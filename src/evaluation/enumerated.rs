@@ -5,7 +5,7 @@ use crate::config::Precision;
 use crate::engine::check_rewards;
 use crate::metrics::{exact, marginal};
 use crate::network::{Mlp, Real};
-use crate::process::Objects;
+use crate::process::{Head, Objects, Process, SiteFilling};
 use crate::stop::Stopped;
 use crate::trainer::Trainer;
 
@@ -14,7 +14,10 @@ const CHUNK: usize = 1 << 14;
 
 /// Whether [`enumerate`] can be asked, or why not.
 pub fn allows_enumeration(trainer: &Trainer) -> Result<(), String> {
-    let (sites, values, most) = (trainer.process().sites, trainer.process().values, marginal::MAXIMUM_SITES);
+    let most = marginal::MAXIMUM_SITES;
+    let Some(&SiteFilling { sites, values, .. }) = filling(trainer) else {
+        return Err("exact probabilities are for site filling in an order of its own".into());
+    };
     if values != 2 || sites > most {
         return Err(format!(
             "{sites} sites of {values} values: exact probabilities are for up to {most} sites of 2 values"
@@ -39,7 +42,7 @@ pub fn enumerate(
         Precision::F32 => log_probabilities::<f32>(trainer, progress)?,
         Precision::F64 => log_probabilities::<f64>(trainer, progress)?,
     };
-    let process = trainer.process().clone();
+    let process = filling(trainer).expect("enumeration was allowed").clone();
     let mut log_rewards = vec![0.0; log_probabilities.len()];
     for (index, log_rewards) in log_rewards.chunks_mut(CHUNK).enumerate() {
         let first = index * CHUNK;
@@ -50,13 +53,18 @@ pub fn enumerate(
     Ok(exact::compare(&log_probabilities, &log_rewards))
 }
 
+/// The process, where it is one whose partial objects can be counted.
+fn filling(trainer: &Trainer) -> Option<&SiteFilling> {
+    trainer.process().as_site_filling().filter(|process| process.head() == Head::Site)
+}
+
 fn log_probabilities<T: Real>(
     trainer: &Trainer,
     mut progress: impl FnMut(f64) -> Result<(), Stopped>,
 ) -> Result<Vec<f64>, Stopped> {
-    let process = trainer.process();
+    let process = filling(trainer).expect("enumeration was allowed");
     let activation = trainer.settings().policy.activation;
-    let network = Mlp::<T>::new(trainer.layout().clone(), activation, trainer.parameters());
+    let network = Mlp::<T>::new(trainer.layout().clone(), activation, &trainer.parameters());
     let total = marginal::partial_objects(process.sites, process.order) as f64;
     let mut done = 0;
     marginal::log_probabilities(process.sites, process.order, |objects, logits| {

@@ -128,7 +128,7 @@ pub fn evaluate_sized(
     let backward = target.as_ref().ok().map(weigh).transpose()?;
 
     let against_data = data::compare(trainer, &gflownet, sizes, seed, stop)?;
-    let small = trainer.process().sites <= ENUMERATED_SITES && allows_enumeration(trainer).is_ok();
+    let small = trainer.process().sites() <= ENUMERATED_SITES && allows_enumeration(trainer).is_ok();
     let exact = if small { Some(enumerate(trainer, |_| stop.check())?) } else { None };
 
     let (log_z, elbo) = (weights::log_z(&log_weights), weights::elbo(&log_weights));
@@ -172,7 +172,7 @@ pub fn forward(
     stop: &Stop,
 ) -> Result<(Batch, Objects), EvaluationError> {
     let seed = seed.of(trainer.settings().seed);
-    let (mut batch, mut objects) = (Batch::default(), Objects::new(trainer.process().sites, Vec::new()));
+    let (mut batch, mut objects) = (Batch::default(), Objects::new(trainer.process().sites(), Vec::new()));
     while objects.count() < count {
         stop.check()?;
         let first = objects.count();
@@ -220,7 +220,7 @@ fn target_samples(
     count: usize,
     stop: &Stop,
 ) -> Result<Result<Objects, String>, EvaluationError> {
-    let (sites, chains) = (trainer.process().sites, chains(count));
+    let (sites, chains) = (trainer.process().sites(), chains(count));
     let mut sampler = match trainer.target().sampler(seed, chains) {
         Ok(sampler) => sampler,
         Err(reason) => return Ok(Err(reason)),

@@ -13,7 +13,7 @@
 use rayon::prelude::*;
 
 use crate::engine::{Batch, Given, Rollout};
-use crate::process::{Objects, Order, SiteFilling, Trajectories};
+use crate::process::{Objects, Order, Process, SiteFilling, Trajectories};
 use crate::random::{Draw, pick, uniform};
 
 /// The probability with which a proposal is accepted.
@@ -73,7 +73,7 @@ impl Proposal {
     /// # Panics
     /// If `cleared` is out of range or the objects do not fit the process.
     pub fn new(process: &SiteFilling, objects: &Objects, cleared: usize, draw: &Draw) -> Self {
-        let steps = process.steps();
+        let steps = process.max_steps();
         assert!((1..=steps).contains(&cleared), "{cleared} of {steps} sites cleared");
         let kept = steps - cleared;
         // Filling in a uniform order is clearing in a uniform order, read backwards.
@@ -92,7 +92,7 @@ impl Proposal {
 
     /// The request that scores the cleared values.
     pub fn clearing(&self) -> Rollout<'_> {
-        self.request(&self.old, self.old.steps())
+        self.request(&self.old, self.old.max_steps())
     }
 
     /// The request that draws and scores the new values.
@@ -102,7 +102,7 @@ impl Proposal {
 
     fn request<'a>(&self, trajectories: &'a Trajectories, sampled_from: usize) -> Rollout<'a> {
         let given = Given { trajectories, scored_from: self.kept, sampled_from };
-        Rollout { draw: self.draw, count: trajectories.count(), given: Some(given), keep: false }
+        Rollout { draw: self.draw, count: trajectories.count(), given: Some(given), keep: false, stepwise: false }
     }
 
     /// Accepts or refuses: `cleared` is the batch of [`Proposal::clearing`] from `objects`, `refilled` that of
@@ -313,6 +313,7 @@ mod tests {
             log_forward: vec![-0.5; 3],
             log_backward: vec![0.0; 3],
             log_reward: log_reward.to_vec(),
+            steps: None,
         };
         let (cleared, refilled) = (batch([0.0, 0.0, f64::NEG_INFINITY]), batch([900.0, -900.0, f64::NEG_INFINITY]));
         let settled = proposal.settle(Acceptance::Metropolis, (&cleared, &objects), (&refilled, &proposed));

@@ -105,6 +105,7 @@ fn contrastive_gradient(engine: &mut dyn Engine, data: &Objects, fake: &Objects)
 mod tests {
     use super::*;
     use crate::engine::cpu::CpuEngine;
+    use crate::engine::{Differentiate, Roll};
     use crate::network::{Activation, Layout};
     use crate::process::Order;
     use crate::targets::{Target, energy_model};

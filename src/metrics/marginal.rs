@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use crate::process::{Order, SiteFilling};
+use crate::process::{Order, Process, SiteFilling};
 
 /// Most sites: with 18 the pass takes 387 million forward passes and 1.1 GiB for probabilities.
 pub const MAXIMUM_SITES: usize = 18;

@@ -2,11 +2,13 @@
 //! and evaluation on the host.
 
 mod activation;
+mod arrangement;
 mod initialisation;
 mod mlp;
 pub(crate) mod real;
 
 pub use activation::{Activation, LEAK};
+pub use arrangement::Arrangement;
 pub use initialisation::{Initialisation, initialise};
 pub use mlp::Mlp;
 pub use real::Real;

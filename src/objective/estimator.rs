@@ -1,15 +1,18 @@
-//! Gradient estimators: log-weights of a batch in, one coefficient a trajectory out.
+//! Gradient estimators: log-probabilities of a batch in, coefficients out.
 
+use super::contribution::Contribution;
 use super::control_variate::ControlVariate;
 use super::loss::Loss;
 use super::optimal::Optimal;
+use super::own::Own;
 use super::weights::{centred_softmax, mean};
+use crate::engine::{Batch, Coefficients};
 use crate::metrics::log_mean_exp;
 
 /// How a batch of trajectories becomes a gradient, sum_i c_i grad log P_F(tau_i).
 ///
 /// Notation: q = P_F(tau), p = pi(x) P_B(tau | x), w = Z p / q the weight, B the batch, zeta the learned log Z.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Estimator {
     /// KL(q || p) by the score function, on samples of q: c_i = (-log w_i + k_i) / B. Loss: KL - log Z = -ELBO.
     ReverseKl(ControlVariate),
@@ -29,37 +32,24 @@ pub enum Estimator {
     /// The Tsallis divergence of order a, (E_q[(w/Z)^(1-a)] - 1) / (a - 1), on samples of q; see [`tsallis`]. log Z is
     /// the batch's own estimate, taken for a constant, which biases it by O(1/B). Loss: the divergence.
     Tsallis { order: f64 },
-}
-
-/// What an estimator makes of a batch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Coefficients {
-    /// c_i, the coefficient of grad log P_F(tau_i) in the gradient of what is minimised: one number a trajectory.
-    pub policy: Vec<f64>,
-    /// The derivative by zeta, where zeta is learned.
-    pub zeta: Option<f64>,
-    /// The value of what is minimised, for people to look at.
-    pub loss: f64,
-}
-
-impl Coefficients {
-    /// Whether all numbers are finite. A NaN or an infinity among the log-weights always shows here, but for log w of
-    /// minus infinity (an object with R = 0) in the estimators that give it no weight: SNIS, and Renyi and Tsallis with
-    /// a < 1.
-    pub fn is_finite(&self) -> bool {
-        self.loss.is_finite() && self.zeta.is_none_or(f64::is_finite) && self.policy.iter().all(|c| c.is_finite())
-    }
+    /// One of the user's.
+    Own(Own),
 }
 
 impl Estimator {
-    /// Coefficients of `weight` times the estimator, given log w of each trajectory.
+    /// What `weight` times the estimator makes of a batch; `zeta` is the learned log Z.
     ///
     /// A control variate from [`ControlVariate::optimal`] is not yet in them. The regression that fits the learned
     /// control variate is a problem of its own: its derivative is not scaled by `weight`.
-    pub fn coefficients(&self, weight: f64, log_weights: &[f64], zeta: f64) -> Coefficients {
+    pub fn contribution(&self, weight: f64, batch: &Batch, zeta: f64) -> Contribution {
+        if let Self::Own(own) = self {
+            return own.contribution(weight, batch, zeta);
+        }
+        let log_weights = &batch.log_weights()[..];
         let batch = log_weights.len() as f64;
         let share = weight / batch;
         let (policy, zeta, loss): (Vec<f64>, Option<f64>, f64) = match *self {
+            Estimator::Own(_) => unreachable!("returned above"),
             Estimator::ReverseKl(control_variate) => {
                 let k = control_variate.values(log_weights, zeta);
                 let policy = log_weights.iter().zip(k).map(|(log_weight, k)| share * (k - log_weight)).collect();
@@ -97,20 +87,38 @@ impl Estimator {
                 (policy, None, log_mean_exp(&exponents) / (order - 1.0))
             }
             Estimator::Tsallis { order } => {
-                let Coefficients { policy, zeta, loss } = tsallis(log_weights, order, log_mean_exp(log_weights));
-                (scaled(policy, weight), zeta, loss)
+                let (policy, loss) = tsallis(log_weights, order, log_mean_exp(log_weights));
+                (scaled(policy, weight), None, loss)
             }
         };
         // Weights to a negative power would hide an infinite one.
         let impossible = log_weights.contains(&f64::INFINITY);
         // Adding zero turns a minus zero into zero: it is shown to people.
         let loss = if impossible { f64::NAN } else { weight * loss + 0.0 };
-        Coefficients { policy, zeta, loss }
+        Contribution { policy: Coefficients::Trajectories(policy), zeta, loss }
     }
 
     /// Whether log Z is learned along, as zeta.
     pub fn learns_zeta(&self) -> bool {
-        matches!(self, Estimator::Regression(_) | Estimator::ReverseKl(ControlVariate::Learned))
+        match self {
+            Estimator::Regression(_) | Estimator::ReverseKl(ControlVariate::Learned) => true,
+            Estimator::Own(own) => own.learns_log_z(),
+            _ => false,
+        }
+    }
+
+    /// Whether it looks at single steps, [`Batch::steps`].
+    pub fn needs_steps(&self) -> bool {
+        matches!(self, Estimator::Own(own) if own.needs_steps())
+    }
+
+    /// Whether what it makes of trajectories of this kind depends on log R.
+    pub fn needs_reward(&self) -> bool {
+        match self {
+            Estimator::ForwardKl => false,
+            Estimator::Own(own) => own.needs_reward(),
+            _ => true,
+        }
     }
 
     /// What the coefficients lack: a control variate made of the single trajectories' gradients.
@@ -130,6 +138,7 @@ impl Estimator {
             Estimator::SnisForwardKl | Estimator::Renyi { .. } => {
                 Some("weights relative to the batch's are then all one")
             }
+            Estimator::Own(own) => own.refuses_one(),
             Estimator::Tsallis { .. } => Some("its control variate is made of the batch's other trajectories"),
         }
     }
@@ -139,8 +148,8 @@ impl Estimator {
 /// with r = exp((1-a) (log w - log Z)).
 ///
 /// With a log Z that does not depend on the batch, the true one or not, this is an unbiased estimate of the gradient of
-/// `E_q[r]` / (a - 1), and the loss of (`E_q[r]` - 1) / (a - 1).
-pub fn tsallis(log_weights: &[f64], order: f64, log_z: f64) -> Coefficients {
+/// `E_q[r]` / (a - 1), and the loss of (`E_q[r]` - 1) / (a - 1). Returns the c_i and the loss.
+pub fn tsallis(log_weights: &[f64], order: f64, log_z: f64) -> (Vec<f64>, f64) {
     let batch = log_weights.len() as f64;
     let excess = |log_weight: &f64| ((1.0 - order) * (log_weight - log_z)).exp_m1();
     let excesses: Vec<f64> = log_weights.iter().map(excess).collect();
@@ -148,7 +157,7 @@ pub fn tsallis(log_weights: &[f64], order: f64, log_z: f64) -> Coefficients {
     // r_i - mean_{j != i} r_j = B/(B-1) (r_i - mean r), and r = 1 + excess.
     let factor = order / (order - 1.0) / (batch - 1.0);
     let policy = excesses.iter().map(|excess| factor * (excess - average)).collect();
-    Coefficients { policy, zeta: None, loss: average / (order - 1.0) }
+    (policy, average / (order - 1.0))
 }
 
 fn scaled(mut values: Vec<f64>, factor: f64) -> Vec<f64> {
@@ -165,6 +174,30 @@ mod tests {
     use crate::random::{Draw, Stream};
 
     const ZETA: f64 = 0.37;
+
+    /// A contribution with a coefficient a trajectory.
+    #[derive(Debug)]
+    struct Found {
+        policy: Vec<f64>,
+        zeta: Option<f64>,
+        loss: f64,
+        is_finite: bool,
+    }
+
+    trait OfLogWeights {
+        fn coefficients(&self, weight: f64, log_weights: &[f64], zeta: f64) -> Found;
+    }
+
+    impl OfLogWeights for Estimator {
+        fn coefficients(&self, weight: f64, log_weights: &[f64], zeta: f64) -> Found {
+            let contribution = self.contribution(weight, &Batch::of_log_weights(log_weights), zeta);
+            let is_finite = contribution.is_finite();
+            let Contribution { policy: Coefficients::Trajectories(policy), zeta, loss } = contribution else {
+                panic!("a coefficient a trajectory")
+            };
+            Found { policy, zeta, loss, is_finite }
+        }
+    }
 
     fn every_estimator() -> Vec<Estimator> {
         let mut all: Vec<Estimator> = ControlVariate::ALL.map(Estimator::ReverseKl).to_vec();
@@ -295,7 +328,7 @@ mod tests {
             let linex = matches!(estimator, Estimator::Regression(Loss::Linex { .. }));
             if !linex && !exponential.contains(&estimator) {
                 let extreme = estimator.coefficients(1.0, &[900.0, -900.0, 0.0, 899.0], ZETA);
-                assert!(extreme.is_finite(), "{estimator:?}: {extreme:?}");
+                assert!(extreme.is_finite, "{estimator:?}: {extreme:?}");
             }
             for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
                 let no_weight = match estimator {
@@ -305,7 +338,7 @@ mod tests {
                 };
                 let found = estimator.coefficients(1.0, &[1.0, bad, 0.5], ZETA);
                 let allowed = no_weight && bad == f64::NEG_INFINITY;
-                assert_eq!(found.is_finite(), allowed, "{estimator:?} of {bad}: {found:?}");
+                assert_eq!(found.is_finite, allowed, "{estimator:?} of {bad}: {found:?}");
             }
             assert!(estimator.coefficients(1.0, &[], ZETA).policy.is_empty(), "{estimator:?} of nothing");
         }

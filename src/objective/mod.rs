@@ -1,19 +1,21 @@
-//! Objectives: log-weights of a batch in, one coefficient a trajectory out. Pure f64 arithmetic of O(B).
+//! Objectives: log-probabilities of a batch in, coefficients out. Pure f64 arithmetic of O(B).
 //!
 //! Whatever is minimised, the gradient estimate is sum_i c_i grad log P_F(tau_i), plus a derivative by the scalar zeta,
 //! the learned log Z, where there is one. So an engine needs to know nothing but c, and an objective nothing but log w:
 //!
 //! ```
+//! use wgflow::engine::{Batch, Coefficients};
 //! use wgflow::objective::{Kind, Settings};
 //! use wgflow::schedule::Progress;
 //!
 //! let objective = Settings::new(Kind::TrajectoryBalance).objective(2)?;
 //! for term in objective.terms(Progress { iteration: 0, total: 1000 }) {
 //!     // term.source says where trajectories come from; an engine rolls them out and gives their log-weights ...
-//!     let coefficients = term.coefficients(&[1.0, 3.0], 2.5);
+//!     let batch = Batch::of_log_weights(&[1.0, 3.0]);
+//!     let contribution = term.contribution(&batch, 2.5);
 //!     // ... and makes of `policy` the gradient of the policy's parameters.
-//!     assert_eq!(coefficients.policy, [1.5, -0.5]);
-//!     assert_eq!(coefficients.zeta, Some(1.0));
+//!     assert_eq!(contribution.policy, Coefficients::Trajectories(vec![1.5, -0.5]));
+//!     assert_eq!(contribution.zeta, Some(1.0));
 //! }
 //! # Ok::<(), String>(())
 //! ```
@@ -25,22 +27,27 @@
 //! The backward policy is uniform, so its log-probabilities carry no gradient and no coefficients are made for them.
 
 mod alpha;
+mod contribution;
 mod control_variate;
 mod estimator;
 mod log_z_start;
 mod loss;
 mod optimal;
+mod own;
 mod settings;
 mod weights;
 
 pub use alpha::{Alpha, Schedule};
+pub use contribution::Contribution;
 pub use control_variate::ControlVariate;
-pub use estimator::{Coefficients, Estimator, tsallis};
+pub use estimator::{Estimator, tsallis};
 pub use log_z_start::{LogZStart, NamedStart, first_zeta};
 pub use loss::Loss;
 pub use optimal::{Extent, Form, Optimal, batch_form, leave_one_out};
+pub use own::{Own, OwnEstimator};
 pub use settings::{Kind, LossName, Settings};
 
+use crate::engine::Batch;
 use crate::schedule::Progress;
 
 /// Where a batch of trajectories comes from.
@@ -62,7 +69,7 @@ pub struct Objective {
 }
 
 /// What one iteration makes of one batch.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Term {
     /// Where the batch comes from.
     pub source: Source,
@@ -72,11 +79,31 @@ pub struct Term {
 }
 
 impl Objective {
+    /// One estimator, on trajectories of one source.
+    pub fn of(source: Source, estimator: Estimator) -> Self {
+        match source {
+            Source::Forward => Self { forward: Some(estimator), backward: None, alpha: Alpha::Fixed(0.0) },
+            Source::Backward => Self { forward: None, backward: Some(estimator), alpha: Alpha::Fixed(1.0) },
+        }
+    }
+
+    /// Two estimators, the backward one with weight alpha and the forward one with 1 - alpha.
+    pub fn mixed(forward: Estimator, backward: Estimator, alpha: Alpha) -> Self {
+        Self { forward: Some(forward), backward: Some(backward), alpha }
+    }
+
+    /// Why a batch of one cannot be used, where it cannot.
+    pub fn refuses_one(&self) -> Option<&'static str> {
+        self.forward.iter().chain(&self.backward).filter_map(Estimator::refuses_one).next()
+    }
+
     /// The terms of one iteration, one or two: those whose weight is not 0. Their gradients and losses add up.
     pub fn terms(&self, progress: Progress) -> Vec<Term> {
         let alpha = self.alpha.at(progress);
-        let forward = self.forward.map(|estimator| Term { source: Source::Forward, weight: 1.0 - alpha, estimator });
-        let backward = self.backward.map(|estimator| Term { source: Source::Backward, weight: alpha, estimator });
+        let forward = self.forward.clone();
+        let forward = forward.map(|estimator| Term { source: Source::Forward, weight: 1.0 - alpha, estimator });
+        let backward = self.backward.clone();
+        let backward = backward.map(|estimator| Term { source: Source::Backward, weight: alpha, estimator });
         [forward, backward].into_iter().flatten().filter(|term| term.weight > 0.0).collect()
     }
 
@@ -90,7 +117,8 @@ impl Objective {
 
     /// Whether the gradient depends on log R. That of forward KL on backward samples does not.
     pub fn needs_reward(&self) -> bool {
-        self.needs(Source::Forward) || self.backward.is_some_and(|estimator| estimator != Estimator::ForwardKl)
+        let own = |estimator: &Option<Estimator>| estimator.as_ref().is_some_and(Estimator::needs_reward);
+        (self.needs(Source::Forward) && own(&self.forward)) || own(&self.backward)
     }
 
     /// Whether log Z is learned along, as zeta.
@@ -100,21 +128,26 @@ impl Objective {
 
     /// What the forward term's control variate needs from the engine besides log-weights.
     pub fn optimal(&self) -> Option<Optimal> {
-        self.forward.and_then(|estimator| estimator.optimal())
+        self.forward.as_ref().and_then(Estimator::optimal)
     }
 }
 
 impl Term {
-    /// The coefficients of this term, weight included, from log w of each trajectory.
+    /// What this term makes of a batch, weight included.
     ///
-    /// If [`Term::optimal`] asks for more, they lack the control variate.
-    pub fn coefficients(&self, log_weights: &[f64], zeta: f64) -> Coefficients {
-        self.estimator.coefficients(self.weight, log_weights, zeta)
+    /// If [`Term::optimal`] asks for more, the coefficients lack the control variate.
+    pub fn contribution(&self, batch: &Batch, zeta: f64) -> Contribution {
+        self.estimator.contribution(self.weight, batch, zeta)
     }
 
     /// Whether log Z is learned along, as zeta.
     pub fn learns_zeta(&self) -> bool {
         self.estimator.learns_zeta()
+    }
+
+    /// Whether it looks at single steps of its batch.
+    pub fn needs_steps(&self) -> bool {
+        self.estimator.needs_steps()
     }
 
     /// What the coefficients still lack: a control variate made of the single trajectories' gradients.

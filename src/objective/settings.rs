@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Alpha, ControlVariate, Estimator, LogZStart, Loss, Objective};
+use super::{Alpha, ControlVariate, Estimator, LogZStart, Loss, Objective, Source};
 
 /// Keys of the table `[objective]`. A key that the objective has no use for is an error, not ignored.
 ///
@@ -153,15 +153,9 @@ impl Settings {
         let control_variate = self.control_variate.unwrap_or_default();
         let objective = match self.kind {
             Kind::ReverseKl => forward(Estimator::ReverseKl(control_variate)),
-            Kind::ForwardKl => {
-                Objective { forward: None, backward: Some(Estimator::ForwardKl), alpha: Alpha::Fixed(1.0) }
-            }
+            Kind::ForwardKl => Objective::of(Source::Backward, Estimator::ForwardKl),
             Kind::SnisForwardKl => forward(Estimator::SnisForwardKl),
-            Kind::AlphaKl => Objective {
-                forward: Some(Estimator::ReverseKl(control_variate)),
-                backward: Some(Estimator::ForwardKl),
-                alpha,
-            },
+            Kind::AlphaKl => Objective::mixed(Estimator::ReverseKl(control_variate), Estimator::ForwardKl, alpha),
             Kind::TrajectoryBalance => forward(Estimator::Regression(Loss::Squared)),
             Kind::AlphaTb => both(Estimator::Regression(Loss::Squared), alpha),
             Kind::LogVariance => both(Estimator::LogVariance, alpha),
@@ -171,8 +165,7 @@ impl Settings {
         };
         self.refuse_what_has_no_use()?;
         self.check_log_reward()?;
-        let estimators = objective.forward.iter().chain(&objective.backward);
-        match estimators.filter_map(Estimator::refuses_one).next() {
+        match objective.refuses_one() {
             Some(reason) if batch == 1 => {
                 Err(format!("training.batch = 1: {} needs at least 2, {reason}", self.culprit()))
             }
@@ -321,11 +314,11 @@ impl Settings {
 }
 
 fn forward(estimator: Estimator) -> Objective {
-    Objective { forward: Some(estimator), backward: None, alpha: Alpha::Fixed(0.0) }
+    Objective::of(Source::Forward, estimator)
 }
 
 fn both(estimator: Estimator, alpha: Alpha) -> Objective {
-    Objective { forward: Some(estimator), backward: Some(estimator), alpha }
+    Objective::mixed(estimator.clone(), estimator, alpha)
 }
 
 /// A value as the experiment file writes it.

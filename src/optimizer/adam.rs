@@ -1,5 +1,7 @@
 //! Adam with bias correction and decoupled weight decay.
 
+use rayon::prelude::*;
+
 /// Constants of Adam.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hyperparameters {
@@ -42,7 +44,7 @@ impl Adam {
     /// # Panics
     /// If the lengths of `parameters`, `gradient` and the moments differ.
     pub fn step(&mut self, parameters: &mut [f64], gradient: &[f64], learning_rate: f64) {
-        self.advance(parameters, gradient, learning_rate, |next| f64::from(next as f32));
+        self.advance(parameters, gradient, learning_rate, rounded);
     }
 
     /// The same step of parameters that only the host knows, which keep all of their f64.
@@ -53,6 +55,35 @@ impl Adam {
         self.advance(parameters, gradient, learning_rate, |next| next);
     }
 
+    /// Becomes what `before` is after a [`Adam::step`], and `next` what that makes of `parameters`, which stay as they are.
+    /// In one pass, on all threads; the bits do not depend on their number.
+    ///
+    /// # Panics
+    /// If the lengths of `parameters`, `next`, `gradient` and the moments differ.
+    pub fn step_from(
+        &mut self,
+        before: &Adam,
+        parameters: &[f64],
+        next: &mut [f64],
+        gradient: &[f64],
+        learning_rate: f64,
+    ) {
+        check([before.first_moment.len(), self.first_moment.len(), parameters.len(), next.len(), gradient.len()]);
+        self.hyperparameters = before.hyperparameters;
+        self.steps = before.steps + 1;
+        let rule = Rule::new(self.hyperparameters, self.steps, learning_rate);
+        let from = parameters.par_chunks(CHUNK).zip(before.first_moment.par_chunks(CHUNK));
+        let from = from.zip(before.second_moment.par_chunks(CHUNK)).zip(gradient.par_chunks(CHUNK));
+        let to = next.par_chunks_mut(CHUNK).zip(self.first_moment.par_chunks_mut(CHUNK));
+        let to = to.zip(self.second_moment.par_chunks_mut(CHUNK));
+        from.zip(to).for_each(|((((parameters, first), second), gradient), ((next, next_first), next_second))| {
+            next.copy_from_slice(parameters);
+            next_first.copy_from_slice(first);
+            next_second.copy_from_slice(second);
+            rule.apply(next, gradient, next_first, next_second, rounded);
+        });
+    }
+
     fn advance(
         &mut self,
         parameters: &mut [f64],
@@ -60,23 +91,57 @@ impl Adam {
         learning_rate: f64,
         rounded: impl Fn(f64) -> f64 + Copy,
     ) {
-        let count = self.first_moment.len();
-        assert!(
-            parameters.len() == count && gradient.len() == count && self.second_moment.len() == count,
-            "{} parameters, {} derivatives and moments of {count} and {}",
-            parameters.len(),
-            gradient.len(),
-            self.second_moment.len()
-        );
+        check([self.first_moment.len(), self.second_moment.len(), parameters.len(), gradient.len()]);
         self.steps += 1;
-        let Hyperparameters { beta1, beta2, epsilon, weight_decay } = self.hyperparameters;
-        let steps = self.steps as f64;
-        let rate = learning_rate / (1.0 - beta1.powf(steps));
-        let correction = 1.0 / (1.0 - beta2.powf(steps)).sqrt();
-        let kept = 1.0 - learning_rate * weight_decay;
+        let rule = Rule::new(self.hyperparameters, self.steps, learning_rate);
+        rule.apply(parameters, gradient, &mut self.first_moment, &mut self.second_moment, rounded);
+    }
+}
+
+/// Numbers that a thread takes at a time: those of five lists fit a core's cache.
+const CHUNK: usize = 1 << 13;
+
+fn check<const N: usize>(lengths: [usize; N]) {
+    assert!(lengths.iter().all(|length| *length == lengths[0]), "lists of parameters of the lengths {lengths:?}");
+}
+
+/// What every engine knows of a parameter.
+fn rounded(value: f64) -> f64 {
+    f64::from(value as f32)
+}
+
+/// One step, number by number.
+struct Rule {
+    hyperparameters: Hyperparameters,
+    rate: f64,
+    correction: f64,
+    kept: f64,
+}
+
+impl Rule {
+    fn new(hyperparameters: Hyperparameters, steps: u64, learning_rate: f64) -> Self {
+        let Hyperparameters { beta1, beta2, weight_decay, .. } = hyperparameters;
+        let steps = steps as f64;
+        Self {
+            hyperparameters,
+            rate: learning_rate / (1.0 - beta1.powf(steps)),
+            correction: 1.0 / (1.0 - beta2.powf(steps)).sqrt(),
+            kept: 1.0 - learning_rate * weight_decay,
+        }
+    }
+
+    fn apply(
+        &self,
+        parameters: &mut [f64],
+        gradient: &[f64],
+        first: &mut [f64],
+        second: &mut [f64],
+        rounded: impl Fn(f64) -> f64 + Copy,
+    ) {
+        let Self { hyperparameters: Hyperparameters { beta1, beta2, epsilon, .. }, rate, correction, kept } = *self;
         // Compiled for several instruction sets and chosen at run time; all of them round alike.
         pulp::Arch::new().dispatch(|| {
-            let moments = self.first_moment.iter_mut().zip(&mut self.second_moment);
+            let moments = first.iter_mut().zip(second.iter_mut());
             for ((parameter, derivative), (first, second)) in parameters.iter_mut().zip(gradient).zip(moments) {
                 *first = beta1 * *first + (1.0 - beta1) * derivative;
                 *second = beta2 * *second + (1.0 - beta2) * derivative * derivative;
@@ -168,6 +233,21 @@ mod tests {
             // Four steps of f64 roundings of 238, 3e-14 each.
             assert!((parameters[0] - expected).abs() < 2e-13, "{} is not {expected}", parameters[0]);
             assert_ne!(f64::from(parameters[0] as f32), parameters[0]);
+        }
+    }
+
+    #[test]
+    fn a_step_beside_the_present_state_is_the_step_in_its_place() {
+        // Some chunks, the last one not full.
+        let count = 2 * CHUNK + 77;
+        let list = |pace: f64| (0..count).map(|i| rounded((pace * i as f64).sin())).collect::<Vec<f64>>();
+        let (mut adam, mut parameters) = (Adam::new(count, PLAIN), list(0.7));
+        let mut next = (list(0.1), Adam::new(count, Hyperparameters { beta1: 0.1, ..PLAIN }));
+        for step in 0..3 {
+            let gradient = list(1.1 + f64::from(step));
+            next.1.step_from(&adam, &parameters, &mut next.0, &gradient, 0.01);
+            adam.step(&mut parameters, &gradient, 0.01);
+            assert_eq!((&next.0, &next.1), (&parameters, &adam));
         }
     }
 

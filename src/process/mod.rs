@@ -1,148 +1,159 @@
-//! How objects are built: a state, the actions it allows, and the backward policy.
+//! How objects are built: states, the actions that they allow, and the backward policy.
 //!
-//! Site filling is the process of the paper's tasks (arXiv:2210.07992, section 5): an object has `sites` sites with
-//! `values` values each, the empty object has none set, and a step sets one unset site. Every trajectory has one
-//! step a site. An action is the number `site * values + value`.
+//! A [`Process`] says what a trajectory is. Engines roll trajectories out and know nothing else of objects: to them a state
+//! is a list of inputs of the policy, of which an action changes at most two, so that the first layer of a policy never
+//! has to be multiplied out. Lengths may differ; a trajectory ends with the action that the process says ends it.
+//!
+//! Site filling ([`SiteFilling`]) is the process of the paper's tasks.
 
 mod objects;
+mod site_filling;
+mod trajectories;
 
-pub use objects::{Objects, Trajectories};
+pub use objects::Objects;
+pub use site_filling::{Encoding, Order, SiteFilling};
+pub(crate) use trajectories::length;
+pub use trajectories::{NO_ACTION, Trajectories};
+
+use std::fmt;
 
 use rayon::prelude::*;
 
-use crate::random::{Draw, pick};
+use crate::random::Draw;
 
-/// The order in which sites are filled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Order {
-    /// The site is drawn uniformly from those unset; only its value is learned.
-    Uniform,
-    /// Site `t` is filled at step `t`.
-    Fixed,
+/// How a policy's outputs become a choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// The process chooses a site, the policy one of the site's values: a softmax over their logits alone. For
+    /// [`SiteFilling`] with an order of its own.
+    Site,
+    /// A softmax over all actions that the state allows.
+    Masked,
 }
 
-/// How an object's sites become the policy's input (and an energy model's).
-#[derive(Clone, Debug, PartialEq)]
-pub enum Encoding {
-    /// One input a site: `unset` before it is filled, `codes[value]` after.
-    Scalar { unset: f64, codes: Vec<f64> },
-    /// `values` inputs a site, all zero before it is filled, a single one after.
-    OneHot,
-}
+/// What an action does to the inputs of the policy: to at most two columns an amount is added each.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Changes([(u32, f64); 2]);
 
-/// Site filling: `sites` sites of `values` values.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SiteFilling {
-    pub sites: usize,
-    pub values: usize,
-    pub order: Order,
-    pub encoding: Encoding,
-}
-
-impl SiteFilling {
-    /// Length of every trajectory.
-    pub fn steps(&self) -> usize {
-        self.sites
+impl Changes {
+    /// No column.
+    pub fn none() -> Self {
+        Self::default()
     }
 
-    /// Number of actions, which is the number of logits of the policy.
-    pub fn actions(&self) -> usize {
-        self.sites * self.values
+    /// One column.
+    pub fn one(column: usize, amount: f64) -> Self {
+        Self([(column as u32, amount), (0, 0.0)])
     }
+
+    /// Two columns. (If they are the same one, both amounts are added to it.)
+    pub fn two(first: (usize, f64), second: (usize, f64)) -> Self {
+        Self([(first.0 as u32, first.1), (second.0 as u32, second.1)])
+    }
+
+    /// Columns and amounts, those of amount 0 left out.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, f64)> {
+        self.0.into_iter().filter(|(_, amount)| *amount != 0.0).map(|(column, amount)| (column as usize, amount))
+    }
+}
+
+/// What an action does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// To the policy's inputs.
+    pub changes: Changes,
+    /// log P_B of taking the action back from the state that it leads to, in nats.
+    pub log_backward: f64,
+    /// Whether the trajectory ends with it.
+    pub ends: bool,
+}
+
+/// How objects are built, one action after the other, and taken apart.
+///
+/// A state is `state_words` numbers of 32 bits that are the process's own, all 0 before the first action. The policy does
+/// not see them, but its inputs: [`Process::initial_input`] and the changes that actions make.
+///
+/// Every state that no ending action led to must allow an action, and the input must tell states apart that differ in what
+/// can follow.
+pub trait Process: fmt::Debug + Send + Sync {
+    /// Sites of an object.
+    fn sites(&self) -> usize;
+
+    /// Values of a site, 2 to 256.
+    fn values(&self) -> usize;
 
     /// Number of the policy's inputs.
-    pub fn columns(&self) -> usize {
-        match self.encoding {
-            Encoding::Scalar { .. } => self.sites,
-            Encoding::OneHot => self.actions(),
-        }
+    fn columns(&self) -> usize;
+
+    /// Number of actions, which is the number of the policy's logits.
+    fn actions(&self) -> usize;
+
+    /// Length of the longest trajectories.
+    fn max_steps(&self) -> usize;
+
+    /// How logits become a choice.
+    fn head(&self) -> Head {
+        Head::Masked
     }
 
-    /// The value of every input in the empty object.
-    pub fn unset(&self) -> f64 {
-        match self.encoding {
-            Encoding::Scalar { unset, .. } => unset,
-            Encoding::OneHot => 0.0,
-        }
-    }
+    /// The policy's inputs before the first action, one number a column.
+    fn initial_input(&self) -> Vec<f64>;
 
-    /// What an action changes in the input: the column, and what is added to it.
-    pub fn change(&self, action: usize) -> (usize, f64) {
-        match &self.encoding {
-            Encoding::Scalar { unset, codes } => (action / self.values, codes[action % self.values] - unset),
-            Encoding::OneHot => (action, 1.0),
-        }
-    }
+    /// Words of a state.
+    fn state_words(&self) -> usize;
 
-    /// Log-probability that the process, not the policy, gives its choices of sites on steps `from..`.
-    ///
-    /// Uniform order: -log (D - t) summed over t = from..D; fixed order: 0. MATH: log P_F of a step is this term
-    /// plus the log-softmax over the site's values.
-    pub fn log_order(&self, from: usize) -> f64 {
-        match self.order {
-            Order::Uniform => -(from..self.sites).map(|t| ((self.sites - t) as f64).ln()).sum::<f64>(),
-            Order::Fixed => 0.0,
-        }
-    }
+    /// Whether the action can be taken in this state.
+    fn allows(&self, state: &[u32], action: u32) -> bool;
 
-    /// log P_B of the steps `from..` of any trajectory: -log(t + 1) each in the uniform order, 0 in the fixed one
-    /// (the last site filled is the only one that can be cleared).
-    pub fn log_backward(&self, from: usize) -> f64 {
-        match self.order {
-            Order::Uniform => -(from..self.sites).map(|t| ((t + 1) as f64).ln()).sum::<f64>(),
-            Order::Fixed => 0.0,
-        }
-    }
+    /// Takes an action that `state` allows, which becomes the state after it.
+    fn advance(&self, state: &mut [u32], action: u32) -> Step;
 
-    /// The order in which one trajectory fills its sites, into `order` (length `sites`).
-    ///
-    /// Uniform: a Fisher-Yates shuffle from the front, step `t` swapping `t` with `t + floor(u * (D - t))`, where u is
-    /// the uniform of `word(t)`: the first word drawn for (trajectory, t).
-    pub fn fill_order(&self, word: impl Fn(usize) -> u32, order: &mut [u32]) {
-        order.iter_mut().zip(0..).for_each(|(site, index)| *site = index);
-        if self.order == Order::Uniform {
-            for t in 0..self.sites {
-                order.swap(t, t + pick(word(t), (self.sites - t) as u32) as usize);
-            }
-        }
-    }
+    /// The object that a trajectory ended with in this state, into `values`, one a site.
+    fn object(&self, state: &[u32], values: &mut [u8]);
 
-    /// Backward trajectories of given objects under P_B, written in forward order.
-    ///
-    /// Clearing uniformly chosen sites one after the other, read backwards, is filling them in a uniform order.
-    pub fn backward(&self, objects: &Objects, draw: &Draw) -> Trajectories {
-        let mut actions = vec![0; objects.count() * self.sites];
-        actions.par_chunks_mut(self.sites).enumerate().for_each(|(i, row)| {
-            self.fill_order(|t| draw.words(i as u32, t as u32)[0], row);
-            let object = objects.row(i);
-            for site in row {
-                *site = *site * self.values as u32 + u32::from(object[*site as usize]);
-            }
-        });
-        Trajectories::new(self.sites, actions)
+    /// Backward trajectories of given objects under P_B, one each, written in forward order. Depends on the objects and on
+    /// the words of `draw` only.
+    fn backward(&self, objects: &Objects, draw: &Draw) -> Trajectories;
+
+    /// The same rules in WGSL, where there are some: the GPU engine cannot do without.
+    fn kernel(&self) -> Option<ProcessKernel> {
+        None
     }
 
     /// The objects that trajectories end in.
-    pub fn finish(&self, trajectories: &Trajectories) -> Objects {
-        let mut values = vec![0; trajectories.count() * self.sites];
-        for (i, row) in values.chunks_mut(self.sites).enumerate() {
-            for &action in trajectories.row(i) {
-                row[action as usize / self.values] = (action as usize % self.values) as u8;
+    fn finish(&self, trajectories: &Trajectories) -> Objects {
+        let sites = self.sites();
+        let mut values = vec![0; trajectories.count() * sites];
+        values.par_chunks_mut(sites).enumerate().for_each(|(row, values)| {
+            let mut state = vec![0; self.state_words()];
+            for &action in trajectories.row(row) {
+                self.advance(&mut state, action);
             }
-        }
-        Objects::new(self.sites, values)
+            self.object(&state, values);
+        });
+        Objects::new(sites, values)
     }
 
-    /// The inputs of finished objects, row-major [count, columns].
-    pub fn encode(&self, objects: &Objects) -> Vec<f64> {
-        let mut inputs = vec![self.unset(); objects.count() * self.columns()];
-        for (row, input) in inputs.chunks_mut(self.columns()).enumerate() {
-            for (site, &value) in objects.row(row).iter().enumerate() {
-                let (column, amount) = self.change(site * self.values + usize::from(value));
-                input[column] += amount;
-            }
-        }
-        inputs
+    /// Site filling, where this is it: engines know it by heart, and what is exact for it asks for it.
+    fn as_site_filling(&self) -> Option<&SiteFilling> {
+        None
     }
+}
+
+/// A process in WGSL: twins of the methods of [`Process`] of the same meaning.
+///
+/// The source defines
+///
+/// - `fn process_allows(trajectory: u32, action: u32) -> bool`,
+/// - `fn process_advance(trajectory: u32, action: u32) -> Advance`, which changes the state by `set_state` and returns
+///   `Advance(column_a, amount_a, column_b, amount_b, ends)` of types u32, f32, u32, f32, bool (an amount of 0 is no
+///   change),
+/// - `fn process_value(trajectory: u32, site: u32) -> u32`, the value of a site in the object that the state is.
+///
+/// It may call `state(trajectory: u32, word: u32) -> u32` and `set_state(trajectory: u32, word: u32, to: u32)`, and read
+/// the constants `SITES`, `VALUES`, `COLUMNS`, `ACTIONS` and `MAX_STEPS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessKernel {
+    /// WGSL with those functions: no bindings, entry points or overrides of its own.
+    pub source: String,
 }

@@ -1,4 +1,4 @@
-//! Batches of finished objects and of trajectories.
+//! Batches of finished objects.
 
 use std::ops::Range;
 
@@ -64,43 +64,6 @@ impl Objects {
     pub fn extend(&mut self, other: &Objects) {
         assert_eq!(self.sites, other.sites, "objects of another number of sites");
         self.values.extend_from_slice(&other.values);
-    }
-}
-
-/// Complete trajectories: the action of each step, row-major [count, steps].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trajectories {
-    steps: usize,
-    actions: Vec<u32>,
-}
-
-impl Trajectories {
-    /// # Panics
-    /// If `actions` is not a whole number of rows.
-    pub fn new(steps: usize, actions: Vec<u32>) -> Self {
-        assert!(
-            steps > 0 && actions.len().is_multiple_of(steps),
-            "{} actions do not make rows of {steps}",
-            actions.len()
-        );
-        Self { steps, actions }
-    }
-
-    pub fn steps(&self) -> usize {
-        self.steps
-    }
-
-    pub fn count(&self) -> usize {
-        self.actions.len() / self.steps
-    }
-
-    pub fn row(&self, index: usize) -> &[u32] {
-        &self.actions[index * self.steps..][..self.steps]
-    }
-
-    /// All actions, row-major [count, steps].
-    pub fn actions(&self) -> &[u32] {
-        &self.actions
     }
 }
 

@@ -5,6 +5,7 @@ use crate::engine::gpu::AdapterKind;
 use crate::engine::{BLOCK, Load, Need, cpu, gpu};
 use crate::memory;
 use crate::objective::Source;
+use crate::process::Process;
 use crate::targets::Target;
 
 use super::{select, shape};
@@ -34,7 +35,7 @@ impl Machine {
 /// Bytes that a run needs at its peak: the larger of training, with its checkpoints, and evaluation.
 pub fn need(settings: &Settings, target: &dyn Target, machine: Machine) -> u64 {
     let (process, layout) = shape(settings, target);
-    let (sites, steps, batch) = (process.sites, process.steps(), settings.training.batch);
+    let (sites, steps, batch) = (process.sites, process.max_steps(), settings.training.batch);
     let parameters = layout.parameters() as u64;
     let sizes = &settings.evaluation;
     let objective = settings.objective.objective(batch).ok();

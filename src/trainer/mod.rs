@@ -5,30 +5,32 @@
 //! that is not finite never reaches any weights: the iteration is skipped and counted, and [`PATIENCE`] of these in a row
 //! end the run.
 
-mod estimate;
+mod builder;
 pub mod memory;
+mod reduce;
 mod rewards;
 pub mod select;
+pub mod source;
 mod state;
 mod step;
 
-pub use estimate::estimate;
+pub use builder::Builder;
+pub use reduce::{Alone, Reduce};
 pub use state::RestoreError;
 pub use step::Step;
 
 use std::sync::Arc;
 
-use self::memory::Machine;
-use self::select::select;
+use self::source::BatchSource;
 use crate::config::{ConfigError, Settings};
 use crate::engine::{Batch, Engine, EngineError, Rollout};
 use crate::joint::EnergyTraining;
-use crate::network::{Layout, initialise};
-use crate::objective::{LogZStart, Objective, Source};
-use crate::optimizer::Optimizer;
-use crate::process::{Objects, SiteFilling};
+use crate::network::Layout;
+use crate::objective::Objective;
+use crate::optimizer::{Learn, LogZ};
+use crate::process::{Objects, Process, SiteFilling};
 use crate::random::{Draw, Stream};
-use crate::targets::{Sampler, Target, check_shape};
+use crate::targets::{Sampler, Target};
 
 /// Skipped steps in a row after which a run stops.
 pub const PATIENCE: u32 = 10;
@@ -52,22 +54,23 @@ pub enum TrainError {
 /// A policy in training.
 pub struct Trainer {
     settings: Settings,
-    process: SiteFilling,
+    process: Arc<dyn Process>,
     layout: Layout,
     target: Arc<dyn Target>,
     engine: Box<dyn Engine>,
     objective: Objective,
+    /// Where forward and backward batches come from.
+    sources: [Box<dyn BatchSource>; 2],
     /// Objects for backward trajectories and for the energy model's steps, where any are needed: data if the target has
     /// some, else its samples. Both uses draw from this one, and its state is part of the training's.
     sampler: Option<Box<dyn Sampler>>,
     /// The training of the target's energy model, where it is trained along.
     energy: Option<EnergyTraining>,
-    parameters: Vec<f64>,
-    /// The learned log Z, once it has started.
-    zeta: Option<f64>,
-    optimizer: Optimizer,
-    /// Room for the parameters and the optimizer that an iteration makes, before they take the place of these.
-    next: (Vec<f64>, Optimizer),
+    /// The policy's parameters, and what moves them.
+    learner: Box<dyn Learn>,
+    /// The learned log Z.
+    log_z: LogZ,
+    reduce: Box<dyn Reduce>,
     /// Iterations done.
     iteration: u32,
     skipped: u32,
@@ -86,65 +89,17 @@ impl Trainer {
     /// A trainer on the engine that `settings.engine` asks for, and a line that says which it is and why.
     ///
     /// # Errors
-    /// As [`Trainer::new`], if the run does not fit the memory ([`memory::check`]), or if there is no such engine.
+    /// As [`Builder::build`].
     pub fn build(settings: &Settings, target: Arc<dyn Target>) -> Result<(Self, String), TrainError> {
-        check_shape(target.as_ref()).map_err(ConfigError::new)?;
-        settings.check()?;
-        if let Some(machine) = Machine::here(settings) {
-            memory::check(settings, target.as_ref(), machine)?;
-        }
-        let (process, layout) = shape(settings, target.as_ref());
-        let (engine, which) = select(&settings.engine, &process, &layout, settings.policy.activation, target.clone())?;
-        Ok((Self::new(settings, target, engine)?, which))
+        Builder::new(settings, target).build()
     }
 
     /// A trainer at iteration 0 with freshly drawn weights, on an engine made for the same settings and target.
     ///
     /// # Errors
-    /// If the target's sizes or a setting are out of range, or the objective needs what the target has not: samples or
-    /// data, or R.
+    /// As [`Builder::build_on`].
     pub fn new(settings: &Settings, target: Arc<dyn Target>, engine: Box<dyn Engine>) -> Result<Self, TrainError> {
-        check_shape(target.as_ref()).map_err(ConfigError::new)?;
-        settings.check()?;
-        let (process, layout) = shape(settings, target.as_ref());
-        let objective = settings.objective.objective(settings.training.batch).map_err(ConfigError::new)?;
-        if objective.needs_reward() && !target.has_reward() {
-            let message = "objective.kind: this target has data and no R, which only forward KL on data can do without: \
-                           objective.kind = \"forward_kl\"";
-            return Err(ConfigError::new(message).into());
-        }
-        let batch = settings.training.batch;
-        let sampler = if target.energy().is_some_and(|energy| energy.training.is_some()) {
-            let none = "this target has an energy model to be trained along, which takes data, and has none";
-            Some(target.data(batch).ok_or_else(|| ConfigError::new(none))?)
-        } else if objective.needs(Source::Backward) {
-            let none = |why| ConfigError::new(format!("objective.kind: it needs data or samples of the target: {why}"));
-            Some(target.data(batch).map_or_else(|| target.sampler(settings.seed, batch).map_err(none), Ok)?)
-        } else {
-            None
-        };
-        let energy = target.energy().and_then(|energy| EnergyTraining::begin(energy, settings.seed));
-        let parameters = initialise(&layout, settings.policy.initialisation, settings.seed, Stream::Initialisation);
-        let optimizer = Optimizer::new(settings.optimizer, parameters.len());
-        let mut trainer = Self {
-            next: (parameters.clone(), optimizer.clone()),
-            optimizer,
-            zeta: settings.objective.log_z_start.and_then(LogZStart::before_any_batch),
-            settings: settings.clone(),
-            process,
-            layout,
-            target,
-            engine,
-            objective,
-            sampler,
-            energy,
-            parameters,
-            iteration: 0,
-            skipped: 0,
-            skipped_in_a_row: 0,
-        };
-        trainer.engine.set_parameters(&trainer.parameters)?;
-        Ok(trainer)
+        Builder::new(settings, target).build_on(engine)
     }
 
     pub fn iteration(&self) -> u32 {
@@ -164,8 +119,8 @@ impl Trainer {
         self.target.as_ref()
     }
 
-    pub fn process(&self) -> &SiteFilling {
-        &self.process
+    pub fn process(&self) -> &dyn Process {
+        self.process.as_ref()
     }
 
     /// The shape of the policy.
@@ -174,8 +129,8 @@ impl Trainer {
     }
 
     /// The policy's parameters, in the order of [`Layout`].
-    pub fn parameters(&self) -> &[f64] {
-        &self.parameters
+    pub fn parameters(&self) -> Vec<f64> {
+        self.learner.parameters()
     }
 
     /// The engine, holding the current parameters.
@@ -185,7 +140,7 @@ impl Trainer {
 
     /// The learned log Z, where the objective learns one and it has started.
     pub fn zeta(&self) -> Option<f64> {
-        self.zeta
+        self.log_z.value
     }
 
     /// Whether all iterations are done.

@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 use crate::config::{EngineConfig, EngineKind, Precision};
 use crate::engine::cpu::CpuEngine;
 use crate::engine::gpu::{self, GpuEngine, GpuOptions};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Roll};
 use crate::memory;
 use crate::network::{Activation, Layout};
-use crate::process::SiteFilling;
+use crate::process::Process;
 use crate::targets::Target;
 
 /// An engine for this process, policy and target, and a line that says which it is and why.
@@ -20,14 +20,14 @@ use crate::targets::Target;
 /// `Limit` if f64 is asked for together with a GPU, which computes in f32; what the engine says otherwise.
 pub fn select(
     config: &EngineConfig,
-    process: &SiteFilling,
+    process: Arc<dyn Process>,
     layout: &Layout,
     activation: Activation,
     target: Arc<dyn Target>,
 ) -> Result<(Box<dyn Engine>, String), EngineError> {
     refuse_f64_on_gpu(config, &environment())?;
     let memory_budget = config.memory_budget(memory::available());
-    let (process, layout) = (process.clone(), layout.clone());
+    let layout = layout.clone();
     if let Some(why) = reason_for_gpu(config) {
         let adapter = adapter(config);
         let options = GpuOptions { adapter, memory_budget, ..GpuOptions::default() };

@@ -14,13 +14,15 @@ impl Trainer {
     /// Everything that later iterations depend on.
     pub fn checkpoint(&self) -> Checkpoint {
         let mut checkpoint = Checkpoint::default();
+        let parameters = self.learner.parameters();
         for (name, shape, place) in self.layout.tensors(POLICY) {
-            checkpoint.put_f32(&name, &shape, &self.parameters[place.clone()]);
+            checkpoint.put_f32(&name, &shape, &parameters[place]);
         }
-        put_adam(&mut checkpoint, "optimizer", &self.optimizer.policy);
-        put_adam(&mut checkpoint, "zeta_optimizer", &self.optimizer.zeta);
-        checkpoint.put_f64("zeta", &[self.zeta.unwrap_or_default()]);
-        checkpoint.put_text("zeta_started", self.zeta.is_some());
+        let (first, second, steps) = self.learner.moments();
+        put_moments(&mut checkpoint, "optimizer", &first, &second, steps);
+        put_adam(&mut checkpoint, "zeta_optimizer", &self.log_z.adam);
+        checkpoint.put_f64("zeta", &[self.log_z.value.unwrap_or_default()]);
+        checkpoint.put_text("zeta_started", self.log_z.value.is_some());
         if let Some(sampler) = &self.sampler {
             checkpoint.put_bytes("sampler", &sampler.state());
         }
@@ -51,13 +53,13 @@ impl Trainer {
             let reason = format!("it was made with seed {seed}, but the configuration has {}", self.settings.seed);
             return Err(checkpoint.error(reason).into());
         }
-        let mut parameters = self.parameters.clone();
+        let mut parameters = vec![0.0; self.layout.parameters()];
         for (name, shape, place) in self.layout.tensors(POLICY) {
             parameters[place].copy_from_slice(&checkpoint.f32(&name, &shape)?);
         }
-        let mut optimizer = self.optimizer.clone();
-        get_adam(checkpoint, "optimizer", &mut optimizer.policy)?;
-        get_adam(checkpoint, "zeta_optimizer", &mut optimizer.zeta)?;
+        let (first, second, steps) = get_moments(checkpoint, "optimizer", parameters.len())?;
+        let mut log_z = self.log_z.clone();
+        get_adam(checkpoint, "zeta_optimizer", &mut log_z.adam)?;
         let energy = match self.target.energy() {
             Some(energy) => {
                 let layout = energy.model.layout();
@@ -73,7 +75,7 @@ impl Trainer {
         if let Some(adam) = &mut energy_adam {
             get_adam(checkpoint, ENERGY_OPTIMIZER, adam)?;
         }
-        let zeta = checkpoint.text::<bool>("zeta_started")?.then_some(checkpoint.f64("zeta", 1)?[0]);
+        log_z.value = checkpoint.text::<bool>("zeta_started")?.then_some(checkpoint.f64("zeta", 1)?[0]);
         let iteration = checkpoint.text("iteration")?;
         let (skipped, skipped_in_a_row) = (checkpoint.text("skipped")?, checkpoint.text("skipped_in_a_row")?);
         if let Some(sampler) = &mut self.sampler {
@@ -86,25 +88,39 @@ impl Trainer {
         if let (Some(energy), Some(adam)) = (&mut self.energy, energy_adam) {
             energy.adam = adam;
         }
-        (self.parameters, self.optimizer, self.zeta) = (parameters, optimizer, zeta);
+        self.learner.restore(&parameters, (&first, &second, steps));
+        self.log_z = log_z;
         (self.iteration, self.skipped, self.skipped_in_a_row) = (iteration, skipped, skipped_in_a_row);
-        self.engine.set_parameters(&self.parameters).map_err(TrainError::from)?;
+        self.learner.give(self.engine.as_mut()).map_err(TrainError::from)?;
         Ok(())
     }
 }
 
 fn put_adam(checkpoint: &mut Checkpoint, name: &str, adam: &Adam) {
-    checkpoint.put_f64(&format!("{name}.first_moment"), &adam.first_moment);
-    checkpoint.put_f64(&format!("{name}.second_moment"), &adam.second_moment);
-    checkpoint.put_text(&format!("{name}.steps"), adam.steps);
+    put_moments(checkpoint, name, &adam.first_moment, &adam.second_moment, adam.steps);
+}
+
+fn put_moments(checkpoint: &mut Checkpoint, name: &str, first: &[f64], second: &[f64], steps: u64) {
+    checkpoint.put_f64(&format!("{name}.first_moment"), first);
+    checkpoint.put_f64(&format!("{name}.second_moment"), second);
+    checkpoint.put_text(&format!("{name}.steps"), steps);
 }
 
 fn get_adam(checkpoint: &Checkpoint, name: &str, adam: &mut Adam) -> Result<(), CheckpointError> {
-    let count = adam.first_moment.len();
-    adam.first_moment = checkpoint.f64(&format!("{name}.first_moment"), count)?;
-    adam.second_moment = checkpoint.f64(&format!("{name}.second_moment"), count)?;
-    adam.steps = checkpoint.text(&format!("{name}.steps"))?;
+    (adam.first_moment, adam.second_moment, adam.steps) = get_moments(checkpoint, name, adam.first_moment.len())?;
     Ok(())
+}
+
+fn get_moments(
+    checkpoint: &Checkpoint,
+    name: &str,
+    count: usize,
+) -> Result<(Vec<f64>, Vec<f64>, u64), CheckpointError> {
+    Ok((
+        checkpoint.f64(&format!("{name}.first_moment"), count)?,
+        checkpoint.f64(&format!("{name}.second_moment"), count)?,
+        checkpoint.text(&format!("{name}.steps"))?,
+    ))
 }
 
 /// Why a checkpoint was not taken up.

@@ -4,15 +4,17 @@
 //! the engine, whose energy step draws its proposals from the new policy; and only when that has worked does the next
 //! state take the place of the present one.
 
-use super::{PATIENCE, TrainError, Trainer, estimate};
-use crate::engine::{Batch, EngineError, Rollout};
+use super::rewards::TrainingBatch;
+use super::source::{Turn, request};
+use super::{PATIENCE, TrainError, Trainer};
+use crate::config::Settings;
+use crate::engine::{Batch, EngineError};
 use crate::joint::EnergyStep;
-use crate::objective::{Source, first_zeta};
-use crate::optimizer::norm;
-use crate::process::Objects;
+use crate::objective::{Source, Term, first_zeta};
+use crate::process::Process;
 use crate::random::{Draw, Stream};
 use crate::schedule::Progress;
-use crate::trainer::rewards::TrainingBatch;
+use crate::targets::Sampler;
 
 /// What one iteration did.
 #[derive(Clone, Debug)]
@@ -34,10 +36,9 @@ pub struct Step {
     pub skipped: bool,
 }
 
-/// The policy's gradient and what it was made from.
+/// What the policy's gradient was made from.
 #[derive(Default)]
 struct Gathered {
-    gradient: Vec<f64>,
     loss: f64,
     /// Before the step, started if this is its first batch.
     zeta: Option<f64>,
@@ -79,7 +80,7 @@ impl Trainer {
     fn iterate(&mut self) -> Result<Step, TrainError> {
         let progress = Progress { iteration: self.iteration, total: self.settings.training.iterations };
         let mut gathered = self.gather(progress)?;
-        let gradient_norm = norm(&gathered.gradient);
+        let gradient_norm = self.learner.gradient_norm();
         if gathered.fault.is_none() && !gradient_norm.is_finite() {
             let found = "log-weights were finite, the gradient was not".into();
             gathered.fault = Some(Fault { found, advice: DIVERGENCE });
@@ -105,60 +106,55 @@ impl Trainer {
 
     /// The gradient of this iteration's terms; nothing moves but the sampler of objects.
     fn gather(&mut self, progress: Progress) -> Result<Gathered, TrainError> {
-        let gradient = vec![0.0; self.parameters.len()];
-        let mut gathered = Gathered { gradient, zeta: self.zeta, ..Gathered::default() };
+        self.learner.begin();
+        let mut gathered = Gathered { zeta: self.log_z.value, ..Gathered::default() };
         for term in self.objective.terms(progress) {
-            let drawn = self.batch(term.source)?;
-            let log_weights = drawn.batch.log_weights();
+            let drawn = self.batch(&term)?;
             if term.learns_zeta() && gathered.zeta.is_none() {
                 let floor = self.settings.objective.log_reward_floor;
-                gathered.zeta = first_zeta(&log_weights, &drawn.batch.log_reward, floor);
+                gathered.zeta = first_zeta(&drawn.batch.log_weights(), &drawn.batch.log_reward, floor);
             }
             // Without any finite log-weight there is no zeta, and no finite coefficient either.
-            let coefficients = term.coefficients(&log_weights, gathered.zeta.unwrap_or_default());
-            if coefficients.is_finite() {
-                let part = estimate(self.engine.as_mut(), &coefficients.policy, term.optimal())?;
-                gathered.gradient.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            let contribution = term.contribution(&drawn.batch, gathered.zeta.unwrap_or_default());
+            if contribution.is_finite() {
+                self.learner.accumulate(self.engine.as_mut(), &contribution.policy, term.optimal())?;
             } else if gathered.fault.is_none() {
                 gathered.fault = Some(fault(&drawn));
             }
-            gathered.loss += coefficients.loss;
-            if let Some(derivative) = coefficients.zeta {
+            gathered.loss += contribution.loss;
+            if let Some(derivative) = contribution.zeta {
                 gathered.zeta_gradient = Some(gathered.zeta_gradient.unwrap_or(0.0) + derivative);
             }
             gathered.forbidden_fraction.get_or_insert(drawn.forbidden_fraction());
             if term.source == Source::Forward {
-                gathered.forward_log_weights = Some(log_weights);
+                gathered.forward_log_weights = Some(drawn.batch.log_weights());
             }
         }
+        self.reduce.sum(self.learner.gradient())?;
         Ok(gathered)
     }
 
     /// Applies the gradient, and the energy model's step with the policy that this gives; or neither, which `gathered`
     /// then says.
     fn advance(&mut self, progress: Progress, gathered: &mut Gathered) -> Result<Option<EnergyStep>, TrainError> {
-        let (parameters, optimizer) = &mut self.next;
-        parameters.clone_from(&self.parameters);
-        optimizer.clone_from(&self.optimizer);
-        let mut zeta = gathered.zeta.unwrap_or_default();
-        optimizer.step(progress, parameters, &mut gathered.gradient, &mut zeta, gathered.zeta_gradient);
-        let energy = match self.engine.set_parameters(parameters).and_then(|()| self.energy_step()) {
+        let proposed = self.learner.propose(self.engine.as_mut(), progress);
+        let energy = match proposed.and_then(|()| self.energy_step()) {
             Ok(energy) => energy,
             Err(error) => {
                 // The engine may be beyond use: then it is the first error that says why.
-                let _ = self.engine.set_parameters(&self.parameters);
+                let _ = self.learner.give(self.engine.as_mut());
                 return Err(error.into());
             }
         };
         if energy.is_some_and(|step| !step.gradient_norm.is_finite()) {
-            self.engine.set_parameters(&self.parameters)?;
+            self.learner.give(self.engine.as_mut())?;
             let found = "the energy model's gradient is not finite".into();
             gathered.fault = Some(Fault { found, advice: "Lower target.energy_learning_rate" });
             return Ok(energy);
         }
-        std::mem::swap(&mut self.parameters, &mut self.next.0);
-        std::mem::swap(&mut self.optimizer, &mut self.next.1);
-        self.zeta = gathered.zeta.map(|_| zeta);
+        self.learner.accept();
+        self.log_z.value = gathered.zeta;
+        self.log_z.step(progress, gathered.zeta_gradient);
         Ok(energy)
     }
 
@@ -167,50 +163,39 @@ impl Trainer {
         if self.energy.is_none() {
             return Ok(None);
         }
-        let data = self.draw_objects(Stream::Data)?;
+        let data =
+            turn(self.process.as_ref(), &mut self.sampler, &self.settings, self.iteration).objects(Stream::Data)?;
         let Some(energy) = &mut self.energy else { return Ok(None) };
         let draw = Draw::new(self.settings.seed, self.iteration, Stream::Proposal);
-        energy.step(self.engine.as_mut(), &self.process, &data, draw).map(Some)
+        let filling = self.process.as_site_filling().expect("the builder asks for it");
+        energy.step(self.engine.as_mut(), filling, &data, draw).map(Some)
     }
 
     /// Rolls out one batch of this iteration and keeps what its gradient needs.
-    fn batch(&mut self, source: Source) -> Result<TrainingBatch, EngineError> {
-        let draw = |stream| Draw::new(self.settings.seed, self.iteration, stream);
-        match source {
-            Source::Forward => {
-                let request = Rollout::sample(draw(Stream::Training), self.settings.training.batch);
-                self.rollout_for_training(&request.kept())
-            }
-            Source::Backward => {
-                let backward = draw(Stream::Backward);
-                let objects = self.draw_objects(Stream::TargetSampler)?;
-                let trajectories = self.process.backward(&objects, &backward);
-                self.rollout_for_training(&Rollout::replay(backward, &trajectories).kept())
-            }
-        }
+    fn batch(&mut self, term: &Term) -> Result<TrainingBatch, EngineError> {
+        let source = &mut self.sources[term.source as usize];
+        let mut turn = turn(self.process.as_ref(), &mut self.sampler, &self.settings, self.iteration);
+        let (draw, given) = source.next(&mut turn)?;
+        let request = request(draw, given.as_ref(), turn.count);
+        self.rollout_for_training(&request.kept().with_steps(term.needs_steps()))
     }
+}
 
-    /// The next objects of the sampler held.
-    fn draw_objects(&mut self, stream: Stream) -> Result<Objects, EngineError> {
-        let sampler = self.sampler.as_mut().expect("made with the trainer wherever objects are needed");
-        let objects = sampler.sample(&Draw::new(self.settings.seed, self.iteration, stream));
-        let (sites, values) = (self.process.sites, self.process.values);
-        let fits = objects.sites() == sites && objects.values().iter().all(|&value| usize::from(value) < values);
-        if fits && objects.count() > 0 {
-            return Ok(objects);
-        }
-        let (count, found) = (objects.count(), objects.sites());
-        Err(EngineError::Limit(format!(
-            "the target's sampler or data gave {count} objects of {found} sites: some are needed, of {sites} sites with \
-             values below {values}"
-        )))
-    }
+/// What a source of this iteration's batches may look at.
+fn turn<'a>(
+    process: &'a dyn Process,
+    sampler: &'a mut Option<Box<dyn Sampler>>,
+    settings: &Settings,
+    iteration: u32,
+) -> Turn<'a> {
+    let sampler = sampler.as_mut().map(|sampler| sampler.as_mut() as &mut dyn Sampler);
+    Turn { process, sampler, seed: settings.seed, iteration, count: settings.training.batch }
 }
 
 /// Where a batch stopped being finite, and what helps.
 fn fault(drawn: &TrainingBatch) -> Fault {
     let TrainingBatch { batch, forbidden } = drawn;
-    let Batch { log_forward, log_backward, log_reward } = batch;
+    let Batch { log_forward, log_backward, log_reward, .. } = batch;
     let found = [("log P_F", log_forward), ("log P_B", log_backward), ("log R", log_reward)].into_iter().find_map(
         |(name, values)| {
             let index = values.iter().position(|value| !value.is_finite())?;

@@ -83,7 +83,7 @@ impl Candidate {
             Kind::ForwardKl | Kind::SnisForwardKl => (Aim::ForwardKl, 1.0),
             _ => (Aim::Own, 1.0),
         };
-        let term = objective.terms(Progress { iteration: 0, total: 1 })[0];
+        let term = objective.terms(Progress { iteration: 0, total: 1 }).swap_remove(0);
         Ok(Self { name: name.into(), term, aim, scale })
     }
 }

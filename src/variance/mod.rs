@@ -21,13 +21,14 @@ pub use statistics::{Draws, GROUPS};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::engine::{EngineError, Rollout};
+use crate::engine::{Coefficients, EngineError, Rollout};
 use crate::metrics::Estimate;
 use crate::objective::{Source, first_zeta};
+use crate::optimizer::estimate;
 use crate::process::Trajectories;
 use crate::random::{Draw, Stream, derived};
 use crate::targets::Sampler;
-use crate::trainer::{Trainer, estimate};
+use crate::trainer::Trainer;
 
 /// Trajectories of a batch of the long run, in batches of the comparison.
 pub const LONG: usize = 8;
@@ -239,16 +240,17 @@ impl Batches {
             if source == Source::Forward {
                 self.forbidden += drawn.forbidden;
             }
-            let log_weights = drawn.batch.log_weights();
             if timed && place == 0 {
+                let plain = Coefficients::Trajectories(vec![1.0 / self.size as f64; self.size]);
+                let mut total = vec![0.0; trainer.engine().arrangement().length()];
                 let start = Instant::now();
-                trainer.engine().gradient(&vec![1.0 / self.size as f64; self.size])?;
+                trainer.engine().accumulate(&plain, &mut total)?;
                 self.plain_seconds.push(start.elapsed().as_secs_f64());
             }
             for lane in lanes.iter_mut().filter(|lane| lane.candidate.term.source == source) {
                 let term = &lane.candidate.term;
-                let coefficients = term.coefficients(&log_weights, zeta);
-                if !coefficients.is_finite() {
+                let contribution = term.contribution(&drawn.batch, zeta);
+                if !contribution.is_finite() {
                     continue;
                 }
                 if timed {
@@ -256,9 +258,11 @@ impl Batches {
                     trainer.engine().rollout(&request)?;
                     self.rollout_seconds.extend((place == 0).then(|| start.elapsed().as_secs_f64()));
                 }
+                let mut total = vec![0.0; trainer.engine().arrangement().length()];
                 let start = Instant::now();
-                let mut gradient = estimate(trainer.engine(), &coefficients.policy, term.optimal())?;
+                estimate(trainer.engine(), &contribution.policy, term.optimal(), &mut total)?;
                 lane.seconds.extend(timed.then(|| start.elapsed().as_secs_f64()));
+                let mut gradient = trainer.engine().arrangement().restore(&total);
                 if gradient.iter().all(|g| g.is_finite()) {
                     gradient.iter_mut().for_each(|g| *g *= lane.candidate.scale);
                     lane.draws.add(&gradient, centre(lane.candidate));

@@ -3,13 +3,16 @@
 #![allow(dead_code)] // every test file compiles this one by itself and uses a part of it
 
 pub mod compare;
+pub mod hooked;
 
 use std::sync::Arc;
 
-use wgflow::engine::Engine;
 use wgflow::engine::cpu::CpuEngine;
+use wgflow::engine::{Coefficients, Differentiate, Engine, Moments};
 use wgflow::network::{Activation, Initialisation, Layout, Real, initialise};
-use wgflow::process::{Encoding, Objects, Order, SiteFilling, Trajectories};
+use wgflow::objective::Optimal;
+use wgflow::optimizer::estimate;
+use wgflow::process::{Encoding, Objects, Order, Process, SiteFilling, Trajectories};
 use wgflow::random::{Draw, Stream, uniform};
 use wgflow::targets::Target;
 
@@ -87,12 +90,25 @@ pub fn coefficients(count: usize) -> Vec<f64> {
     (0..count).map(|i| (1.7 * i as f64 + 0.3).sin() / count as f64).collect()
 }
 
+/// The engine's moments, in the order of the policy's layout.
+pub fn moments_of(engine: &mut dyn Engine, coefficients: &[f64]) -> Moments {
+    let moments = engine.moments(coefficients).expect("a batch with as many trajectories");
+    moments.restored(engine.arrangement())
+}
+
+/// The estimate with a control variate, in the order of the policy's layout.
+pub fn estimate_of(engine: &mut dyn Engine, coefficients: &[f64], optimal: Option<Optimal>) -> Vec<f64> {
+    let mut total = vec![0.0; engine.arrangement().length()];
+    estimate(engine, &Coefficients::Trajectories(coefficients.to_vec()), optimal, &mut total).expect("a gradient");
+    engine.arrangement().restore(&total)
+}
+
 /// The sizes of the terms of sum_i c_i h_i for the batch that `oracle` holds, h_i = grad log P_F(tau_i): what the sum's
 /// rounding is relative to. In place of sum_i |c_i h_i| it is the bound that Cauchy and Schwarz give,
 /// sqrt(sum_i |c_i| * sum_i |c_i| h_i^2), which moments with absolute coefficients know.
 pub fn term_sizes(oracle: &mut CpuEngine<f64>, coefficients: &[f64]) -> Vec<f64> {
     let absolute: Vec<f64> = coefficients.iter().map(|c| c.abs()).collect();
-    let squares = oracle.moments(&absolute).expect("a batch with as many trajectories").weighted_squares;
+    let squares = moments_of(oracle, &absolute).weighted_squares;
     let total: f64 = absolute.iter().sum();
     squares.into_iter().map(|square| (total * square).sqrt()).collect()
 }
@@ -135,7 +151,7 @@ pub fn log_forward_by_definition(setting: &Setting, parameters: &[f64], actions:
             let logits = &signal[first..first + process.values];
             total += logits[action as usize - first] - logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
             if process.order == Order::Uniform {
-                total -= ((process.steps() - t) as f64).ln();
+                total -= ((process.max_steps() - t) as f64).ln();
             }
         }
         let (column, amount) = process.change(action as usize);
@@ -147,12 +163,12 @@ pub fn log_forward_by_definition(setting: &Setting, parameters: &[f64], actions:
 /// At least 99.9% of steps agree, and where a trajectory first differs its uniform is within rounding of the threshold
 /// between the two values.
 pub fn assert_steps_agree(setting: &Setting, draw: &Draw, found: &Trajectories, expected: &Trajectories) {
-    assert_eq!((found.count(), found.steps()), (expected.count(), expected.steps()));
+    assert_eq!((found.count(), found.max_steps()), (expected.count(), expected.max_steps()));
     assert!(!expected.actions().is_empty(), "there are no steps");
     let agreeing = found.actions().iter().zip(expected.actions()).filter(|(f, e)| f == e).count();
     assert!(agreeing as f64 >= 0.999 * expected.actions().len() as f64, "only {agreeing} steps agree");
     for i in 0..expected.count() {
-        let Some(t) = (0..expected.steps()).find(|&t| found.row(i)[t] != expected.row(i)[t]) else { continue };
+        let Some(t) = (0..expected.max_steps()).find(|&t| found.row(i)[t] != expected.row(i)[t]) else { continue };
         let (a, b) = (found.row(i)[t].min(expected.row(i)[t]), found.row(i)[t].max(expected.row(i)[t]));
         let values = setting.process.values as u32;
         assert_eq!((a / values, a + 1), (b / values, b), "another site, or not a neighbouring value");

@@ -1,12 +1,14 @@
-//! Gradient of one block: sum_i c_i grad log P_F(tau_i), from the activations its rollout kept.
+//! Gradient of one block, the sum of coefficients times grad log P_F, from the activations its rollout kept.
 //!
 //! Steps are taken from the last to the first, a few at a time so that products have many rows. With
-//! e_v = c (1[v = chosen] - p_v) the head gets e h_L^T and hands back delta_L = (sum_v e_v W_v) * slope_L; a hidden
+//! e_v = c (1[v = chosen] - p_v), c that of the trajectory or of the step, and v over the logits that the state needs, the
+//! head gets e h_L^T and hands back delta_L = (sum_v e_v W_v) * slope_L; a hidden
 //! layer gets delta_l^T h_{l-1} and hands back delta_{l-1} = (delta_l W_l) * slope_{l-1}. A column of the first layer
 //! that changed at step t gets change * sum of delta_1 over all later steps, which is a running sum from the end.
 
 use super::model::{Model, Sums};
 use super::rollout::{Activations, Block};
+use crate::engine::RowCoefficients;
 use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
 
 /// Rows that one product takes at most: enough to keep it busy, few enough to stay in the cache.
@@ -18,22 +20,24 @@ pub struct Backward<T> {
     /// delta of one layer, [chunk steps, rows, width], and of the layer below.
     delta: Vec<T>,
     below: Vec<T>,
+    /// e of a masked head, [chunk steps, rows, actions].
+    errors: Vec<T>,
     /// Sum of delta_1 over the steps seen so far, [rows, width].
     later: Vec<T>,
 }
 
 impl<T: Real> Backward<T> {
-    /// Adds the gradient of `block`, with the activations of all of its scored steps, to `sums`; `coefficients` has one
-    /// number a row.
+    /// Adds the gradient of `block`, with the activations of all of its scored steps, to `sums`; `coefficients` are
+    /// those of its rows.
     pub fn accumulate(
         &mut self,
         model: &Model<T>,
         block: &Block<T>,
         activations: &Activations<T>,
-        coefficients: &[f64],
+        coefficients: RowCoefficients,
         sums: &mut Sums<T>,
     ) {
-        let (rows, steps) = (block.rows, model.process.steps());
+        let (rows, steps) = (block.rows, model.process.max_steps());
         let widths = model.widths();
         self.later.clear();
         self.later.resize(rows * widths[0], T::default());
@@ -63,37 +67,59 @@ impl<T: Real> Backward<T> {
         model: &Model<T>,
         block: &Block<T>,
         activations: &Activations<T>,
-        coefficients: &[f64],
+        coefficients: RowCoefficients,
         slots: std::ops::Range<usize>,
         sums: &mut Sums<T>,
     ) {
-        let (rows, values, steps) = (block.rows, model.process.values, model.process.steps());
+        let (rows, outputs, steps) = (block.rows, model.outputs(), model.process.max_steps());
         let last = model.widths().len() - 1;
         let width = model.widths()[last];
-        self.delta.resize(slots.len() * rows * width, T::default());
+        let count = slots.len() * rows;
+        let at = slots.start * rows * width..slots.end * rows * width;
+        let (hidden, slopes) = (&activations.hidden[last][at.clone()], &activations.slopes[last][at]);
+        let probabilities = &activations.probabilities[slots.start * rows * outputs..][..count * outputs];
+        self.delta.resize(count * width, T::default());
+        let entries = slots.flat_map(|slot| (0..rows).map(move |row| (row, block.scored_from + slot)));
+        if model.filling.is_none() {
+            self.errors.resize(count * outputs, T::default());
+            let rows = self.errors.chunks_exact_mut(outputs).zip(probabilities.chunks_exact(outputs));
+            for ((row, t), (errors, probabilities)) in entries.zip(rows) {
+                let taken = block.actions[row * steps + t];
+                masked_errors(coefficients.at(row, t), taken, probabilities, errors);
+            }
+            let errors = Matrix::new(&self.errors, count, outputs);
+            multiply(&mut sums.head.0, true, errors.transposed(), Matrix::new(hidden, count, width));
+            multiply(&mut self.delta, false, errors, Matrix::new(&model.head.0, outputs, width));
+            vectorised(
+                #[inline(always)]
+                || {
+                    let errors = self.errors[..count * outputs].chunks_exact(outputs);
+                    errors.for_each(|errors| add_scaled(&mut sums.head.1, T::from_f64(1.0), errors));
+                    self.delta.iter_mut().zip(slopes).for_each(|(d, &s)| *d *= s);
+                },
+            );
+            return;
+        }
         vectorised(
             #[inline(always)]
             || {
-                for slot in slots.clone() {
-                    for (row, &coefficient) in coefficients.iter().enumerate() {
-                        let action = block.actions[row * steps + block.scored_from + slot] as usize;
-                        let first = action / values * values;
-                        let entry = slot * rows + row;
-                        let hidden = &activations.hidden[last][entry * width..][..width];
-                        let delta = &mut self.delta[((slot - slots.start) * rows + row) * width..][..width];
-                        delta.fill(T::default());
-                        for value in 0..values {
-                            let chosen = f64::from(u8::from(first + value == action));
-                            let probability = activations.probabilities[entry * values + value].to_f64();
-                            let error = T::from_f64(coefficient * (chosen - probability));
-                            let at = (first + value) * width..(first + value + 1) * width;
-                            add_scaled(&mut sums.head.0[at.clone()], error, hidden);
-                            sums.head.1[first + value] += error;
-                            add_scaled(delta, error, &model.head.0[at]);
-                        }
-                        let slopes = &activations.slopes[last][entry * width..][..width];
-                        delta.iter_mut().zip(slopes).for_each(|(d, &s)| *d *= s);
+                for (entry, (row, t)) in entries.enumerate() {
+                    let coefficient = coefficients.at(row, t);
+                    let action = block.actions[row * steps + t];
+                    let first = model.first_output(action);
+                    let hidden = &hidden[entry * width..][..width];
+                    let delta = &mut self.delta[entry * width..][..width];
+                    delta.fill(T::default());
+                    for value in 0..outputs {
+                        let chosen = f64::from(u8::from(first + value == action as usize));
+                        let probability = probabilities[entry * outputs + value].to_f64();
+                        let error = T::from_f64(coefficient * (chosen - probability));
+                        let at = (first + value) * width..(first + value + 1) * width;
+                        add_scaled(&mut sums.head.0[at.clone()], error, hidden);
+                        sums.head.1[first + value] += error;
+                        add_scaled(delta, error, &model.head.0[at]);
                     }
+                    delta.iter_mut().zip(&slopes[entry * width..]).for_each(|(d, &s)| *d *= s);
                 }
             },
         );
@@ -145,15 +171,25 @@ impl<T: Real> Backward<T> {
 
     /// What step `t` changed affects all later steps.
     fn column(&self, model: &Model<T>, block: &Block<T>, t: usize, sums: &mut Sums<T>) {
-        let (steps, width) = (model.process.steps(), model.widths()[0]);
+        let width = model.widths()[0];
         vectorised(
             #[inline(always)]
             || {
                 for (row, later) in self.later.chunks_exact(width).enumerate() {
-                    let (column, amount) = model.process.change(block.actions[row * steps + t] as usize);
-                    add_scaled(&mut sums.columns[column * width..][..width], T::from_f64(amount), later);
+                    for (column, amount) in block.changes(model, row, t).iter() {
+                        add_scaled(&mut sums.columns[column * width..][..width], T::from_f64(amount), later);
+                    }
                 }
             },
         );
+    }
+}
+
+/// e_v of a state whose head is masked. After the end of a trajectory, where all probabilities are 0 and no action is
+/// taken, it is 0.
+pub fn masked_errors<T: Real>(coefficient: f64, taken: u32, probabilities: &[T], errors: &mut [T]) {
+    for ((number, error), &probability) in (0..).zip(errors).zip(probabilities) {
+        let chosen = f64::from(u8::from(number == taken));
+        *error = T::from_f64(coefficient * (chosen - probability.to_f64()));
     }
 }

@@ -3,17 +3,18 @@
 use super::kept_blocks;
 use crate::engine::{BLOCK, Load, Need};
 use crate::network::Layout;
-use crate::process::SiteFilling;
+use crate::process::{Head, Process};
 
 /// Rows that a product of the backward pass takes (gradient.rs, scores.rs).
 const ROWS: usize = 512;
 
 /// In numbers of `size` bytes, on `threads` threads, with a budget of so many bytes for activations.
-pub fn need(process: &SiteFilling, layout: &Layout, load: Load, size: usize, threads: usize, budget: u64) -> Need {
-    let (steps, parameters) = (process.steps(), layout.parameters());
+pub fn need(process: &dyn Process, layout: &Layout, load: Load, size: usize, threads: usize, budget: u64) -> Need {
+    let (steps, parameters) = (process.max_steps(), layout.parameters());
     let hidden = &layout.widths[1..layout.widths.len() - 1];
+    let outputs = if process.head() == Head::Site { process.values() } else { process.actions() };
     let widest = hidden.iter().copied().max().unwrap_or(0);
-    let numbers = 2 * hidden.iter().sum::<usize>() + process.values;
+    let numbers = 2 * hidden.iter().sum::<usize>() + outputs;
     // What one thread has at hand for a block: a step of it, random words, and deltas of some rows.
     let thread = BLOCK * (size * (numbers + hidden[0]) + 4 * steps) + 2 * size * ROWS.max(steps) * widest;
     // Actions and three f64 a trajectory.

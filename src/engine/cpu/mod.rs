@@ -21,14 +21,15 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use self::gradient::Backward;
-use self::model::{Model, Sums};
-use self::moments::{BatchMoments, LeaveOneOut, MomentSums, SquareNorms, from_layout, to_layout};
+use self::model::{Model, Sums, complete};
+use self::moments::{BatchMoments, LeaveOneOut, MomentSums, SquareNorms};
 use self::rollout::{Activations, Block, Workspace};
 use self::scores::Scores;
 use super::check::{self, Held};
-use super::{BLOCK, Batch, Engine, EngineError, Moments, Rollout};
-use crate::network::{Activation, Layout, Real};
-use crate::process::{Objects, SiteFilling, Trajectories};
+use super::{BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps};
+use crate::network::real::cast;
+use crate::network::{Activation, Arrangement, Layout, Real};
+use crate::process::{Objects, Process, Trajectories};
 use crate::targets::Target;
 
 /// The native engine in precision `T`.
@@ -39,6 +40,8 @@ pub struct CpuEngine<T> {
     memory_budget: u64,
     blocks: Vec<Block<T>>,
     held: Held,
+    /// A gradient in the making, in the order of the model's arrangement.
+    gradient: Vec<f64>,
 }
 
 /// How many of `blocks` blocks of `bytes` bytes each keep their activations within a budget, if `threads` blocks are
@@ -55,20 +58,16 @@ impl<T: Real> CpuEngine<T> {
     /// # Errors
     /// `Limit` if the layout does not fit the process, or a site has other than 2 to 256 values.
     pub fn new(
-        process: SiteFilling,
+        process: impl Into<Arc<dyn Process>>,
         layout: Layout,
         activation: Activation,
         target: Arc<dyn Target>,
         memory_budget: u64,
     ) -> Result<Self, EngineError> {
-        check::shape(&process, &layout)?;
+        let process = process.into();
+        check::shape(process.as_ref(), &layout)?;
         let (model, reward) = (Model::new(process, layout, activation), Reward::new(target));
-        Ok(Self { model, reward, memory_budget, blocks: Vec::new(), held: Held::Nothing })
-    }
-
-    /// Trajectories of the batch held.
-    fn count(&self) -> usize {
-        self.blocks.last().map_or(0, |block| block.range().end)
+        Ok(Self { model, reward, memory_budget, blocks: Vec::new(), held: Held::Nothing, gradient: Vec::new() })
     }
 
     /// Takes every block of the batch held, with its activations, through `visit`, a thread a block, and its result to
@@ -80,7 +79,6 @@ impl<T: Real> CpuEngine<T> {
         mut add: impl FnMut(&S),
     ) -> Result<(), EngineError> {
         self.held.differentiable()?;
-        let steps = self.model.process.steps();
         let mut wave: Vec<_> = (0..rayon::current_num_threads().min(self.blocks.len()))
             .map(|_| (fresh(), Workspace::default(), Block::default()))
             .collect();
@@ -90,8 +88,8 @@ impl<T: Real> CpuEngine<T> {
                     visit(state, block, activations);
                 } else {
                     // Dropped for want of memory: the same steps with the same actions give the same bits.
-                    spare.repeat(block);
-                    spare.run_in(&self.model, work, steps, true);
+                    spare.repeat(&self.model, block);
+                    spare.run_in(&self.model, work, true);
                     visit(state, block, &work.activations);
                 }
             });
@@ -101,7 +99,7 @@ impl<T: Real> CpuEngine<T> {
     }
 }
 
-impl<T: Real> Engine for CpuEngine<T> {
+impl<T: Real> Roll for CpuEngine<T> {
     fn name(&self) -> String {
         format!("native {}, {} threads", T::NAME, rayon::current_num_threads())
     }
@@ -110,19 +108,11 @@ impl<T: Real> Engine for CpuEngine<T> {
         "none".into()
     }
 
-    fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError> {
-        check::parameters(&self.model.layout, parameters)?;
-        self.model.set(parameters);
-        self.held = self.held.outdated();
-        Ok(())
-    }
-
     fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
-        check::request(&self.model.process, request)?;
+        check::request(self.model.process.as_ref(), request)?;
         self.reward.refresh();
         let (model, reward) = (&self.model, &self.reward);
-        let steps = model.process.steps();
-        let sampled_from = request.given.map_or(0, |given| given.sampled_from);
+        let steps = model.process.max_steps();
         let scored_from = request.given.map_or(0, |given| given.scored_from);
         let block_bytes = (Activations::numbers(model, BLOCK, steps - scored_from) * size_of::<T>()) as u64;
         let blocks = request.count.div_ceil(BLOCK);
@@ -134,45 +124,41 @@ impl<T: Real> Engine for CpuEngine<T> {
         self.blocks.par_iter_mut().enumerate().for_each_init(Workspace::default, |work, (index, block)| {
             block.first = index * BLOCK;
             block.rows = BLOCK.min(request.count - block.first);
-            block.begin(model, work, &request.draw, request.given);
-            block.run(model, work, sampled_from, index < kept);
+            block.begin(model, work, request);
+            block.run(model, work, index < kept);
             let objects = model.process.finish(&Trajectories::new(steps, block.actions.clone()));
             block.log_reward.resize(block.rows, 0.0);
             reward.log_reward(&objects, &mut block.log_reward);
         });
 
-        let log_order = model.process.log_order(scored_from);
-        let values = self.blocks.iter().flat_map(|block| &block.log_values);
-        Ok(Batch {
-            log_forward: values.map(|sum| sum + log_order).collect(),
-            log_backward: vec![model.process.log_backward(scored_from); request.count],
-            log_reward: self.blocks.iter().flat_map(|block| &block.log_reward).copied().collect(),
-        })
+        let of = |list: fn(&Block<T>) -> &Vec<f64>| self.blocks.iter().flat_map(list).copied().collect::<Vec<f64>>();
+        let (mut log_forward, mut log_backward) = (of(|block| &block.log_choices), of(|block| &block.log_backward));
+        let log_reward = of(|block| &block.log_reward);
+        let mut steps = request.stepwise.then(|| Steps {
+            max_steps: steps,
+            lengths: self.blocks.iter().flat_map(|block| block.lengths(steps)).collect(),
+            log_forward: of(|block| &block.step_choices),
+            log_backward: of(|block| &block.step_backward),
+        });
+        if let Some(filling) = &model.filling {
+            let log_order = filling.log_order(scored_from);
+            log_forward.iter_mut().for_each(|sum| *sum += log_order);
+            log_backward = vec![filling.log_backward(scored_from); request.count];
+            if let Some(steps) = &mut steps {
+                filling.add_order(scored_from, &mut steps.log_forward, &mut steps.log_backward);
+            }
+        }
+        Ok(Batch { log_forward, log_backward, log_reward, steps })
     }
 
     fn trajectories(&mut self) -> Result<Trajectories, EngineError> {
         let actions = self.blocks.iter().flat_map(|block| &block.actions).copied().collect();
-        Ok(Trajectories::new(self.model.process.steps(), actions))
+        Ok(Trajectories::new(self.model.process.max_steps(), actions))
     }
 
     fn objects(&mut self) -> Result<Objects, EngineError> {
         let trajectories = self.trajectories()?;
         Ok(self.model.process.finish(&trajectories))
-    }
-
-    fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        check::coefficients(coefficients, self.count(), "trajectories")?;
-        let model = &self.model;
-        let mut total = Sums::<f64>::zeros(&model.layout);
-        self.sweep(
-            || (Backward::default(), Sums::zeros(&model.layout)),
-            |(backward, sums), block, activations| {
-                sums.clear();
-                backward.accumulate(model, block, activations, &coefficients[block.range()], sums);
-            },
-            |(_, sums)| total.add(sums),
-        )?;
-        Ok(total.into_parameters(&model.layout, model.process.unset()))
     }
 
     fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
@@ -187,6 +173,47 @@ impl<T: Real> Engine for CpuEngine<T> {
         self.reward.check(objects)?;
         self.reward.refresh();
         self.reward.gradient(objects, coefficients)
+    }
+}
+
+impl<T: Real> Differentiate for CpuEngine<T> {
+    fn arrangement(&self) -> &Arrangement {
+        &self.model.arrangement
+    }
+
+    fn load(&mut self, arranged: &[f64]) -> Result<(), EngineError> {
+        check::arranged(&self.model.arrangement, arranged)?;
+        self.model.set(arranged);
+        self.held = self.held.outdated();
+        Ok(())
+    }
+
+    fn held(&self) -> usize {
+        self.blocks.last().map_or(0, |block| block.range().end)
+    }
+
+    fn accumulate(&mut self, coefficients: &Coefficients, total: &mut [f64]) -> Result<(), EngineError> {
+        let steps = self.model.process.max_steps();
+        check::weights(coefficients, self.held(), steps)?;
+        check::arranged(&self.model.arrangement, total)?;
+        let mut gradient = std::mem::take(&mut self.gradient);
+        gradient.clear();
+        gradient.resize(total.len(), 0.0);
+        let model = &self.model;
+        let swept = self.sweep(
+            || (Backward::default(), Sums::zeros(&model.layout)),
+            |(backward, sums), block, activations| {
+                sums.clear();
+                backward.accumulate(model, block, activations, coefficients.rows(block.range(), steps), sums);
+            },
+            |(_, sums)| sums.add_to(&mut gradient),
+        );
+        if swept.is_ok() {
+            complete(&model.layout, &model.initial, &mut gradient);
+            total.iter_mut().zip(&gradient).for_each(|(total, part)| *total += part);
+        }
+        self.gradient = gradient;
+        swept
     }
 
     fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
@@ -203,7 +230,7 @@ impl<T: Real> Engine for CpuEngine<T> {
     }
 
     fn moments(&mut self, coefficients: &[f64]) -> Result<Moments, EngineError> {
-        check::coefficients(coefficients, self.count(), "trajectories")?;
+        check::coefficients(coefficients, self.held(), "trajectories")?;
         let layout = &self.model.layout;
         let mut total = BatchMoments::zeros(layout);
         self.sweep(
@@ -214,15 +241,14 @@ impl<T: Real> Engine for CpuEngine<T> {
             },
             |(_, sink)| total.add(sink),
         )?;
-        Ok(total.finish(layout))
+        Ok(total.finish())
     }
 
     fn leave_one_out_gradient(&mut self, coefficients: &[f64], moments: &Moments) -> Result<Vec<f64>, EngineError> {
-        let layout = &self.model.layout;
-        check::coefficients(coefficients, self.count(), "trajectories")?;
-        check::moments(layout, moments)?;
-        let [squares, weighted_squares] = [&moments.squares, &moments.weighted_squares].map(|l| from_layout(layout, l));
-        let mut total = vec![0.0; layout.parameters()];
+        check::coefficients(coefficients, self.held(), "trajectories")?;
+        check::moments(&self.model.arrangement, moments)?;
+        let (squares, weighted_squares) = (cast(&moments.squares), cast(&moments.weighted_squares));
+        let mut total = vec![0.0; self.model.layout.parameters()];
         self.sweep(
             || (Scores::default(), LeaveOneOut::new(&squares, &weighted_squares)),
             |(scores, sink), block, activations| {
@@ -231,7 +257,7 @@ impl<T: Real> Engine for CpuEngine<T> {
             },
             |(_, sink)| sink.add_to(&mut total),
         )?;
-        Ok(to_layout(layout, total))
+        Ok(total)
     }
 }
 
@@ -239,7 +265,7 @@ impl<T: Real> Engine for CpuEngine<T> {
 mod tests {
     use super::*;
     use crate::network::{Initialisation, initialise};
-    use crate::process::Order;
+    use crate::process::{Order, SiteFilling};
     use crate::random::{Draw, Stream};
     use crate::targets::ising::Ising;
 

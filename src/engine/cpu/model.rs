@@ -1,19 +1,25 @@
 //! The policy's weights as the native engine's loops want them.
 
-use crate::network::{Activation, Layout};
-use crate::process::SiteFilling;
+use std::sync::Arc;
 
 use crate::network::real::{Real, cast};
+use crate::network::{Activation, Arrangement, Layer, Layout};
+use crate::process::{Head, Process, SiteFilling};
 
-/// A policy's weights in precision `T`.
+/// A policy's weights in precision `T`, and the process that it acts in.
 #[derive(Clone, Debug)]
 pub struct Model<T> {
-    pub process: SiteFilling,
+    pub process: Arc<dyn Process>,
+    /// The process, where it chooses the sites and the policy their values.
+    pub filling: Option<SiteFilling>,
     pub layout: Layout,
+    pub arrangement: Arrangement,
     pub activation: Activation,
-    /// First layer, [columns, width]: setting a site adds a multiple of one row.
+    /// The policy's inputs before the first action.
+    pub initial: Vec<f64>,
+    /// First layer, [columns, width]: an action adds multiples of one or two rows.
     pub columns: Vec<T>,
-    /// Pre-activation of the first layer in the empty object.
+    /// Pre-activation of the first layer before the first action.
     pub start: Vec<T>,
     /// Hidden layers after the first: weight [out, in] and bias.
     pub hidden: Vec<(Vec<T>, Vec<T>)>,
@@ -23,9 +29,31 @@ pub struct Model<T> {
 
 impl<T: Real> Model<T> {
     /// A model without weights, for a layout that fits the process (`engine::check::shape`).
-    pub fn new(process: SiteFilling, layout: Layout, activation: Activation) -> Self {
+    pub fn new(process: Arc<dyn Process>, layout: Layout, activation: Activation) -> Self {
         let empty = (Vec::new(), Vec::new());
-        Self { process, layout, activation, columns: vec![], start: vec![], hidden: vec![], head: empty }
+        Self {
+            filling: process.as_site_filling().filter(|_| process.head() == Head::Site).cloned(),
+            initial: process.initial_input(),
+            arrangement: arrangement(&layout),
+            process,
+            layout,
+            activation,
+            columns: vec![],
+            start: vec![],
+            hidden: vec![],
+            head: empty,
+        }
+    }
+
+    /// Logits that a state needs: those of one site, or all.
+    pub fn outputs(&self) -> usize {
+        self.filling.as_ref().map_or(self.process.actions(), |filling| filling.values)
+    }
+
+    /// The first of the logits that a state needs, known by the action that was taken (or by any other of its site).
+    #[inline(always)]
+    pub fn first_output(&self, action: u32) -> usize {
+        self.filling.as_ref().map_or(0, |filling| action as usize / filling.values * filling.values)
     }
 
     /// Hidden widths, first to last.
@@ -33,25 +61,35 @@ impl<T: Real> Model<T> {
         &self.layout.widths[1..self.layout.widths.len() - 1]
     }
 
-    /// Takes parameters in the order of [`Layout`], as many as it has.
-    pub fn set(&mut self, parameters: &[f64]) {
+    /// Takes parameters in the order of the model's arrangement.
+    pub fn set(&mut self, arranged: &[f64]) {
         let layers = self.layout.layers();
         let (first, rest) = layers.split_first().expect("a policy has layers");
         let (last, middle) = rest.split_last().expect("a policy has a head");
 
-        let weight = &parameters[first.weight.clone()];
-        self.columns = vec![T::default(); weight.len()];
-        transpose(weight, first.outputs, first.inputs, &mut self.columns, T::from_f64);
-        let sums = weight.chunks_exact(first.inputs).map(|row| row.iter().sum::<f64>());
-        let starts = parameters[first.bias.clone()].iter().zip(sums);
-        let unset = self.process.unset();
-        self.start = starts.map(|(bias, sum)| T::from_f64(bias + unset * sum)).collect();
-        let pair = |layer: &crate::network::Layer| {
-            (cast(&parameters[layer.weight.clone()]), cast(&parameters[layer.bias.clone()]))
-        };
+        let columns = &arranged[first.weight.clone()];
+        self.columns = cast(columns);
+        let mut start = vec![0.0; first.outputs];
+        for (column, &input) in columns.chunks_exact(first.outputs).zip(&self.initial) {
+            start.iter_mut().zip(column).for_each(|(sum, weight)| *sum += input * weight);
+        }
+        let starts = arranged[first.bias.clone()].iter().zip(start);
+        self.start = starts.map(|(bias, sum)| T::from_f64(bias + sum)).collect();
+        let pair = |layer: &Layer| (cast(&arranged[layer.weight.clone()]), cast(&arranged[layer.bias.clone()]));
         self.hidden = middle.iter().map(pair).collect();
         self.head = pair(last);
     }
+}
+
+/// The order of [`Layout`] but for the first weight, which is transposed: [columns, width].
+fn arrangement(layout: &Layout) -> Arrangement {
+    let first = &layout.layers()[0];
+    let (inputs, outputs) = (first.inputs as u32, first.outputs as u32);
+    let mut places: Vec<u32> = (0..layout.parameters() as u32).collect();
+    for (number, place) in (0..).zip(&mut places[first.weight.clone()]) {
+        *place = number % inputs * outputs + number / inputs;
+    }
+    Arrangement::new(places, layout.parameters())
 }
 
 /// Gradient sums laid out as [`Model`] is, in the precision of the products that fill them.
@@ -67,7 +105,7 @@ impl<T: Real> Sums<T> {
     pub fn zeros(layout: &Layout) -> Self {
         let zeros = |count: usize| vec![T::default(); count];
         let layers = layout.layers();
-        let pair = |layer: &crate::network::Layer| (zeros(layer.weight.len()), zeros(layer.outputs));
+        let pair = |layer: &Layer| (zeros(layer.weight.len()), zeros(layer.outputs));
         let (first, last) = (&layers[0], &layers[layers.len() - 1]);
         Self {
             columns: zeros(first.weight.len()),
@@ -99,38 +137,24 @@ impl<T: Real> Sums<T> {
     }
 }
 
-impl Sums<f64> {
-    /// Adds sums of another precision.
-    pub fn add<T: Real>(&mut self, other: &Sums<T>) {
-        for (total, part) in self.tensors_mut().zip(other.tensors()) {
-            total.iter_mut().zip(part).for_each(|(t, &p)| *t += p.to_f64());
+impl<T: Real> Sums<T> {
+    /// Adds them to a list in the order of the model's arrangement, `start` in place of the first bias.
+    pub fn add_to(&self, total: &mut [f64]) {
+        let mut rest = total;
+        for tensor in self.tensors() {
+            let (here, later) = rest.split_at_mut(tensor.len());
+            here.iter_mut().zip(tensor).for_each(|(total, &part)| *total += part.to_f64());
+            rest = later;
         }
-    }
-
-    /// The same numbers in the order of [`Layout`], where `start` stands for the first bias and, through the code of
-    /// unset sites, adds to the first weight.
-    pub fn into_parameters(self, layout: &Layout, unset: f64) -> Vec<f64> {
-        let layers = layout.layers();
-        let first = &layers[0];
-        let mut gradient = vec![0.0; first.weight.len()];
-        transpose(&self.columns, first.inputs, first.outputs, &mut gradient, |value| value);
-        for (row, start) in gradient.chunks_exact_mut(first.inputs).zip(&self.start) {
-            row.iter_mut().for_each(|value| *value += unset * start);
-        }
-        gradient.extend(&self.start);
-        self.hidden.iter().chain([&self.head]).for_each(|(weight, bias)| {
-            gradient.extend(weight);
-            gradient.extend(bias);
-        });
-        gradient
     }
 }
 
-/// Writes the transpose of row-major `from` [rows, columns] to `to`.
-pub fn transpose<S: Copy, T>(from: &[S], rows: usize, columns: usize, to: &mut [T], cast: impl Fn(S) -> T) {
-    for (row, values) in from.chunks_exact(columns).enumerate() {
-        for (column, &value) in values.iter().enumerate() {
-            to[column * rows + row] = cast(value);
-        }
+/// What [`Sums::add_to`] has gathered, completed: the inputs before the first action weigh what `start` stands for.
+pub fn complete(layout: &Layout, initial: &[f64], total: &mut [f64]) {
+    let first = &layout.layers()[0];
+    let (columns, rest) = total.split_at_mut(first.weight.end);
+    let start = &rest[..first.outputs];
+    for (column, &input) in columns.chunks_exact_mut(first.outputs).zip(initial).filter(|(_, input)| **input != 0.0) {
+        column.iter_mut().zip(start).for_each(|(sum, start)| *sum += input * start);
     }
 }

@@ -4,7 +4,6 @@
 
 use rayon::prelude::*;
 
-use super::model::transpose;
 use super::scores::{Sink, TOGETHER};
 use crate::engine::{BLOCK, Moments};
 use crate::network::Layout;
@@ -126,8 +125,8 @@ impl BatchMoments {
         self.0.par_iter_mut().zip(&block.sums).for_each(|(total, part)| add(total, part));
     }
 
-    pub fn finish(self, layout: &Layout) -> Moments {
-        let [sum, weighted_sum, squares, weighted_squares] = self.0.map(|list| to_layout(layout, list));
+    pub fn finish(self) -> Moments {
+        let [sum, weighted_sum, squares, weighted_squares] = self.0;
         Moments { sum, weighted_sum, squares, weighted_squares }
     }
 }
@@ -143,7 +142,7 @@ pub struct LeaveOneOut<'a, T> {
 }
 
 impl<'a, T: Real> LeaveOneOut<'a, T> {
-    /// Sums over the batch, in the order that a sink sees parameters.
+    /// Sums over the batch, in the model's order.
     pub fn new(squares: &'a [T], weighted_squares: &'a [T]) -> Self {
         Self { coefficients: Vec::new(), sum: vec![T::default(); squares.len()], squares, weighted_squares }
     }
@@ -186,20 +185,4 @@ impl<T: Real> Sink<T> for LeaveOneOut<'_, T> {
 /// Adds a block's numbers to those of the batch.
 fn add<T: Real>(total: &mut [f64], part: &[T]) {
     total.iter_mut().zip(part).for_each(|(total, &part)| *total += part.to_f64());
-}
-
-/// Parameters in the order that a sink sees them, brought into that of the layout.
-pub fn to_layout(layout: &Layout, mut values: Vec<f64>) -> Vec<f64> {
-    let first = &layout.layers()[0];
-    let columns = values[first.weight.clone()].to_vec();
-    transpose(&columns, first.inputs, first.outputs, &mut values, |value| value);
-    values
-}
-
-/// And back, in the engine's precision.
-pub fn from_layout<T: Real>(layout: &Layout, parameters: &[f64]) -> Vec<T> {
-    let first = &layout.layers()[0];
-    let mut values = cast(parameters);
-    transpose(&parameters[first.weight.clone()], first.outputs, first.inputs, &mut values, T::from_f64);
-    values
 }

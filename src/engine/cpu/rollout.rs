@@ -1,11 +1,14 @@
 //! Rollout of one block of trajectories: the plain explanation of `shaders/rollout.wgsl`.
 //!
-//! For every step t: h_1 = act(z), h_l = act(W_l h_{l-1} + b_l), the K logits of the step's site from h_L, a value by
-//! inverse CDF (or the one given), log P_F += log softmax(logits)[value], and z += change * column of the first layer.
-//! Only z changes between steps, by one column: the first layer's product is never formed.
+//! For every step t: h_1 = act(z), h_l = act(W_l h_{l-1} + b_l), the logits that the state needs from h_L, an action by
+//! inverse CDF (or the one given), log P_F += log softmax(logits)[action], and z += change * column of the first layer.
+//! Only z changes between steps, by one or two columns: the first layer's product is never formed.
+//!
+//! The logits are those of the step's site, whose order is known beforehand, or all that the state allows.
 
-use crate::engine::Given;
-use crate::random::{Draw, uniform};
+use crate::engine::Rollout;
+use crate::process::{Changes, NO_ACTION, length};
+use crate::random::uniform;
 
 use super::model::Model;
 use crate::network::real::{Matrix, Real, add_scaled, dot, multiply, vectorised};
@@ -18,10 +21,21 @@ pub struct Block<T> {
     pub rows: usize,
     /// First step that is scored; steps before it have no entry in the tensors below.
     pub scored_from: usize,
+    /// First step whose choice is drawn.
+    sampled_from: usize,
+    /// Whether single steps are told of.
+    stepwise: bool,
     /// [rows, steps]
     pub actions: Vec<u32>,
-    /// Sums of the values' log-probabilities over scored steps.
-    pub log_values: Vec<f64>,
+    /// What they do to the inputs, where that depends on more than the action. [rows, steps]
+    changes: Vec<Changes>,
+    /// Sums over scored steps of the choices' log-probabilities, the order of sites left out.
+    pub log_choices: Vec<f64>,
+    /// Those of log P_B, where sites have no order of their own.
+    pub log_backward: Vec<f64>,
+    /// Both for single steps, if they are told of. [rows, steps]
+    pub step_choices: Vec<f64>,
+    pub step_backward: Vec<f64>,
     pub log_reward: Vec<f64>,
     /// Those of all scored steps, if they were kept. Other blocks own none: they pass through a thread's workspace.
     pub kept: Option<Activations<T>>,
@@ -34,14 +48,14 @@ pub struct Activations<T> {
     pub hidden: Vec<Vec<T>>,
     /// Derivatives of the activations, laid out the same.
     pub slopes: Vec<Vec<T>>,
-    /// Probabilities of the site's values, [stored steps, rows, values].
+    /// Probabilities of the choices, [stored steps, rows, outputs]; 0 after the end of a trajectory.
     pub probabilities: Vec<T>,
 }
 
 impl<T: Real> Activations<T> {
     /// Numbers of `steps` stored steps of `rows` trajectories.
     pub fn numbers(model: &Model<T>, rows: usize, steps: usize) -> usize {
-        rows * steps * (2 * model.widths().iter().sum::<usize>() + model.process.values)
+        rows * steps * (2 * model.widths().iter().sum::<usize>() + model.outputs())
     }
 
     /// Room for so many steps; whatever it holds is overwritten by them.
@@ -54,7 +68,7 @@ impl<T: Real> Activations<T> {
             hidden.resize(steps * rows * width, T::default());
             slopes.resize(steps * rows * width, T::default());
         }
-        self.probabilities.resize(steps * rows * model.process.values, T::default());
+        self.probabilities.resize(steps * rows * model.outputs(), T::default());
     }
 }
 
@@ -63,18 +77,26 @@ impl<T: Real> Activations<T> {
 pub struct Workspace<T> {
     /// Pre-activation of the first layer, [rows, width].
     input: Vec<T>,
-    /// Words drawn for values, [rows, steps].
+    /// Words drawn for choices, [rows, steps].
     words: Vec<u32>,
     site_words: Vec<u32>,
+    /// States of the process, [rows, words], and whether a trajectory has ended.
+    states: Vec<u32>,
+    ended: Vec<bool>,
+    /// Logits of one step, [rows, outputs].
+    logits: Vec<T>,
     /// Of one step, or of all steps in a replay.
     pub activations: Activations<T>,
 }
 
 impl<T: Real> Block<T> {
-    /// Chooses the order of the sites, and the values where they are given.
-    pub fn begin(&mut self, model: &Model<T>, work: &mut Workspace<T>, draw: &Draw, given: Option<Given>) {
-        let (steps, values) = (model.process.steps(), model.process.values as u32);
+    /// Chooses the order of the sites where the process has one, and takes the actions that are given.
+    pub fn begin(&mut self, model: &Model<T>, work: &mut Workspace<T>, request: &Rollout) {
+        let steps = model.process.max_steps();
+        let (draw, given) = (&request.draw, request.given);
         self.scored_from = given.map_or(0, |given| given.scored_from);
+        self.sampled_from = given.map_or(0, |given| given.sampled_from);
+        self.stepwise = request.stepwise;
         work.words.resize(self.rows * steps, 0);
         work.site_words.resize(steps, 0);
         self.actions.clear();
@@ -82,20 +104,19 @@ impl<T: Real> Block<T> {
             let range = self.first * steps..(self.first + self.rows) * steps;
             self.actions.extend_from_slice(&given.trajectories.actions()[range]);
         } else {
-            self.actions.resize(self.rows * steps, 0);
+            self.actions.resize(self.rows * steps, NO_ACTION);
         }
-        let sampled_from = given.map_or(0, |given| given.sampled_from);
         for row in 0..self.rows {
             let words = &mut work.words[row * steps..][..steps];
             let pairs = work.site_words.iter_mut().zip(words).enumerate();
-            for (t, (site_word, value_word)) in pairs.skip(sampled_from) {
+            for (t, (site_word, choice_word)) in pairs.skip(self.sampled_from) {
                 let drawn = draw.words((self.first + row) as u32, t as u32);
-                (*site_word, *value_word) = (drawn[0], drawn[1]);
+                (*site_word, *choice_word) = (drawn[0], drawn[1]);
             }
-            if given.is_none() {
+            if let (Some(filling), None) = (&model.filling, given) {
                 let order = &mut self.actions[row * steps..][..steps];
-                model.process.fill_order(|t| work.site_words[t], order);
-                order.iter_mut().for_each(|site| *site *= values);
+                filling.fill_order(|t| work.site_words[t], order);
+                order.iter_mut().for_each(|site| *site *= filling.values as u32);
             }
         }
     }
@@ -105,44 +126,84 @@ impl<T: Real> Block<T> {
         self.first..self.first + self.rows
     }
 
+    /// Steps of each trajectory.
+    pub fn lengths(&self, steps: usize) -> impl Iterator<Item = usize> {
+        self.actions.chunks_exact(steps).map(length)
+    }
+
+    /// What the action of step `t` does to the inputs of trajectory `row`.
+    #[inline(always)]
+    pub fn changes(&self, model: &Model<T>, row: usize, t: usize) -> Changes {
+        let at = row * model.process.max_steps() + t;
+        match &model.filling {
+            Some(filling) => {
+                let (column, amount) = filling.change(self.actions[at] as usize);
+                Changes::one(column, amount)
+            }
+            None => self.changes[at],
+        }
+    }
+
     /// Takes the actions of `other`, to run them again.
-    pub fn repeat(&mut self, other: &Block<T>) {
+    pub fn repeat(&mut self, model: &Model<T>, other: &Block<T>) {
         (self.first, self.rows, self.scored_from) = (other.first, other.rows, other.scored_from);
+        self.sampled_from = model.process.max_steps();
         self.actions.clone_from(&other.actions);
     }
 
-    /// Runs all scored steps; values from step `sampled_from` on are drawn with the words of [`Block::begin`]. The block
-    /// keeps the activations if `keep` says so.
-    pub fn run(&mut self, model: &Model<T>, work: &mut Workspace<T>, sampled_from: usize, keep: bool) {
+    /// Runs all scored steps; choices from the first sampled step on are drawn with the words of [`Block::begin`]. The
+    /// block keeps the activations if `keep` says so.
+    pub fn run(&mut self, model: &Model<T>, work: &mut Workspace<T>, keep: bool) {
         if keep {
             // Storage goes from batch to batch.
             let mut own = self.kept.take().unwrap_or_default();
             std::mem::swap(&mut own, &mut work.activations);
-            self.run_in(model, work, sampled_from, true);
+            self.run_in(model, work, true);
             std::mem::swap(&mut own, &mut work.activations);
             self.kept = Some(own);
         } else {
             self.kept = None;
-            self.run_in(model, work, sampled_from, false);
+            self.run_in(model, work, false);
         }
     }
 
     /// Runs all scored steps in the workspace, which then holds the activations of `all` of them or of the last one.
-    pub fn run_in(&mut self, model: &Model<T>, work: &mut Workspace<T>, sampled_from: usize, all: bool) {
-        let (steps, rows) = (model.process.steps(), self.rows);
+    pub fn run_in(&mut self, model: &Model<T>, work: &mut Workspace<T>, all: bool) {
+        let (steps, rows) = (model.process.max_steps(), self.rows);
         work.activations.resize(model, rows, if all { steps - self.scored_from } else { 1 });
-        self.log_values.clear();
-        self.log_values.resize(rows, 0.0);
+        let told = if self.stepwise { rows * steps } else { 0 };
+        for (list, length) in [
+            (&mut self.log_choices, rows),
+            (&mut self.log_backward, rows),
+            (&mut self.step_choices, told),
+            (&mut self.step_backward, told),
+        ] {
+            list.clear();
+            list.resize(length, 0.0);
+        }
+        if model.filling.is_none() {
+            self.changes.clear();
+            self.changes.resize(rows * steps, Changes::none());
+            work.states.clear();
+            work.states.resize(rows * model.process.state_words(), 0);
+            work.ended.clear();
+            work.ended.resize(rows, false);
+        }
 
         work.input.clear();
         (0..rows).for_each(|_| work.input.extend_from_slice(&model.start));
         for t in 0..self.scored_from {
+            self.walk(model, work, t);
             self.advance(model, work, t);
         }
         for t in self.scored_from..steps {
             let slot = if all { t - self.scored_from } else { 0 };
             self.forward(model, work, slot);
-            self.choose(model, work, t, slot, t >= sampled_from);
+            match model.filling {
+                Some(_) => self.choose(model, work, t, slot),
+                None => self.choose_masked(model, work, t, slot),
+            }
+            self.walk(model, work, t);
             self.advance(model, work, t);
         }
     }
@@ -170,8 +231,8 @@ impl<T: Real> Block<T> {
     }
 
     /// Logits of each row's site, its value, and the value's log-probability.
-    fn choose(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, slot: usize, sample: bool) {
-        let (rows, values, steps) = (self.rows, model.process.values, model.process.steps());
+    fn choose(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, slot: usize) {
+        let (rows, values, steps) = (self.rows, model.outputs(), model.process.max_steps());
         let Activations { hidden, probabilities, .. } = &mut work.activations;
         let last = hidden.len() - 1;
         let width = model.widths()[last];
@@ -180,7 +241,7 @@ impl<T: Real> Block<T> {
         let mut logits = vec![0.0_f64; values];
         for (row, hidden) in hidden.chunks_exact(width).enumerate() {
             let action = &mut self.actions[row * steps + t];
-            let first = *action as usize / values * values;
+            let first = model.first_output(*action);
             vectorised(
                 #[inline(always)]
                 || {
@@ -190,38 +251,117 @@ impl<T: Real> Block<T> {
                     }
                 },
             );
-            let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let log_sum = largest + logits.iter().map(|logit| (logit - largest).exp()).sum::<f64>().ln();
+            let word = (t >= self.sampled_from).then(|| work.words[row * steps + t]);
             let probabilities = &mut probabilities[(slot * rows + row) * values..][..values];
-            let threshold = if sample { uniform(work.words[row * steps + t]) } else { 0.0 };
-            // Inverse CDF: the first value whose cumulative probability exceeds the uniform, or the last one.
-            let (mut cumulative, mut chosen) = (0.0, None);
-            for (value, (logit, probability)) in logits.iter().zip(probabilities).enumerate() {
-                let p = (logit - log_sum).exp();
-                *probability = T::from_f64(p);
-                cumulative += p;
-                if chosen.is_none() && cumulative > threshold {
-                    chosen = Some(value);
-                }
+            let taken = (*action as usize).wrapping_sub(first);
+            let (value, log_probability) = choice(&logits, word, taken, probabilities);
+            *action = (first + value) as u32;
+            self.log_choices[row] += log_probability;
+            if self.stepwise {
+                self.step_choices[row * steps + t] = log_probability;
             }
-            if sample {
-                *action = (first + chosen.unwrap_or(values - 1)) as u32;
-            }
-            self.log_values[row] += logits[*action as usize - first] - log_sum;
         }
     }
 
-    /// Sets step `t`'s site in every row's input.
+    /// The same where a state needs all logits: of actions that are not allowed they are [`FORBIDDEN`].
+    fn choose_masked(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, slot: usize) {
+        let (rows, outputs, steps) = (self.rows, model.outputs(), model.process.max_steps());
+        let Workspace { activations, logits, states, ended, words, .. } = work;
+        let Activations { hidden, probabilities, .. } = activations;
+        let last = hidden.len() - 1;
+        let width = model.widths()[last];
+        let hidden = Matrix::new(&hidden[last][slot * rows * width..][..rows * width], rows, width);
+        let (weight, bias) = &model.head;
+        logits.resize(rows * outputs, T::default());
+        logits.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
+        multiply(&mut logits[..rows * outputs], true, hidden, Matrix::new(weight, outputs, width).transposed());
+
+        let mut masked = vec![0.0; outputs];
+        let words_of_state = model.process.state_words();
+        for (row, logits) in logits.chunks_exact(outputs).enumerate() {
+            let probabilities = &mut probabilities[(slot * rows + row) * outputs..][..outputs];
+            let action = &mut self.actions[row * steps + t];
+            if ended[row] {
+                probabilities.fill(T::default());
+                *action = NO_ACTION;
+                continue;
+            }
+            let state = &states[row * words_of_state..][..words_of_state];
+            for (number, (masked, logit)) in masked.iter_mut().zip(logits).enumerate() {
+                *masked = if model.process.allows(state, number as u32) { logit.to_f64() } else { FORBIDDEN };
+            }
+            let word = (t >= self.sampled_from).then(|| words[row * steps + t]);
+            let (value, log_probability) = choice(&masked, word, *action as usize, probabilities);
+            *action = value as u32;
+            self.log_choices[row] += log_probability;
+            if self.stepwise {
+                self.step_choices[row * steps + t] = log_probability;
+            }
+        }
+    }
+
+    /// Takes the states of the process past step `t`, where it has any, and notes what that does.
+    fn walk(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize) {
+        if model.filling.is_some() {
+            return;
+        }
+        let (steps, words) = (model.process.max_steps(), model.process.state_words());
+        for row in 0..self.rows {
+            if work.ended[row] {
+                continue;
+            }
+            let at = row * steps + t;
+            let state = &mut work.states[row * words..][..words];
+            let step = model.process.advance(state, self.actions[at]);
+            self.changes[at] = step.changes;
+            work.ended[row] = step.ends;
+            if t >= self.scored_from {
+                self.log_backward[row] += step.log_backward;
+                if self.stepwise {
+                    self.step_backward[at] = step.log_backward;
+                }
+            }
+        }
+    }
+
+    /// What step `t` changes in every row's input.
     fn advance(&self, model: &Model<T>, work: &mut Workspace<T>, t: usize) {
-        let (steps, width) = (model.process.steps(), model.widths()[0]);
+        let width = model.widths()[0];
         vectorised(
             #[inline(always)]
             || {
                 for (row, input) in work.input.chunks_exact_mut(width).enumerate() {
-                    let (column, amount) = model.process.change(self.actions[row * steps + t] as usize);
-                    add_scaled(input, T::from_f64(amount), &model.columns[column * width..][..width]);
+                    for (column, amount) in self.changes(model, row, t).iter() {
+                        add_scaled(input, T::from_f64(amount), &model.columns[column * width..][..width]);
+                    }
                 }
             },
         );
     }
+}
+
+/// The logit of an action that is not allowed: as good as minus infinity, and nothing becomes NaN by it.
+const FORBIDDEN: f64 = -1e30;
+
+/// One of the choices whose logits these are, drawn with `word`, or else the one `taken`; its log-probability; and the
+/// probabilities of all.
+///
+/// Inverse CDF: the first whose cumulative probability exceeds the uniform, or the last one that is allowed.
+#[inline(always)]
+fn choice<T: Real>(logits: &[f64], word: Option<u32>, taken: usize, probabilities: &mut [T]) -> (usize, f64) {
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let log_sum = largest + logits.iter().map(|logit| (logit - largest).exp()).sum::<f64>().ln();
+    let threshold = word.map_or(0.0, uniform);
+    let (mut cumulative, mut chosen) = (0.0, None);
+    for (value, (logit, probability)) in logits.iter().zip(probabilities).enumerate() {
+        let p = (logit - log_sum).exp();
+        *probability = T::from_f64(p);
+        cumulative += p;
+        if chosen.is_none() && cumulative > threshold {
+            chosen = Some(value);
+        }
+    }
+    let last = || logits.iter().rposition(|&logit| logit > FORBIDDEN).unwrap_or(logits.len() - 1);
+    let value = if word.is_some() { chosen.unwrap_or_else(last) } else { taken };
+    (value, logits[value] - log_sum)
 }

@@ -4,12 +4,14 @@
 //! gradient, and so are the products delta_l^T h_{l-1}; but here each trajectory's product is formed by itself, over its
 //! T steps. Some trajectories are taken at a time, so that the products that hand delta down have many rows.
 //!
-//! A trajectory fills each site once. So a logit's weights get one term, e_v h_L; and a column of the first layer gets
-//! change times the sum of delta_1 over later steps, plus the code of unset sites times the sum over all steps. (Columns
-//! that no step changes exist in one-hot inputs only, whose unset code is 0.)
+//! Site filling sets each site once. So a logit's weights get one term, e_v h_L; and a column of the first layer gets
+//! change times the sum of delta_1 over later steps, plus its initial input times the sum over all steps. (Columns
+//! that no step changes exist in one-hot inputs only, whose initial inputs are 0.) With other processes a weight gets
+//! several terms: pieces are then a whole layer of a trajectory.
 
 use std::ops::Range;
 
+use super::gradient::masked_errors;
 use super::model::Model;
 use super::rollout::{Activations, Block};
 use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
@@ -50,7 +52,7 @@ impl<T: Real> Scores<T> {
     /// Hands every piece of the score of every trajectory of `block` to `sink`; `activations` are those of all of its
     /// scored steps.
     pub fn visit(&mut self, model: &Model<T>, block: &Block<T>, activations: &Activations<T>, sink: &mut impl Sink<T>) {
-        let slots = model.process.steps() - block.scored_from;
+        let slots = model.process.max_steps() - block.scored_from;
         if slots == 0 {
             return; // No step is scored: every score is zero, and a sink begins with zeros.
         }
@@ -59,11 +61,18 @@ impl<T: Real> Scores<T> {
         self.piece.resize(TOGETHER * widest, T::default());
         for first in (0..block.rows).step_by(group) {
             let rows = first..block.rows.min(first + group);
-            self.head(model, block, activations, rows.clone(), sink);
+            match model.filling {
+                Some(_) => self.head(model, block, activations, rows.clone(), sink),
+                None => self.masked_head(model, block, activations, rows.clone(), sink),
+            }
             for layer in (1..model.widths().len()).rev() {
                 self.hidden(model, block, activations, layer, rows.clone(), sink);
             }
-            self.input(model, block, rows, sink);
+            self.sum_later(model, block, rows.clone());
+            match model.filling {
+                Some(_) => self.input(model, block, rows, sink),
+                None => self.whole_input(model, block, rows, sink),
+            }
         }
     }
 
@@ -76,7 +85,7 @@ impl<T: Real> Scores<T> {
         rows: Range<usize>,
         sink: &mut impl Sink<T>,
     ) {
-        let (values, steps) = (model.process.values, model.process.steps());
+        let (values, steps) = (model.outputs(), model.process.max_steps());
         let slots = steps - block.scored_from;
         let last = model.widths().len() - 1;
         let width = model.widths()[last];
@@ -84,15 +93,15 @@ impl<T: Real> Scores<T> {
         self.delta.resize(rows.len() * slots * width, T::default());
         for row in rows.clone() {
             for slot in 0..slots {
-                let action = block.actions[row * steps + block.scored_from + slot] as usize;
-                let first = action / values * values;
+                let action = block.actions[row * steps + block.scored_from + slot];
+                let first = model.first_output(action);
                 let entry = slot * block.rows + row;
                 let hidden = &activations.hidden[last][entry * width..][..width];
                 let slopes = &activations.slopes[last][entry * width..][..width];
                 let delta = &mut self.delta[((row - rows.start) * slots + slot) * width..][..width];
                 delta.fill(T::default());
                 for value in 0..values {
-                    let chosen = T::from_f64(f64::from(u8::from(first + value == action)));
+                    let chosen = T::from_f64(f64::from(u8::from(first + value == action as usize)));
                     let error = chosen - activations.probabilities[entry * values + value];
                     let at = (first + value) * width;
                     let piece = &mut self.piece[..width];
@@ -114,6 +123,46 @@ impl<T: Real> Scores<T> {
         }
     }
 
+    /// The same of a head whose states use all outputs.
+    fn masked_head(
+        &mut self,
+        model: &Model<T>,
+        block: &Block<T>,
+        activations: &Activations<T>,
+        rows: Range<usize>,
+        sink: &mut impl Sink<T>,
+    ) {
+        let (outputs, steps) = (model.outputs(), model.process.max_steps());
+        let slots = steps - block.scored_from;
+        let last = model.widths().len() - 1;
+        let width = model.widths()[last];
+        let layer = model.layout.layers().pop().expect("a policy has a head");
+        self.delta.resize(rows.len() * slots * width, T::default());
+        self.piece.resize(self.piece.len().max(outputs * (width + 1)), T::default());
+        let mut errors = vec![T::default(); slots * outputs];
+        for row in rows.clone() {
+            for (slot, errors) in errors.chunks_exact_mut(outputs).enumerate() {
+                let taken = block.actions[row * steps + block.scored_from + slot];
+                let probabilities = &activations.probabilities[(slot * block.rows + row) * outputs..][..outputs];
+                masked_errors(1.0, taken, probabilities, errors);
+            }
+            let errors = Matrix::new(&errors, slots, outputs);
+            let hidden = Matrix::strided(&activations.hidden[last][row * width..], slots, width, block.rows * width);
+            let (weight, bias) = self.piece[..outputs * (width + 1)].split_at_mut(outputs * width);
+            multiply(weight, false, errors.transposed(), hidden);
+            multiply(bias, false, errors.transposed(), Matrix::new(&vec![T::from_f64(1.0); slots], slots, 1));
+            sink.take(row, layer.weight.start, weight);
+            sink.take(row, layer.bias.start, bias);
+
+            let delta = &mut self.delta[(row - rows.start) * slots * width..][..slots * width];
+            multiply(delta, false, errors, Matrix::new(&model.head.0, outputs, width));
+            for (slot, delta) in delta.chunks_exact_mut(width).enumerate() {
+                let slopes = &activations.slopes[last][(slot * block.rows + row) * width..][..width];
+                delta.iter_mut().zip(slopes).for_each(|(d, &s)| *d *= s);
+            }
+        }
+    }
+
     /// Pieces of hidden layer `index`, and delta of the layer below it.
     fn hidden(
         &mut self,
@@ -125,7 +174,7 @@ impl<T: Real> Scores<T> {
         sink: &mut impl Sink<T>,
     ) {
         let (width, inputs) = (model.widths()[index], model.widths()[index - 1]);
-        let slots = model.process.steps() - block.scored_from;
+        let slots = model.process.max_steps() - block.scored_from;
         let layer = &model.layout.layers()[index];
         let outputs = (TILE / inputs).max(1);
         for start in (0..width).step_by(outputs) {
@@ -179,42 +228,75 @@ impl<T: Real> Scores<T> {
         std::mem::swap(&mut self.delta, &mut self.below);
     }
 
-    /// Pieces of the first layer.
-    fn input(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>, sink: &mut impl Sink<T>) {
-        let (steps, width) = (model.process.steps(), model.widths()[0]);
-        let slots = steps - block.scored_from;
-        let layer = &model.layout.layers()[0];
-        let unset = T::from_f64(model.process.unset());
-        for row in rows.clone() {
-            // From here on delta is its own sum over this and all later steps.
-            let later = &mut self.delta[(row - rows.start) * slots * width..][..slots * width];
-            vectorised(
-                #[inline(always)]
-                || {
+    /// From here on delta is its own sum over this and all later steps.
+    fn sum_later(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>) {
+        let width = model.widths()[0];
+        let slots = model.process.max_steps() - block.scored_from;
+        vectorised(
+            #[inline(always)]
+            || {
+                for later in self.delta[..rows.len() * slots * width].chunks_exact_mut(slots * width) {
                     for slot in (1..slots).rev() {
                         let (before, after) = later.split_at_mut(slot * width);
                         add_scaled(&mut before[(slot - 1) * width..], T::from_f64(1.0), &after[..width]);
                     }
-                },
-            );
+                }
+            },
+        );
+    }
+
+    /// Pieces of the first layer, where a step changes a column that no other step does.
+    fn input(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>, sink: &mut impl Sink<T>) {
+        let (steps, width) = (model.process.max_steps(), model.widths()[0]);
+        let slots = steps - block.scored_from;
+        let layer = &model.layout.layers()[0];
+        for row in rows.clone() {
+            let later = &self.delta[(row - rows.start) * slots * width..][..slots * width];
             let start = &later[..width];
             sink.take(row, layer.bias.start, start);
             for t in 0..steps {
-                let (column, amount) = model.process.change(block.actions[row * steps + t] as usize);
                 let after = (t + 1).saturating_sub(block.scored_from) * width;
-                let piece = &mut self.piece[..width];
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        piece.iter_mut().zip(start).for_each(|(p, &s)| *p = unset * s);
-                        // Nothing comes after the last step.
-                        if let Some(later) = later.get(after..after + width) {
-                            add_scaled(piece, T::from_f64(amount), later);
-                        }
-                    },
-                );
-                sink.take(row, layer.weight.start + column * width, piece);
+                for (column, amount) in block.changes(model, row, t).iter() {
+                    let initial = T::from_f64(model.initial[column]);
+                    let piece = &mut self.piece[..width];
+                    vectorised(
+                        #[inline(always)]
+                        || {
+                            piece.iter_mut().zip(start).for_each(|(p, &s)| *p = initial * s);
+                            // Nothing comes after the last step.
+                            if let Some(later) = later.get(after..after + width) {
+                                add_scaled(piece, T::from_f64(amount), later);
+                            }
+                        },
+                    );
+                    sink.take(row, layer.weight.start + column * width, piece);
+                }
             }
+        }
+    }
+
+    /// The first layer in one piece, where steps change columns as they like.
+    fn whole_input(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>, sink: &mut impl Sink<T>) {
+        let (steps, width) = (model.process.max_steps(), model.widths()[0]);
+        let slots = steps - block.scored_from;
+        let layer = &model.layout.layers()[0];
+        self.piece.resize(self.piece.len().max(layer.weight.len()), T::default());
+        let piece = &mut self.piece[..layer.weight.len()];
+        for row in rows.clone() {
+            let later = &self.delta[(row - rows.start) * slots * width..][..slots * width];
+            let start = &later[..width];
+            sink.take(row, layer.bias.start, start);
+            for (column, &initial) in piece.chunks_exact_mut(width).zip(&model.initial) {
+                column.iter_mut().zip(start).for_each(|(p, &s)| *p = T::from_f64(initial) * s);
+            }
+            for t in 0..steps {
+                let after = (t + 1).saturating_sub(block.scored_from) * width;
+                let Some(later) = later.get(after..after + width) else { continue };
+                for (column, amount) in block.changes(model, row, t).iter() {
+                    add_scaled(&mut piece[column * width..][..width], T::from_f64(amount), later);
+                }
+            }
+            sink.take(row, layer.weight.start, piece);
         }
     }
 }

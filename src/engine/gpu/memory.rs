@@ -4,7 +4,7 @@ use super::MOST_BLOCKS;
 use super::context::AdapterKind;
 use crate::engine::{BLOCK, Load, Need};
 use crate::network::Layout;
-use crate::process::SiteFilling;
+use crate::process::{Head, Process};
 
 /// Hidden widths are padded to a multiple of this at most (tiling.rs).
 const PADDING: usize = 16;
@@ -15,9 +15,10 @@ const DRIVER: u64 = 128 << 20;
 
 /// On the host. A discrete GPU has memory of its own, of which drivers do not tell how much; others share the host's. The
 /// budget is that of activations in bytes.
-pub fn need(process: &SiteFilling, layout: &Layout, load: Load, kind: AdapterKind, budget: u64) -> Need {
-    let (steps, parameters) = (process.steps() as u64, layout.parameters() as u64);
+pub fn need(process: &dyn Process, layout: &Layout, load: Load, kind: AdapterKind, budget: u64) -> Need {
+    let (steps, parameters) = (process.max_steps() as u64, layout.parameters() as u64);
     let hidden = &layout.widths[1..layout.widths.len() - 1];
+    let outputs = if process.head() == Head::Site { process.values() } else { process.actions() };
     let padded: Vec<u64> = hidden.iter().map(|width| width.next_multiple_of(PADDING) as u64).collect();
     let lists = if load.moments { 4 } else { 1 };
     let count = load.batch.max(load.loose).next_multiple_of(BLOCK) as u64;
@@ -28,7 +29,7 @@ pub fn need(process: &SiteFilling, layout: &Layout, load: Load, kind: AdapterKin
     if kind != AdapterKind::Discrete {
         let padded_parameters = Layout { widths: padded_widths(layout, &padded) }.parameters() as u64;
         // Activations and slopes of one step of a block, and probabilities.
-        let step = BLOCK as u64 * 4 * (2 * padded.iter().sum::<u64>() + process.values as u64);
+        let step = BLOCK as u64 * 4 * (2 * padded.iter().sum::<u64>() + outputs as u64);
         let slots =
             |blocks: usize, steps: u64| (blocks.min(MOST_BLOCKS) as u64 * steps * step).min(budget.max(steps * step));
         let activations = slots(load.batch.div_ceil(BLOCK), steps).max(slots(load.loose.div_ceil(BLOCK), 1));

@@ -36,9 +36,9 @@ use self::source::Sources;
 use self::stages::{Aim, Stages, Tally};
 use self::work::Work;
 use super::check::{self, Held};
-use super::{BLOCK, Batch, Engine, EngineError, Moments, Rollout};
-use crate::network::{Activation, Layout};
-use crate::process::{Objects, SiteFilling, Trajectories};
+use super::{BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps};
+use crate::network::{Activation, Arrangement, Layout};
+use crate::process::{Objects, Process, SiteFilling, Trajectories};
 use crate::targets::Target;
 
 /// Settings of a [`GpuEngine`].
@@ -92,13 +92,16 @@ impl GpuEngine {
     /// `NoAdapter` if no adapter matches, `Limit` if the network does not fit the adapter or the process, `Kernel` if
     /// the target's WGSL does not compile, `Device` if the driver fails.
     pub fn new(
-        process: SiteFilling,
+        process: impl Into<Arc<dyn Process>>,
         layout: Layout,
         activation: Activation,
         target: Arc<dyn Target>,
         options: GpuOptions,
     ) -> Result<Self, EngineError> {
-        check::shape(&process, &layout)?;
+        let process = process.into();
+        check::shape(process.as_ref(), &layout)?;
+        let filling = process.as_site_filling().cloned();
+        let process = filling.ok_or_else(|| EngineError::Limit("only site filling has kernels".into()))?;
         let context = Context::open(options.adapter.as_deref())?;
         let widest = layout.widths[1..layout.widths.len() - 1].iter().copied().max().unwrap_or(1);
         let tiling = options.tiling.unwrap_or_else(|| Tiling::suggested(context.adapter.kind, widest));
@@ -134,7 +137,8 @@ impl GpuEngine {
     fn slots(&self) -> u64 {
         let most = self.context.largest_buffer();
         let (activations, probabilities) = self.slot_bytes();
-        let allowed = (self.memory_budget / (2 * activations + probabilities)).max(self.network.process.steps() as u64);
+        let allowed =
+            (self.memory_budget / (2 * activations + probabilities)).max(self.network.process.max_steps() as u64);
         allowed.min(most / activations).min(most / probabilities)
     }
 
@@ -158,7 +162,7 @@ impl GpuEngine {
 
     /// Blocks whose activations of all steps fit: at least one, or there is no gradient.
     fn kept_blocks(&self) -> usize {
-        (self.slots() / self.network.process.steps() as u64).clamp(1, MOST_BLOCKS as u64) as usize
+        (self.slots() / self.network.process.max_steps() as u64).clamp(1, MOST_BLOCKS as u64) as usize
     }
 
     /// Makes room for what is known of every trajectory.
@@ -167,7 +171,7 @@ impl GpuEngine {
         let advice = "make the batch smaller";
         let (context, buffers) = (&self.context, &mut self.buffers);
         for name in ["actions", "scores", "fills"] {
-            buffers.reserve(context, name, 4 * trajectories * self.network.process.steps() as u64, advice)?;
+            buffers.reserve(context, name, 4 * trajectories * self.network.process.max_steps() as u64, advice)?;
         }
         for name in ["log_forward", "log_rewards", "coefficients"] {
             buffers.reserve(context, name, 4 * trajectories, advice)?;
@@ -178,7 +182,7 @@ impl GpuEngine {
     /// Takes the batch held, part by part, to its deltas and on to what is asked.
     fn sweep(&mut self, aim: Aim) -> Result<(), EngineError> {
         let HeldBatch { count, work, resident, differentiated } = self.batch;
-        let (steps, blocks) = (self.network.process.steps(), count.div_ceil(BLOCK));
+        let (steps, blocks) = (self.network.process.max_steps(), count.div_ceil(BLOCK));
         let most = blocks.min(self.kept_blocks());
         if resident < blocks {
             self.reserve_part(most, steps, steps.div_ceil(self.stages.steps.replay_steps()))?;
@@ -206,7 +210,7 @@ impl GpuEngine {
         Ok(())
     }
 
-    /// The lists of `tally` over the batch held, each in the order of the layout.
+    /// The lists of `tally` over the batch held, each in the engine's order of parameters.
     fn sums<const LISTS: usize>(
         &mut self,
         tally: Tally,
@@ -216,19 +220,31 @@ impl GpuEngine {
         check::coefficients(coefficients, count, "trajectories")?;
         self.held.differentiable()?;
         if count == 0 {
-            return Ok(std::array::from_fn(|_| vec![0.0; self.network.layout.parameters()]));
+            return Ok(std::array::from_fn(|_| vec![0.0; self.network.arrangement.length()]));
         }
         self.buffers.write(&self.context, "coefficients", &padded(coefficients));
         self.sweep(Aim::Sums(tally))?;
         let length = 4 * self.network.gradient as usize;
         let [lists] = self.buffers.read::<f32, 1>(&self.context, ["gradient"], LISTS * length)?;
-        Ok(std::array::from_fn(|list| self.network.unpack(&lists[list * length..][..length])))
+        Ok(std::array::from_fn(|list| lists[list * length..][..length].iter().map(|&value| f64::from(value)).collect()))
+    }
+
+    /// Log-probabilities of the batch's single steps.
+    fn single_steps(&mut self, scored_from: usize) -> Result<Steps, EngineError> {
+        let (process, count) = (&self.network.process, self.batch.count);
+        let max_steps = process.max_steps();
+        let [scores] = self.buffers.read::<f32, 1>(&self.context, ["scores"], count * max_steps)?;
+        let mut log_forward: Vec<f64> = scores.into_iter().map(f64::from).collect();
+        log_forward.chunks_exact_mut(max_steps).for_each(|row| row[..scored_from].fill(0.0));
+        let mut log_backward = vec![0.0; log_forward.len()];
+        process.add_order(scored_from, &mut log_forward, &mut log_backward);
+        Ok(Steps { max_steps, lengths: vec![max_steps; count], log_forward, log_backward })
     }
 
     /// Uploads given actions; trajectories that fill up the last block set every site to its first value.
     fn upload(&self, trajectories: &Trajectories, count: usize) {
         let process = &self.network.process;
-        let steps = process.steps();
+        let steps = process.max_steps();
         let mut actions = trajectories.actions()[..count * steps].to_vec();
         let spare = (0..steps).map(|site| (site * process.values) as u32);
         let rest = count.next_multiple_of(BLOCK) - count;
@@ -237,7 +253,7 @@ impl GpuEngine {
     }
 }
 
-impl Engine for GpuEngine {
+impl Roll for GpuEngine {
     fn name(&self) -> String {
         format!("gpu: {} ({})", self.context.adapter.name, self.context.adapter.backend)
     }
@@ -246,16 +262,9 @@ impl Engine for GpuEngine {
         self.context.adapter.name.clone()
     }
 
-    fn set_parameters(&mut self, parameters: &[f64]) -> Result<(), EngineError> {
-        check::parameters(&self.network.layout, parameters)?;
-        self.buffers.write(&self.context, "weights", &self.network.pack(parameters));
-        self.held = self.held.outdated();
-        self.context.check()
-    }
-
     fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
         check::request(&self.network.process, request)?;
-        let (steps, count) = (self.network.process.steps(), request.count);
+        let (steps, count) = (self.network.process.max_steps(), request.count);
         let blocks = count.div_ceil(BLOCK);
         let scored_from = request.given.map_or(0, |given| given.scored_from);
         let sampled_from = request.given.map_or(0, |given| given.sampled_from);
@@ -314,15 +323,17 @@ impl Engine for GpuEngine {
             log_reward = self.reward.log_reward(&self.context, &objects)?;
         }
         let log_order = self.network.process.log_order(scored_from);
+        let steps = if request.stepwise { Some(self.single_steps(scored_from)?) } else { None };
         Ok(Batch {
             log_forward: log_values.into_iter().map(|sum| f64::from(sum) + log_order).collect(),
             log_backward: vec![self.network.process.log_backward(scored_from); count],
             log_reward,
+            steps,
         })
     }
 
     fn trajectories(&mut self) -> Result<Trajectories, EngineError> {
-        let steps = self.network.process.steps();
+        let steps = self.network.process.max_steps();
         if self.batch.count == 0 {
             return Ok(Trajectories::new(steps, Vec::new()));
         }
@@ -335,9 +346,38 @@ impl Engine for GpuEngine {
         Ok(self.network.process.finish(&trajectories))
     }
 
-    fn gradient(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+        self.reward.log_reward(&self.context, objects)
+    }
+
+    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        self.reward.gradient(&self.context, objects, coefficients)
+    }
+}
+
+impl Differentiate for GpuEngine {
+    fn arrangement(&self) -> &Arrangement {
+        &self.network.arrangement
+    }
+
+    fn load(&mut self, arranged: &[f64]) -> Result<(), EngineError> {
+        check::arranged(&self.network.arrangement, arranged)?;
+        self.buffers.write(&self.context, "weights", &self.network.pack(&self.network.arrangement.restore(arranged)));
+        self.held = self.held.outdated();
+        self.context.check()
+    }
+
+    fn held(&self) -> usize {
+        self.batch.count
+    }
+
+    fn accumulate(&mut self, coefficients: &Coefficients, total: &mut [f64]) -> Result<(), EngineError> {
+        check::weights(coefficients, self.batch.count, self.network.process.max_steps())?;
+        check::arranged(&self.network.arrangement, total)?;
+        let Coefficients::Trajectories(coefficients) = coefficients else { todo!() };
         let [gradient] = self.sums(Tally::Gradient, coefficients)?;
-        Ok(gradient)
+        total.iter_mut().zip(gradient).for_each(|(total, part)| *total += part);
+        Ok(())
     }
 
     fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
@@ -360,23 +400,15 @@ impl Engine for GpuEngine {
 
     fn leave_one_out_gradient(&mut self, coefficients: &[f64], moments: &Moments) -> Result<Vec<f64>, EngineError> {
         check::coefficients(coefficients, self.batch.count, "trajectories")?;
-        check::moments(&self.network.layout, moments)?;
+        check::moments(&self.network.arrangement, moments)?;
         self.held.differentiable()?;
         let lists = [&moments.squares, &moments.weighted_squares];
-        let known = lists.map(|list| self.network.pack_gradient(list)).concat();
+        let known: Vec<f32> = lists.into_iter().flatten().map(|&value| value as f32).collect();
         let bytes = size_of_val(known.as_slice()) as u64;
         self.buffers.reserve(&self.context, "known", bytes, "make hidden layers narrower")?;
         self.buffers.write(&self.context, "known", &known);
         let [gradient] = self.sums(Tally::LeftOut, coefficients)?;
         Ok(gradient)
-    }
-
-    fn log_reward(&mut self, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-        self.reward.log_reward(&self.context, objects)
-    }
-
-    fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
-        self.reward.gradient(&self.context, objects, coefficients)
     }
 }
 

@@ -7,8 +7,8 @@ use bytemuck::{Pod, Zeroable};
 
 use super::tiling::Tiling;
 use crate::engine::BLOCK;
-use crate::network::Layout;
-use crate::process::{Encoding, SiteFilling};
+use crate::network::{Arrangement, Layer as Tensor, Layout};
+use crate::process::{Encoding, Process, SiteFilling};
 
 /// The twin of `Layer` in shaders/lib/work.wgsl.
 #[repr(C)]
@@ -45,6 +45,8 @@ pub(super) struct Network {
     pub process: SiteFilling,
     pub sight: Sight,
     pub layout: Layout,
+    /// Where parameters lie in a packed gradient, counted in numbers.
+    pub arrangement: Arrangement,
     pub tiling: Tiling,
     /// Hidden layers.
     pub layers: Vec<Layer>,
@@ -100,7 +102,8 @@ impl Network {
         }
         let dense_size = gradient.0 - dense;
         let last = widths[widths.len() - 1];
-        let network = Self {
+        let mut network = Self {
+            arrangement: Arrangement::new(Vec::new(), 0),
             head: weights.take(rows * last),
             head_bias: weights.take(rows.div_ceil(4)),
             changes: weights.take(process.values.div_ceil(4) as u64),
@@ -118,12 +121,17 @@ impl Network {
             tiling,
         };
         let most = weights.0.max(gradient.0).max(step.0);
-        if most > u64::from(u32::MAX) { Err(most) } else { Ok(network) }
+        // Places are counted in numbers, four to a quad.
+        if most > u64::from(u32::MAX / 4) {
+            return Err(most);
+        }
+        network.arrangement = Arrangement::new(network.places(), 4 * network.gradient as usize);
+        Ok(network)
     }
 
     /// States of a trajectory that the network sees.
     pub fn states(&self) -> usize {
-        if self.sight == Sight::Finished { 1 } else { self.process.steps() }
+        if self.sight == Sight::Finished { 1 } else { self.process.max_steps() }
     }
 
     /// Outputs that are needed of a state.
@@ -146,13 +154,6 @@ impl Network {
     /// tile's of each other layer.
     pub fn pieces(&self) -> usize {
         self.states() + self.layers[0].outputs as usize + (self.layers.len() - 1) * self.pair_tiles()
-    }
-
-    /// A list of parameters in the order of [`Layout`] as a gradient that [`Network::unpack`] gives back.
-    pub fn pack_gradient(&self, parameters: &[f64]) -> Vec<f32> {
-        let mut packed = vec![0.0; 4 * self.gradient as usize];
-        self.for_each_place(|parameter, place| packed[place] = parameters[parameter] as f32);
-        packed
     }
 
     /// Multiply-adds of the hidden layers for one step of a block.
@@ -196,40 +197,37 @@ impl Network {
         packed
     }
 
-    /// The kernels' gradient to that of the parameters in the order of [`Layout`].
-    pub fn unpack(&self, gradient: &[f32]) -> Vec<f64> {
-        let mut parameters = vec![0.0; self.layout.parameters()];
-        self.for_each_place(|parameter, place| parameters[parameter] = f64::from(gradient[place]));
-        parameters
-    }
-
-    /// Calls `visit` with the number of each parameter in the order of [`Layout`], and its place in a gradient, counted
-    /// in numbers.
-    fn for_each_place(&self, mut visit: impl FnMut(usize, usize)) {
+    /// The place in a gradient, counted in numbers, of each parameter in the order of [`Layout`].
+    fn places(&self) -> Vec<u32> {
+        let mut places = vec![0; self.layout.parameters()];
         let tensors = self.layout.layers();
         for (index, (layer, tensor)) in self.layers.iter().zip(&tensors).enumerate() {
             // The first layer has a row a column of inputs, the others one an output.
-            let (inputs, outputs) = (4 * layer.inputs as usize, 4 * layer.outputs as usize);
+            let (inputs, outputs) = (4 * layer.inputs, 4 * layer.outputs);
             let (by_output, by_input) = if index == 0 { (1, outputs) } else { (inputs, 1) };
-            for output in 0..tensor.outputs {
-                let row = tensor.weight.start + output * tensor.inputs;
-                let first = 4 * layer.gradient as usize + output * by_output;
-                (0..tensor.inputs).for_each(|input| visit(row + input, first + input * by_input));
-                visit(tensor.bias.start + output, 4 * layer.gradient_bias as usize + output);
+            let rows = places[tensor.weight.clone()].chunks_exact_mut(tensor.inputs);
+            for (output, row) in (0..).zip(rows) {
+                let first = 4 * layer.gradient + output * by_output;
+                (0..).zip(row).for_each(|(input, place)| *place = first + input * by_input);
             }
+            (0..).zip(&mut places[tensor.bias.clone()]).for_each(|(output, place)| {
+                *place = 4 * layer.gradient_bias + output;
+            });
         }
         let (head, last) = self.head_tensor(&tensors);
-        for output in 0..head.outputs {
-            let row = head.weight.start + output * head.inputs;
-            let first = 4 * self.head_gradient as usize + output * last;
-            (0..head.inputs).for_each(|input| visit(row + input, first + input));
-            // A quad a bias, of four equal numbers.
-            visit(head.bias.start + output, 4 * (self.head_bias_gradient as usize + output));
+        for (output, row) in (0..).zip(places[head.weight.clone()].chunks_exact_mut(head.inputs)) {
+            let first = 4 * self.head_gradient + output * last as u32;
+            (0..).zip(row).for_each(|(input, place)| *place = first + input);
         }
+        // A quad a bias, of which it has the first number.
+        (0..).zip(&mut places[head.bias.clone()]).for_each(|(output, place)| {
+            *place = 4 * (self.head_bias_gradient + output);
+        });
+        places
     }
 
     /// The head's place among the parameters, and its padded width.
-    fn head_tensor<'a>(&self, tensors: &'a [crate::network::Layer]) -> (&'a crate::network::Layer, usize) {
+    fn head_tensor<'a>(&self, tensors: &'a [Tensor]) -> (&'a Tensor, usize) {
         (&tensors[self.layers.len()], 4 * self.layers[self.layers.len() - 1].outputs as usize)
     }
 

@@ -17,7 +17,7 @@ use super::supplied;
 use super::tiling::Tiling;
 use super::work::Work;
 use crate::engine::{BLOCK, EngineError, check, cpu};
-use crate::process::{Objects, Order, SiteFilling};
+use crate::process::{Objects, Order, Process, SiteFilling};
 use crate::targets::{FORBIDDEN, RewardNetwork, Target};
 
 /// What a target's log R takes.
@@ -175,7 +175,7 @@ impl Reward {
         }
         recorder.finish()?;
         let [gradient] = buffers.read(context, ["gradient"], 4 * network.gradient as usize)?;
-        Ok(network.unpack(&gradient))
+        Ok(network.arrangement.restore::<f32>(&gradient).into_iter().map(f64::from).collect())
     }
 
     /// Makes room for `count` objects, and takes up the network's current parameters. Returns the bytes of `fills` and of

@@ -14,9 +14,9 @@ use super::source::{
 use super::tiling::Tiling;
 use super::work::Work;
 use super::{GpuEngine, GpuOptions};
-use crate::engine::{BLOCK, Engine, EngineError, Given, Rollout};
+use crate::engine::{BLOCK, Differentiate, EngineError, Given, Roll, Rollout};
 use crate::network::{Activation, Initialisation, Layout, initialise};
-use crate::process::{Encoding, Objects, Order, SiteFilling, Trajectories};
+use crate::process::{Encoding, Objects, Order, Process, SiteFilling, Trajectories};
 use crate::random::{Draw, Stream, pick, uniform};
 use crate::targets::ising::Ising;
 use crate::targets::{RewardNetwork, Target};
@@ -250,8 +250,8 @@ fn packing_pads_with_zeros_and_unpacking_takes_the_padding_away() {
     let nonzero = packed.iter().filter(|&&weight| weight != 0.0).count();
     assert_eq!(nonzero, 16 * 8 + 2 * 8 * 24 + 24 + 15 * 24 + 15 + 3);
     let gradient: Vec<f32> = (0..4 * network.gradient).map(|i| i as f32).collect();
-    let mut found = network.unpack(&gradient);
-    found.sort_by(f64::total_cmp);
+    let mut found: Vec<f32> = network.arrangement.restore(&gradient);
+    found.sort_by(f32::total_cmp);
     found.dedup();
     assert_eq!(found.len(), count, "every parameter has a place of its own");
 }
@@ -309,7 +309,8 @@ fn everything(engine: &mut GpuEngine, count: usize) -> Vec<f64> {
     let trajectories = engine.trajectories().unwrap();
     let objects = engine.objects().unwrap();
     let given = Given { trajectories: &trajectories, scored_from: 1, sampled_from: 3 };
-    let request = Rollout { draw: Draw::new(2, 0, Stream::Training), count, given: Some(given), keep: true };
+    let request =
+        Rollout { draw: Draw::new(2, 0, Stream::Training), count, given: Some(given), keep: true, stepwise: false };
     let kept = engine.rollout(&request).unwrap();
     let actions = [&trajectories, &engine.trajectories().unwrap()].map(Trajectories::actions).concat();
     let moments = engine.moments(&coefficients).unwrap();

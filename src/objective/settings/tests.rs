@@ -26,10 +26,10 @@ fn every_kind_gives_its_estimators() {
             reverse(ControlVariate::LeaveOneOutLogZ),
             Some(Estimator::ForwardKl),
         ),
-        ("kind = 'trajectory_balance'", Some(squared), None),
-        ("kind = 'alpha_tb'\nalpha = 0.25", Some(squared), Some(squared)),
+        ("kind = 'trajectory_balance'", Some(squared.clone()), None),
+        ("kind = 'alpha_tb'\nalpha = 0.25", Some(squared.clone()), Some(squared.clone())),
         ("kind = 'log_variance'\nalpha = 0.25", Some(Estimator::LogVariance), Some(Estimator::LogVariance)),
-        ("kind = 'regression'\nloss = 'squared'", Some(squared), None),
+        ("kind = 'regression'\nloss = 'squared'", Some(squared.clone()), None),
         ("kind = 'renyi'\ndivergence_order = 2", Some(Estimator::Renyi { order: 2.0 }), None),
         ("kind = 'tsallis'\ndivergence_order = 0.5", Some(Estimator::Tsallis { order: 0.5 }), None),
     ];

@@ -7,6 +7,7 @@ use crate::engine::gpu::recorder::Recorder;
 use crate::engine::gpu::source::{Sources, shader};
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
+use crate::process::Process;
 
 pub(in crate::engine::gpu) struct Finish(Kernel);
 
@@ -18,7 +19,7 @@ impl Finish {
     /// Finishes all blocks of `work`.
     pub fn record(&mut self, recorder: &mut Recorder, network: &Network, work: &Work) {
         let blocks = work.blocks as usize;
-        let cost = (BLOCK * blocks * 4 * network.process.steps()) as f64;
+        let cost = (BLOCK * blocks * 4 * network.process.max_steps()) as f64;
         recorder.dispatch(&mut self.0, work, [blocks, 1, 1], cost);
     }
 }

@@ -7,6 +7,7 @@ use crate::engine::gpu::recorder::Recorder;
 use crate::engine::gpu::source::{PHILOX, Sources, shader};
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
+use crate::process::Process;
 
 pub(in crate::engine::gpu) struct OrderSites(Kernel);
 
@@ -19,7 +20,7 @@ impl OrderSites {
     pub fn record(&mut self, recorder: &mut Recorder, network: &Network, work: &Work) {
         let blocks = work.blocks as usize;
         // Ten rounds of Philox a step.
-        let cost = (BLOCK * blocks * 100 * network.process.steps()) as f64;
+        let cost = (BLOCK * blocks * 100 * network.process.max_steps()) as f64;
         recorder.dispatch(&mut self.0, work, [blocks, 1, 1], cost);
     }
 }

@@ -8,6 +8,7 @@ use crate::engine::gpu::source::{ACTIVATION, COLUMN, ELEMENTARY, LAYERS, PHILOX,
 use crate::engine::gpu::tiling::Tiling;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
+use crate::process::Process;
 use crate::random::ROUNDS;
 
 /// Steps that a workgroup takes of a replay, whose steps need not wait for each other.
@@ -45,7 +46,7 @@ impl Steps {
     /// The scored steps of a part: one after the other in `chained` workgroups, else dealt out over workgroups, which
     /// needs known actions and room for all steps.
     pub fn record(&mut self, recorder: &mut Recorder, network: &Network, part: &Work, chained: bool) {
-        let (begin, end) = (part.scored_from as usize, network.process.steps());
+        let (begin, end) = (part.scored_from as usize, network.process.max_steps());
         let blocks = part.blocks as usize;
         let cost = network.products() * blocks as f64;
         // A replay's workgroups do not wait for each other, so it is for the recorder to split it.

@@ -8,6 +8,7 @@ use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
 use crate::engine::gpu::source::{CHUNK, LEFT_OUT, MOMENTS, MULTIPLY, SUM, Sources, TILE, shader};
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
+use crate::process::Process;
 
 /// Bytes of hidden layers' slices that are held at once, where there are several, and how many: `fold` loops over them.
 const PARTIALS: u64 = 1 << 26;

@@ -1,0 +1,110 @@
+//! What is known of a batch of trajectories, and what they weigh in a gradient.
+
+/// Log-probabilities of a batch, one number a trajectory, natural logs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// log P_F of the scored steps, the choice of sites included.
+    pub log_forward: Vec<f64>,
+    /// log P_B of the scored steps.
+    pub log_backward: Vec<f64>,
+    /// log R of the object reached.
+    pub log_reward: Vec<f64>,
+    /// Those of single steps, if they were asked for.
+    pub steps: Option<Steps>,
+}
+
+/// Log-probabilities of single steps, row-major [count, max_steps]; 0 before the first scored step and after the end of a
+/// trajectory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Steps {
+    pub max_steps: usize,
+    /// Steps of each trajectory.
+    pub lengths: Vec<usize>,
+    /// log P_F of each step, the choice of a site included.
+    pub log_forward: Vec<f64>,
+    /// log P_B of taking it back.
+    pub log_backward: Vec<f64>,
+}
+
+impl Batch {
+    /// log w = log R + log P_B - log P_F (MATH section 1).
+    pub fn log_weights(&self) -> Vec<f64> {
+        let pairs = self.log_forward.iter().zip(&self.log_backward).zip(&self.log_reward);
+        pairs.map(|((forward, backward), reward)| reward + backward - forward).collect()
+    }
+
+    /// Trajectories of which nothing but log w is known.
+    pub fn of_log_weights(log_weights: &[f64]) -> Self {
+        let zeros = vec![0.0; log_weights.len()];
+        Self { log_forward: zeros.clone(), log_backward: zeros, log_reward: log_weights.to_vec(), steps: None }
+    }
+
+    /// Number of trajectories.
+    pub fn count(&self) -> usize {
+        self.log_forward.len()
+    }
+
+    /// Adds the trajectories of `other`, which tells of single steps if this does.
+    pub fn extend(&mut self, other: Batch) {
+        if self.count() == 0 {
+            *self = other;
+            return;
+        }
+        self.log_forward.extend(other.log_forward);
+        self.log_backward.extend(other.log_backward);
+        self.log_reward.extend(other.log_reward);
+        self.steps = self.steps.take().zip(other.steps).map(|(mut steps, other)| {
+            steps.lengths.extend(other.lengths);
+            steps.log_forward.extend(other.log_forward);
+            steps.log_backward.extend(other.log_backward);
+            steps
+        });
+    }
+}
+
+/// What log P_F weighs in a gradient, sum c grad log P_F.
+///
+/// Objectives on whole trajectories have a number for each, those on single steps one for each step. The latter enter at
+/// the derivative of a step's logits, on either engine, and no stage beyond knows of them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Coefficients {
+    /// c of each trajectory: what all its scored steps weigh.
+    Trajectories(Vec<f64>),
+    /// c of each step, row-major [count, max_steps]. Steps that are not scored, or come after the end, do not count.
+    Steps(Vec<f64>),
+}
+
+impl Coefficients {
+    /// All numbers.
+    pub fn numbers(&self) -> &[f64] {
+        match self {
+            Self::Trajectories(numbers) | Self::Steps(numbers) => numbers,
+        }
+    }
+
+    /// Those of the rows from `rows.start` to `rows.end`, where rows have `max_steps` steps.
+    pub(crate) fn rows(&self, rows: std::ops::Range<usize>, max_steps: usize) -> RowCoefficients<'_> {
+        match self {
+            Self::Trajectories(numbers) => RowCoefficients { numbers: &numbers[rows], max_steps: 0 },
+            Self::Steps(numbers) => {
+                RowCoefficients { numbers: &numbers[rows.start * max_steps..rows.end * max_steps], max_steps }
+            }
+        }
+    }
+}
+
+/// The coefficients of some rows.
+#[derive(Clone, Copy)]
+pub(crate) struct RowCoefficients<'a> {
+    numbers: &'a [f64],
+    /// 0 where a row has one number.
+    max_steps: usize,
+}
+
+impl RowCoefficients<'_> {
+    /// That of step `t` of row `row`.
+    #[inline(always)]
+    pub fn at(&self, row: usize, t: usize) -> f64 {
+        if self.max_steps == 0 { self.numbers[row] } else { self.numbers[row * self.max_steps + t] }
+    }
+}

@@ -1,0 +1,157 @@
+//! From settings and a target to a trainer.
+
+use std::sync::Arc;
+
+use super::memory::{self, Machine};
+use super::reduce::{Alone, Reduce};
+use super::select::select;
+use super::source::source;
+use super::{TrainError, Trainer, shape};
+use crate::config::{ConfigError, Settings};
+use crate::engine::Engine;
+use crate::joint::EnergyTraining;
+use crate::network::{Layout, initialise};
+use crate::objective::{LogZStart, Objective, Source};
+use crate::optimizer::{HostLearner, LogZ};
+use crate::process::Process;
+use crate::random::Stream;
+use crate::targets::{Target, check_shape};
+
+/// A trainer in the making: what settings and target leave open can be one's own.
+pub struct Builder {
+    settings: Settings,
+    target: Arc<dyn Target>,
+    process: Option<Arc<dyn Process>>,
+    objective: Option<Objective>,
+    reduce: Box<dyn Reduce>,
+}
+
+impl Builder {
+    /// Site filling in the order of `settings.policy`, and the objective of `settings.objective`.
+    pub fn new(settings: &Settings, target: Arc<dyn Target>) -> Self {
+        Self { settings: settings.clone(), target, process: None, objective: None, reduce: Box::new(Alone) }
+    }
+
+    /// Objects are built by this process in place of site filling. (`policy.order` is then of no use.)
+    pub fn process(mut self, process: impl Process + 'static) -> Self {
+        self.process = Some(Arc::new(process));
+        self
+    }
+
+    /// What is minimised, in place of the settings' objective. (Of `settings.objective`, `log_z_start` and
+    /// `log_reward_floor` still count.)
+    pub fn objective(mut self, objective: Objective) -> Self {
+        self.objective = Some(objective);
+        self
+    }
+
+    /// What is summed over replicas.
+    pub fn reduce(mut self, reduce: impl Reduce + 'static) -> Self {
+        self.reduce = Box::new(reduce);
+        self
+    }
+
+    /// A trainer on the engine that `settings.engine` asks for, and a line that says which it is and why.
+    ///
+    /// # Errors
+    /// As [`Builder::build_on`], if the run does not fit the memory ([`memory::check`]), or if there is no such engine.
+    pub fn build(self) -> Result<(Trainer, String), TrainError> {
+        self.check()?;
+        if let Some(machine) = Machine::here(&self.settings) {
+            memory::check(&self.settings, self.target.as_ref(), machine)?;
+        }
+        let (process, layout) = self.shape();
+        let (engine, which) =
+            select(&self.settings.engine, process, &layout, self.settings.policy.activation, self.target.clone())?;
+        Ok((self.build_on(engine)?, which))
+    }
+
+    /// A trainer at iteration 0 with freshly drawn weights, on an engine made for the same settings, process and target.
+    ///
+    /// # Errors
+    /// If the target's sizes or a setting are out of range, the process does not make the target's objects, or the
+    /// objective needs what the target has not: samples or data, or R.
+    pub fn build_on(self, mut engine: Box<dyn Engine>) -> Result<Trainer, TrainError> {
+        self.check()?;
+        let (process, layout) = self.shape();
+        let Self { settings, target, objective, reduce, .. } = self;
+        let batch = settings.training.batch;
+        let objective = match objective {
+            Some(objective) => objective,
+            None => settings.objective.objective(batch).map_err(ConfigError::new)?,
+        };
+        if let (1, Some(reason)) = (batch, objective.refuses_one()) {
+            return Err(
+                ConfigError::new(format!("training.batch = 1: the objective needs at least 2, {reason}")).into()
+            );
+        }
+        if objective.needs_reward() && !target.has_reward() {
+            let message = "objective.kind: this target has data and no R, which only forward KL on data can do without: \
+                           objective.kind = \"forward_kl\"";
+            return Err(ConfigError::new(message).into());
+        }
+        if target.energy().is_some_and(|energy| energy.training.is_some()) && process.as_site_filling().is_none() {
+            return Err(ConfigError::new("an energy model is trained along with site filling alone").into());
+        }
+        let sampler = if target.energy().is_some_and(|energy| energy.training.is_some()) {
+            let none = "this target has an energy model to be trained along, which takes data, and has none";
+            Some(target.data(batch).ok_or_else(|| ConfigError::new(none))?)
+        } else if objective.needs(Source::Backward) {
+            let none = |why| ConfigError::new(format!("objective.kind: it needs data or samples of the target: {why}"));
+            Some(target.data(batch).map_or_else(|| target.sampler(settings.seed, batch).map_err(none), Ok)?)
+        } else {
+            None
+        };
+        let energy = target.energy().and_then(|energy| EnergyTraining::begin(energy, settings.seed));
+        let parameters = initialise(&layout, settings.policy.initialisation, settings.seed, Stream::Initialisation);
+        let learner = HostLearner::new(settings.optimizer, engine.arrangement(), &parameters);
+        engine.set_parameters(&parameters)?;
+        let log_z = LogZ::new(settings.optimizer, settings.objective.log_z_start.and_then(LogZStart::before_any_batch));
+        Ok(Trainer {
+            settings,
+            process,
+            layout,
+            target,
+            engine,
+            objective,
+            sources: [source(Source::Forward), source(Source::Backward)],
+            sampler,
+            energy,
+            learner: Box::new(learner),
+            log_z,
+            reduce,
+            iteration: 0,
+            skipped: 0,
+            skipped_in_a_row: 0,
+        })
+    }
+
+    fn check(&self) -> Result<(), TrainError> {
+        check_shape(self.target.as_ref()).map_err(ConfigError::new)?;
+        self.settings.check()?;
+        let (sites, values) = (self.target.sites(), self.target.values());
+        match &self.process {
+            Some(process) if (process.sites(), process.values()) != (sites, values) => {
+                let (made, of) = (process.sites(), process.values());
+                let message = format!(
+                    "the process makes objects of {made} sites of {of} values, and the target's have {sites} of {values}"
+                );
+                Err(ConfigError::new(message).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn shape(&self) -> (Arc<dyn Process>, Layout) {
+        match &self.process {
+            Some(process) => {
+                let layout = Layout::new(process.columns(), &self.settings.policy.hidden, process.actions());
+                (process.clone(), layout)
+            }
+            None => {
+                let (process, layout) = shape(&self.settings, self.target.as_ref());
+                (Arc::new(process), layout)
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What replicas of a training agree on.
+
+use crate::engine::EngineError;
+
+/// Sums over all replicas of a training, each of which has rolled out its own part of the batch.
+pub trait Reduce: Send {
+    /// Replaces every number by its sum over all replicas, in the same order for all of them.
+    fn sum(&mut self, numbers: &mut [f64]) -> Result<(), EngineError>;
+}
+
+/// The only replica there is.
+pub struct Alone;
+
+impl Reduce for Alone {
+    fn sum(&mut self, _: &mut [f64]) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
