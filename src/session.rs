@@ -1,7 +1,6 @@
 //! A training session: one process's share of a run, without a terminal.
 //!
 //! It takes up the run's checkpoint if there is one, trains, saves every few seconds, logs metrics, and at the end
-//! It takes up the run's checkpoint if there is one, trains, saves every few seconds, logs metrics, and at the end
 //! evaluates and writes the summary. A run that is finished stays as it is. Who wants to watch is an [`Observer`]; who
 //! wants it to stop raises a [`Stop`].
 
@@ -10,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::config::{Config, ConfigError, Inputs};
+use crate::config::{Config, ConfigError, EvaluationConfig, Inputs};
 use crate::evaluation::{self, Evaluated, Evaluation, EvaluationError, Seed};
 use crate::metrics::weights;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::claim::Claim;
-use crate::run::directory::{RunDirectory, check_agreement};
+use crate::run::directory::{RunDirectory, agree};
 use crate::run::log::MetricsLog;
 use crate::run::times::Times;
 use crate::stop::{Reason, Stop};
 use crate::summary::{self, Summary};
-use crate::trainer::{Step, Trainer};
+use crate::trainer::{Builder, Step, Trainer};
 
 /// What a session tells while it runs. Every method may stay empty.
 pub trait Observer {
@@ -79,20 +78,29 @@ pub struct Session {
 impl Session {
     /// A session at iteration 0. Nothing is written: a configuration too large for the adapter leaves nothing behind.
     pub fn new(config: Config) -> anyhow::Result<Self> {
-        Self::build(config, Inputs::Files)
+        Self::build(config, Inputs::Files, None)
     }
 
-    fn build(config: Config, inputs: Inputs) -> anyhow::Result<Self> {
-        let (trainer, engine) = Trainer::build(&config.settings, config.target.build(inputs)?)?;
+    fn build(config: Config, inputs: Inputs, looked_at: Option<EvaluationConfig>) -> anyhow::Result<Self> {
+        let target = config.target.build(inputs)?;
+        let builder = Builder::new(&config.settings, target);
+        let builder = match looked_at {
+            Some(sizes) => builder.only_evaluated(sizes),
+            None => builder,
+        };
+        let (trainer, engine) = builder.build()?;
         Ok(Self { config, trainer, engine, log_lines: 0, times: Times::default() })
     }
 
-    /// The run in this directory as its checkpoint left it, for those who only look at it.
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
+    /// The run in this directory as its checkpoint left it, for those who only look at it, in evaluations of the sizes that
+    /// `size` makes of the run's own.
+    pub fn open(path: &Path, size: impl FnOnce(&mut EvaluationConfig)) -> anyhow::Result<Self> {
         let (run, config) = RunDirectory::open(path, &[])?;
+        let mut sizes = config.settings.evaluation.clone();
+        size(&mut sizes);
         let none =
             || ConfigError::new(format!("{} has no checkpoint yet: train it with --resume first", path.display()));
-        Self::restore(config, &run.checkpoint()?.ok_or_else(none)?, &[])
+        Self::restore(config, &run.checkpoint()?.ok_or_else(none)?, &[], Some(sizes))
     }
 
     /// A session that goes on from the run's checkpoint, or begins the run if it has none yet. `config` is the run's, but for
@@ -102,14 +110,19 @@ impl Session {
     /// If the checkpoint belongs to another configuration, naming the keys; if it is damaged; as [`Session::new`].
     pub fn take_up(run: &Claim, config: Config, changed: &[&str]) -> anyhow::Result<Self> {
         match run.checkpoint()? {
-            Some(checkpoint) => Self::restore(config, &checkpoint, changed),
+            Some(checkpoint) => Self::restore(config, &checkpoint, changed, None),
             None => Self::new(config),
         }
     }
 
-    fn restore(config: Config, checkpoint: &Checkpoint, changed: &[&str]) -> anyhow::Result<Self> {
-        check_agreement(checkpoint, &config, changed)?;
-        let mut session = Self::build(config, Inputs::Checkpoint)?;
+    fn restore(
+        config: Config,
+        checkpoint: &Checkpoint,
+        changed: &[&str],
+        looked_at: Option<EvaluationConfig>,
+    ) -> anyhow::Result<Self> {
+        let config = agree(checkpoint, config, changed)?;
+        let mut session = Self::build(config, Inputs::Checkpoint, looked_at)?;
         session.trainer.restore(checkpoint)?;
         session.log_lines = checkpoint.text(Checkpoint::LOG_LINES)?;
         let (done, iterations) = (session.trainer.iteration(), session.config.settings.training.iterations);
@@ -119,6 +132,21 @@ impl Session {
             return Err(ConfigError::new(message).into());
         }
         Ok(session)
+    }
+
+    /// Iterations of the whole run.
+    pub fn iterations(&self) -> u32 {
+        self.config.settings.training.iterations
+    }
+
+    /// Gives the run its length of now, in place of `before` iterations: checkpoint and `config`, what its config.toml shall
+    /// be, wherever this is cut off.
+    pub fn settle_length(&self, run: &Claim, config: &Config, before: u32) -> anyhow::Result<()> {
+        let mut checkpoint = self.checkpoint(self.log_lines);
+        checkpoint.put_text(Checkpoint::LENGTH_BEFORE, before);
+        run.save(&checkpoint)?;
+        run.configure(config)?;
+        Ok(run.save(&self.checkpoint(self.log_lines))?)
     }
 
     pub fn trainer(&mut self) -> &mut Trainer {
@@ -191,7 +219,7 @@ impl Session {
         self.save(run, &mut log)?;
         observer.evaluating();
         let evaluated = self.evaluation(stop)?;
-        self.times.write(&run.times_path())?;
+        run.time(&self.times)?;
         let Some(evaluated) = evaluated else {
             let (iteration, reason) = (self.trainer.iteration(), stop.reason().unwrap_or(Reason::Interrupt));
             return Ok(Outcome::Interrupted { iteration, reason });
@@ -201,16 +229,21 @@ impl Session {
         Ok(Outcome::Finished(Box::new(summary)))
     }
 
+    /// The state, which `log_lines` lines of the log belong to.
+    fn checkpoint(&self, log_lines: u64) -> Checkpoint {
+        let mut checkpoint = self.trainer.checkpoint();
+        checkpoint.put_text(Checkpoint::CONFIG, self.config.to_toml());
+        checkpoint.put_text(Checkpoint::LOG_LINES, log_lines);
+        checkpoint
+    }
+
     /// Saves the state: first the log, whose lines the checkpoint counts, then the checkpoint, then what it took.
     fn save(&mut self, run: &Claim, log: &mut MetricsLog) -> anyhow::Result<()> {
         let begun = Instant::now();
         let lines = log.sync()?;
-        let mut checkpoint = self.trainer.checkpoint();
-        checkpoint.put_text(Checkpoint::CONFIG, self.config.to_toml());
-        checkpoint.put_text(Checkpoint::LOG_LINES, lines);
-        checkpoint.write(&run.checkpoint_path())?;
+        run.save(&self.checkpoint(lines))?;
         self.times.saving_seconds += begun.elapsed().as_secs_f64();
-        Ok(self.times.write(&run.times_path())?)
+        Ok(run.time(&self.times)?)
     }
 
     /// Tells of a step, and writes it down if its turn has come.

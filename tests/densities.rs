@@ -99,7 +99,7 @@ fn joint_run_resumes_bit_for_bit(engine: &str) {
         assert!(matches!(train(&parts, &config, Some(13)), Outcome::Stopped { .. }));
     }
     assert!(matches!(train(&parts, &config, None), Outcome::Finished(_)));
-    let state = |path: &Path| Session::open(path).unwrap().trainer().checkpoint();
+    let state = |path: &Path| Session::open(path, |_| ()).unwrap().trainer().checkpoint();
     assert!(state(&whole) == state(&parts), "policies, energies or moments differ");
     assert_eq!(metrics(&whole), metrics(&parts));
     let evaluations = metrics(&whole).into_iter().filter(|line| line["evaluation"]["nll"].is_f64());
@@ -146,7 +146,7 @@ fn joint_training_learns_the_data_and_its_energy_can_then_be_held() {
 
     // The run keeps its energy: what happens to the file later does not matter.
     std::fs::remove_file(joint_run.join("checkpoint.safetensors")).unwrap();
-    let mut opened = Session::open(&fixed_run).unwrap();
+    let mut opened = Session::open(&fixed_run, |_| ()).unwrap();
     assert_eq!(opened.trainer().target().log_z().ok(), found.log_z_exact);
 }
 

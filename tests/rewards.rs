@@ -227,3 +227,33 @@ fn what_is_no_log_reward_stops_at_once_and_names_the_object() {
         }
     }
 }
+
+/// A target that writes log R of the first object of a batch only.
+struct Forgetful;
+
+impl Target for Forgetful {
+    fn sites(&self) -> usize {
+        3
+    }
+
+    fn values(&self) -> usize {
+        2
+    }
+
+    fn log_reward(&self, _: &Objects, log_reward: &mut [f64]) {
+        log_reward[0] = 1.0;
+    }
+}
+
+#[test]
+fn what_a_target_forgets_to_write_is_no_reward() {
+    for engine in ["cpu", "gpu"] {
+        let (mut trainer, _) =
+            Trainer::build(&settings("kind = 'log_variance'", engine, 3), Arc::new(Forgetful)).unwrap();
+        let Err(TrainError::Engine(EngineError::Reward(message))) = trainer.step() else {
+            panic!("{engine}: a reward")
+        };
+        assert!(message.contains("NaN"), "{message}");
+    }
+    assert!(enumeration::log_z(&Forgetful).unwrap().is_nan());
+}

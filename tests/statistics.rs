@@ -76,7 +76,7 @@ fn a_seed_gives_samples_of_its_own() {
     assert!(said.contains("seed 1"), "{said}");
     assert!(default == same && default != other);
 
-    let mut session = Session::open(Path::new(&run)).unwrap();
+    let mut session = Session::open(Path::new(&run), |_| ()).unwrap();
     let mut objects = |seed| forward(session.trainer(), 300, seed, &Stop::default()).unwrap().1;
     let rows = |objects: &Objects| -> Vec<String> {
         objects.rows().map(|row| row.iter().map(u8::to_string).collect::<Vec<_>>().join(",")).collect()
@@ -105,7 +105,7 @@ fn the_run_s_own_evaluation_stays_what_it_was() {
     for experiment in [SMALL, DATA] {
         let place = tempfile::tempdir().unwrap();
         let (run, summary) = run(place.path(), experiment);
-        let mut session = Session::open(Path::new(&run)).unwrap();
+        let mut session = Session::open(Path::new(&run), |_| ()).unwrap();
         let again = serde_json::to_value(evaluate(session.trainer(), 4096).unwrap().evaluation).unwrap();
         let again = again.as_object().unwrap();
         assert!(again.len() > 10);

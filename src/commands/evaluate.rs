@@ -1,7 +1,7 @@
 //! `wgflow evaluate`: a run's policy against what is known of the target, with fresh samples.
 
 use super::{RunArgument, output, paths};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, EvaluationConfig};
 use crate::evaluation::{self, EvaluationError, Seed};
 use crate::metrics::exact::Comparison;
 use crate::session::Session;
@@ -33,12 +33,15 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     paths::run(&arguments.run.run)?;
-    let mut session = Session::open(&arguments.run.run)?;
+    let size = |sizes: &mut EvaluationConfig| {
+        sizes.samples = arguments.samples.map_or(sizes.samples, |count| count as usize);
+        sizes.nll_points = arguments.nll_points.map_or(sizes.nll_points, |count| count as usize);
+    };
+    let mut session = Session::open(&arguments.run.run, size)?;
     let engine = session.engine().to_string();
     let trainer = session.trainer();
     let mut sizes = trainer.settings().evaluation.clone();
-    sizes.samples = arguments.samples.map_or(sizes.samples, |count| count as usize);
-    sizes.nll_points = arguments.nll_points.map_or(sizes.nll_points, |count| count as usize);
+    size(&mut sizes);
     if arguments.exact {
         let refused = |message| ConfigError::new(format!("--exact: {message}"));
         evaluation::allows_enumeration(trainer).map_err(refused)?;

@@ -18,6 +18,7 @@ mod variance;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::ConfigError;
@@ -76,6 +77,9 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(answer) => return say(&answer),
     };
+    if let Err(error) = start_threads() {
+        return fail(error);
+    }
     let result = match arguments.command.unwrap_or_else(|| Command::Train(train::Arguments::default())) {
         Command::Train(arguments) => train::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
@@ -87,6 +91,14 @@ pub fn main() -> ExitCode {
         Command::Presets(arguments) => presets::run(&arguments),
     };
     result.map_or_else(fail, |()| ExitCode::SUCCESS)
+}
+
+/// Starts the threads that all work is shared by, which would panic where it fails later.
+fn start_threads() -> anyhow::Result<()> {
+    let started = rayon::ThreadPoolBuilder::new().build_global();
+    started.context(
+        "cannot start threads: raise the limits on memory and processes (ulimit -v, -u), or set RAYON_NUM_THREADS=1",
+    )
 }
 
 /// Says what went wrong, if anything has to be said, and gives the exit code for it.

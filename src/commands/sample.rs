@@ -29,7 +29,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let format = Format::of(&arguments.out).map_err(|error| ConfigError::new(error.to_string()))?;
     let out = paths::writable(&arguments.out)?;
     paths::run(&arguments.run.run)?;
-    let mut session = Session::open(&arguments.run.run)?;
+    let mut session = Session::open(&arguments.run.run, |sizes| sizes.samples = arguments.count as usize)?;
     let seed = Seed::Fresh(arguments.seed);
     let (_, objects) = evaluation::forward(session.trainer(), arguments.count as usize, seed, &Stop::default())?;
     samples::write(&out, format, &objects)?;

@@ -92,7 +92,11 @@ pub fn set(table: &mut Table, change: &str) -> Result<(), ConfigError> {
     let within = |error: ConfigError| error.within(&format!("--set {change}"));
     let (path, text) = change.split_once('=').ok_or_else(|| within(ConfigError::new("expected key.path=value")))?;
     // A key set on the command line stands by itself, so a document of one line parses it as a file would.
-    let value = format!("value = {}", text.trim()).parse::<Table>().ok().and_then(|mut line| line.remove("value"));
+    let line = format!("value = {}", text.trim()).parse::<Table>().ok();
+    if line.as_ref().is_some_and(|line| line.len() > 1) {
+        return Err(within(ConfigError::new("one key at a time: repeat --set for each")));
+    }
+    let value = line.and_then(|mut line| line.remove("value"));
     if value.is_none() && is_large_integer(text.trim()) {
         return Err(within(ConfigError::new("integers must be -2^63 to 2^63 - 1")));
     }

@@ -47,6 +47,7 @@ pub fn enumerate(
     for (index, log_rewards) in log_rewards.chunks_mut(CHUNK).enumerate() {
         let first = index * CHUNK;
         let objects = Objects::numbered(process.sites, process.values, first..first + log_rewards.len());
+        log_rewards.fill(f64::NAN);
         trainer.target().log_reward(&objects, log_rewards);
         check_rewards(log_rewards, || Ok(objects))?;
     }

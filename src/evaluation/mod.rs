@@ -84,6 +84,13 @@ pub struct Evaluated {
 pub enum EvaluationError {
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The policy has diverged: its samples mean nothing.
+    #[error(
+        "the policy is broken: log P_F of trajectory {number} is {found}, so neither its samples nor any number about them \
+         means anything. Its training has diverged: train again in a new run with a smaller optimizer.learning_rate, or \
+         with optimizer.clip_norm"
+    )]
+    Policy { found: f64, number: usize },
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
@@ -177,6 +184,10 @@ pub fn forward(
         stop.check()?;
         let first = objects.count();
         let (part, reached) = trainer.evaluate_forward(seed, first, EvaluationConfig::CHUNK.min(count - first))?;
+        if let Some(index) = part.log_forward.iter().position(|log_forward| !log_forward.is_finite()) {
+            let (found, number) = (part.log_forward[index], first + index);
+            return Err(EvaluationError::Policy { found, number });
+        }
         batch.extend(part);
         objects.extend(&reached);
     }
@@ -186,6 +197,7 @@ pub fn forward(
 /// log w with log R by the target's own definition: an engine's f32 cannot tell numbers of 10^6 apart that differ by a
 /// tenth, and every estimate of log Z would be off by as much.
 fn exact_log_weights(trainer: &Trainer, mut batch: Batch, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+    batch.log_reward.fill(f64::NAN);
     trainer.target().log_reward(objects, &mut batch.log_reward);
     check_rewards(&batch.log_reward, || Ok(objects.clone()))?;
     Ok(batch.log_weights())

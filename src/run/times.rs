@@ -30,7 +30,15 @@ impl Times {
     /// Those in a file. They change no result, so a file that cannot be read counts as none: timing then begins anew.
     pub fn read(path: &Path) -> Self {
         let text = std::fs::read(path).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+        serde_json::from_slice(&text).ok().filter(Self::are_possible).unwrap_or_default()
+    }
+
+    /// Whether a run can have taken so long: an edited file must not spoil what is added to it.
+    fn are_possible(&self) -> bool {
+        let Self { iterations, training_seconds, evaluation_seconds, saving_seconds } = self;
+        let a_millennium = 0.0..=3.2e10;
+        [training_seconds, evaluation_seconds, saving_seconds].into_iter().all(|time| a_millennium.contains(time))
+            && *iterations < u32::MAX
     }
 
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
@@ -56,5 +64,9 @@ mod tests {
         assert_eq!(times.rate(), Some(20.0));
         std::fs::write(&path, "{\"iterations\":").unwrap();
         assert_eq!(Times::read(&path), Times::default());
+        for impossible in [-1.0, 1e300] {
+            Times { training_seconds: impossible, ..times }.write(&path).unwrap();
+            assert_eq!(Times::read(&path), Times::default(), "{impossible}");
+        }
     }
 }

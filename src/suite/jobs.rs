@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 use crate::config::{Config, Inputs};
 use crate::engine::BLOCK;
 use crate::memory;
-use crate::trainer::memory::{Machine, need};
+use crate::trainer::memory::{Machine, Purpose, need};
 use crate::trainer::select;
 
 /// From this many blocks a thread on, a run alone keeps all cores about as busy as several would.
@@ -32,7 +32,7 @@ pub fn usual(runs: &[&Config]) -> usize {
         let machine = Machine { available, threads: 1, adapter: None };
         let bytes = |config: &&Config| {
             let target = config.target.build(Inputs::Checkpoint);
-            target.map_or(0, |target| need(&config.settings, &*target, machine))
+            target.map_or(0, |target| need(&config.settings, &*target, machine, Purpose::Training))
         };
         (available / runs.iter().map(bytes).max().unwrap_or(0).max(1)) as usize
     });

@@ -27,6 +27,8 @@ pub fn log_rewards(target: &dyn Target) -> Result<Vec<f64>, String> {
     for (chunk, log_rewards) in log_rewards.chunks_mut(CHUNK).enumerate() {
         let first = chunk * CHUNK;
         let objects = Objects::numbered(target.sites(), target.values(), first..first + log_rewards.len());
+        // Whatever the target forgets to write must not pass for a number.
+        log_rewards.fill(f64::NAN);
         target.log_reward(&objects, log_rewards);
     }
     Ok(log_rewards)

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::memory::{self, Machine};
+use super::memory::{self, Machine, Purpose};
 use super::reduce::{Alone, Reduce};
 use super::select::select;
 use super::source::source;
 use super::{TrainError, Trainer, shape};
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, EvaluationConfig, Settings};
 use crate::engine::Engine;
 use crate::joint::EnergyTraining;
 use crate::network::{Layout, initialise};
@@ -24,12 +24,20 @@ pub struct Builder {
     process: Option<Arc<dyn Process>>,
     objective: Option<Objective>,
     reduce: Box<dyn Reduce>,
+    looked_at: Option<EvaluationConfig>,
 }
 
 impl Builder {
     /// Site filling in the order of `settings.policy`, and the objective of `settings.objective`.
     pub fn new(settings: &Settings, target: Arc<dyn Target>) -> Self {
-        Self { settings: settings.clone(), target, process: None, objective: None, reduce: Box::new(Alone) }
+        Self {
+            settings: settings.clone(),
+            target,
+            process: None,
+            objective: None,
+            reduce: Box::new(Alone),
+            looked_at: None,
+        }
     }
 
     /// Objects are built by this process in place of site filling. (`policy.order` is then of no use.)
@@ -51,6 +59,12 @@ impl Builder {
         self
     }
 
+    /// The policy will only be looked at, in evaluations of these sizes: memory is reckoned accordingly.
+    pub fn only_evaluated(mut self, sizes: EvaluationConfig) -> Self {
+        self.looked_at = Some(sizes);
+        self
+    }
+
     /// A trainer on the engine that `settings.engine` asks for, and a line that says which it is and why.
     ///
     /// # Errors
@@ -58,7 +72,12 @@ impl Builder {
     pub fn build(self) -> Result<(Trainer, String), TrainError> {
         self.check()?;
         if let Some(machine) = Machine::here(&self.settings) {
-            memory::check(&self.settings, self.target.as_ref(), machine)?;
+            let (sizes, purpose) = match &self.looked_at {
+                Some(sizes) => (sizes, Purpose::Evaluation),
+                None => (&self.settings.evaluation, Purpose::Training),
+            };
+            let settings = Settings { evaluation: sizes.clone(), ..self.settings.clone() };
+            memory::check(&settings, self.target.as_ref(), machine, purpose)?;
         }
         let (process, layout) = self.shape();
         let (engine, which) =

@@ -32,13 +32,23 @@ impl Machine {
     }
 }
 
+/// What a policy is taken up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be trained, and evaluated.
+    Training,
+    /// To be looked at: no batch of `training.batch` is ever rolled out.
+    Evaluation,
+}
+
 /// Bytes that a run needs at its peak: the larger of training, with its checkpoints, and evaluation.
-pub fn need(settings: &Settings, target: &dyn Target, machine: Machine) -> u64 {
+pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose: Purpose) -> u64 {
     let (process, layout) = shape(settings, target);
-    let (sites, steps, batch) = (process.sites, process.max_steps(), settings.training.batch);
+    let (sites, steps) = (process.sites, process.max_steps());
+    let batch = if purpose == Purpose::Training { settings.training.batch } else { 0 };
     let parameters = layout.parameters() as u64;
     let sizes = &settings.evaluation;
-    let objective = settings.objective.objective(batch).ok();
+    let objective = settings.objective.objective(settings.training.batch).ok();
     let moments = objective.as_ref().is_some_and(|objective| objective.optimal().is_some());
     let backward = objective.as_ref().is_some_and(|objective| objective.needs(Source::Backward));
     let has_data = target.data(1).is_some();
@@ -58,16 +68,18 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine) -> u64 {
     // Log-probabilities, log-weights and coefficients in f64; the objects and trajectories that backward ones start from.
     let a_trajectory = 80 + if backward { 4 * steps + 3 * sites } else { 0 };
     // Actions twice and objects twice, for those rolled out at once; objects and log-weights of all of them.
-    let evaluated = loose * (8 * steps + 2 * sites + 96) + sizes.samples * (2 * sites + 48);
+    let evaluated = loose * (8 * steps + 2 * sites + 96) + sizes.samples * (4 * sites + 200);
     // A set's points repeated, with their log-probabilities, and a log ratio for every trajectory of every set.
     let ratios = sizes.nll_points.saturating_mul(8 * sizes.nll_trajectories);
     let likelihood =
         if has_data { sizes.repeated_points().saturating_mul(sites + 64).saturating_add(ratios) } else { 0 };
     let evaluated = evaluated.saturating_add(likelihood);
     let energy = energy(target, batch, process.columns(), machine.threads);
-    let training = engine.training + gradients + (batch * a_trajectory) as u64 + energy.training;
     let evaluation = engine.evaluation + evaluated as u64;
-    PROGRAM + own + engine.always + energy.always + training.max(checkpoint + engine.training).max(evaluation)
+    let training = engine.training + gradients + (batch * a_trajectory) as u64 + energy.training;
+    let training = training.max(checkpoint + engine.training);
+    let most = if purpose == Purpose::Training { training.max(evaluation) } else { evaluation.max(checkpoint) };
+    PROGRAM + own + engine.always + energy.always + most
 }
 
 /// What the network that gives log R takes, trained along or not.
@@ -137,8 +149,8 @@ const KNOBS: [Knob; 5] = [
 /// # Errors
 /// One that names the key to change, and the largest number that would fit with all else as it is, and with an eighth to
 /// spare: a moment later less may be free.
-pub fn check(settings: &Settings, target: &dyn Target, machine: Machine) -> Result<(), ConfigError> {
-    let needed = need(settings, target, machine);
+pub fn check(settings: &Settings, target: &dyn Target, machine: Machine, purpose: Purpose) -> Result<(), ConfigError> {
+    let needed = need(settings, target, machine, purpose);
     if needed <= machine.available {
         return Ok(());
     }
@@ -153,7 +165,7 @@ pub fn check(settings: &Settings, target: &dyn Target, machine: Machine) -> Resu
         let fits = |value: u64| {
             let mut smaller = settings.clone();
             (knob.set)(&mut smaller, value);
-            need(&smaller, target, machine) <= spared
+            need(&smaller, target, machine, purpose) <= spared
         };
         if found > knob.least && fits(knob.least) {
             // A larger number never needs less.
@@ -190,7 +202,7 @@ mod tests {
 
     /// The key, and the number that would fit.
     fn refused(settings: &Settings, target: &dyn Target, machine: Machine) -> (String, u64) {
-        let message = check(settings, target, machine).expect_err("too large").to_string();
+        let message = check(settings, target, machine, Purpose::Training).expect_err("too large").to_string();
         let (key, rest) = message.split_once(" = ").unwrap();
         let number = rest.split("at most ").nth(1).unwrap_or_else(|| panic!("{message}"));
         (key.into(), number.split(' ').next().unwrap().parse().unwrap())
@@ -219,8 +231,8 @@ mod tests {
                 let needed = |number| {
                     let mut changed = settings.clone();
                     (knob.set)(&mut changed, number);
-                    assert_eq!(check(&changed, &target, machine), Ok(()), "{key} = {number}");
-                    need(&changed, &target, machine)
+                    assert_eq!(check(&changed, &target, machine, Purpose::Training), Ok(()), "{key} = {number}");
+                    need(&changed, &target, machine, Purpose::Training)
                 };
                 let spared = available - available / 8;
                 assert!(needed(number) <= spared, "{key} = {number} was said to fit with something to spare");
@@ -274,7 +286,7 @@ mod tests {
         assert_eq!(key, "evaluation.nll_trajectories");
         assert!((2..1024).contains(&number), "{number}");
         let without = Ising::new(8, 0.4).unwrap();
-        assert_eq!(check(&settings, &without, machine), Ok(()), "there are no data to compare with");
+        assert_eq!(check(&settings, &without, machine, Purpose::Training), Ok(()), "there are no data to compare with");
     }
 
     #[test]
@@ -289,7 +301,7 @@ mod tests {
             let mut before = 0;
             for batch in (1..70_000).step_by(37) {
                 settings.training.batch = batch;
-                let needed = need(&settings, &target, Machine { adapter, ..MACHINE });
+                let needed = need(&settings, &target, Machine { adapter, ..MACHINE }, Purpose::Training);
                 assert!(needed >= before, "{batch}: {needed} after {before}");
                 before = needed;
             }
@@ -300,8 +312,9 @@ mod tests {
     #[test]
     fn nothing_fits_a_machine_that_is_full() {
         let target = Ising::new(8, 0.4).unwrap();
-        let message =
-            check(&Settings::default(), &target, Machine { available: 0, ..MACHINE }).unwrap_err().to_string();
+        let message = check(&Settings::default(), &target, Machine { available: 0, ..MACHINE }, Purpose::Training)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("several smaller"), "{message}");
     }
 
@@ -309,7 +322,7 @@ mod tests {
     fn a_discrete_gpu_s_own_memory_is_not_the_host_s() {
         let target = Ising::new(16, 0.4).unwrap();
         let settings = settings("training = { batch = 8192 }");
-        let of = |kind| need(&settings, &target, Machine { adapter: Some(kind), ..MACHINE });
+        let of = |kind| need(&settings, &target, Machine { adapter: Some(kind), ..MACHINE }, Purpose::Training);
         assert!(of(AdapterKind::Discrete) + (1 << 29) < of(AdapterKind::Integrated));
     }
 }

@@ -44,7 +44,7 @@ pub enum TrainError {
     Config(#[from] ConfigError),
     #[error(
         "training diverged: {PATIENCE} steps in a row had no finite gradient (at iteration {iteration}: {found}); \
-         the weights are those before them. {advice}"
+         the weights are those before them, and may be beyond use already. {advice}"
     )]
     Diverged { iteration: u32, found: String, advice: &'static str },
     #[error("{error}. Nor did the sampler of objects take its own state back: {reason}")]

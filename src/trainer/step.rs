@@ -54,7 +54,7 @@ struct Fault {
     advice: &'static str,
 }
 
-const DIVERGENCE: &str = "Lower optimizer.learning_rate, set optimizer.clip_norm, or check log R";
+const DIVERGENCE: &str = "Lower optimizer.learning_rate or set optimizer.clip_norm, in a new run, or check log R";
 const ZERO_REWARDS: &str = "The cause are objects with R = 0 (log R = minus infinity), which have no finite gradient with \
                             this objective. Set objective.log_reward_floor to a number: training then takes it in place \
                             of any log R below it, and evaluations still take the true R. Or take an objective that \

@@ -51,7 +51,11 @@ impl<T: Real> Reward<T> {
     pub fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
         match &self.network {
             Some((_, network)) => network.outputs(&self.process.encode(objects), log_reward),
-            None => self.target.log_reward(objects, log_reward),
+            None => {
+                // Whatever the target forgets to write must not pass for a number.
+                log_reward.fill(f64::NAN);
+                self.target.log_reward(objects, log_reward);
+            }
         }
     }
 

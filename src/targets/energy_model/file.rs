@@ -23,7 +23,8 @@ const LISTED: usize = 12;
 
 /// The parameters in a file, in the order of `layout`.
 ///
-/// Tensors are F32, F64, F16 or BF16, weights [out, in]. Tensors under other prefixes are passed over. The error is a
+/// Tensors are F32, F64, F16 or BF16, weights [out, in]; numbers are rounded to f32, as checkpoints hold them, so that a run
+/// and what is resumed of it have the same energy. Tensors under other prefixes are passed over. The error is a
 /// sentence that names the file and, where one is at fault, the tensor, what was found and what was expected.
 pub fn load(path: &Path, layout: &Layout) -> Result<Vec<f64>, String> {
     let place = path.display();
@@ -52,10 +53,13 @@ pub fn load(path: &Path, layout: &Layout) -> Result<Vec<f64>, String> {
             let expected = "F32, F64, F16 or BF16";
             format!("{place}: tensor `{original}` is of type {}, expected {expected}", tensor.dtype())
         })?;
-        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            return Err(format!("{place}: tensor `{original}` has {} at index {index}, not a number", values[index]));
+        let rounded: Vec<f64> = values.iter().map(|&value| f64::from(value as f32)).collect();
+        if let Some(index) = rounded.iter().position(|value| !value.is_finite()) {
+            let found = values[index];
+            let fault = if found.is_finite() { "which is beyond what f32 holds" } else { "not a number" };
+            return Err(format!("{place}: tensor `{original}` has {found} at index {index}, {fault}"));
         }
-        parameters.extend(values);
+        parameters.extend(rounded);
     }
     Ok(parameters)
 }
@@ -237,6 +241,23 @@ pub(crate) mod tests {
         );
         let expected = (1..=9).map(f64::from).collect();
         assert_eq!(load(&path, &Layout::new(2, &[2], 1)), Ok(expected));
+    }
+
+    #[test]
+    fn numbers_are_those_that_a_checkpoint_holds() {
+        let (directory, ..) = setting();
+        let path = directory.path().join("energy.safetensors");
+        let load_with = |weight: f64| {
+            let mut tensors = pair(Dtype::F64, ["energy.0.weight", "energy.0.bias"]);
+            tensors[0].3 = weight.to_le_bytes().to_vec();
+            write(&path, tensors);
+            load(&path, &Layout::new(1, &[], 1))
+        };
+        assert_eq!(load_with(0.1), Ok(vec![f64::from(0.1_f32), -0.25]));
+        let message = load_with(1e39).unwrap_err();
+        for word in ["energy.0.weight", "index 0", "beyond what f32 holds"] {
+            assert!(message.contains(word), "{message}");
+        }
     }
 
     #[test]
