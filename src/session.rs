@@ -1,7 +1,6 @@
 //! A training session: one process's share of a run, without a terminal.
 //!
 //! It takes up the run's checkpoint if there is one, trains, saves every few seconds, logs metrics, and at the end
-//! It takes up the run's checkpoint if there is one, trains, saves every few seconds, logs metrics, and at the end
 //! evaluates and writes the summary. A run that is finished stays as it is. Who wants to watch is an [`Observer`]; who
 //! wants it to stop raises a [`Stop`].
 
@@ -15,7 +14,7 @@ use crate::evaluation::{self, Evaluated, Evaluation, EvaluationError, Seed};
 use crate::metrics::weights;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::claim::Claim;
-use crate::run::directory::{RunDirectory, check_agreement};
+use crate::run::directory::{RunDirectory, agree};
 use crate::run::log::MetricsLog;
 use crate::run::times::Times;
 use crate::stop::{Reason, Stop};
@@ -108,7 +107,7 @@ impl Session {
     }
 
     fn restore(config: Config, checkpoint: &Checkpoint, changed: &[&str]) -> anyhow::Result<Self> {
-        check_agreement(checkpoint, &config, changed)?;
+        let config = agree(checkpoint, config, changed)?;
         let mut session = Self::build(config, Inputs::Checkpoint)?;
         session.trainer.restore(checkpoint)?;
         session.log_lines = checkpoint.text(Checkpoint::LOG_LINES)?;
@@ -119,6 +118,21 @@ impl Session {
             return Err(ConfigError::new(message).into());
         }
         Ok(session)
+    }
+
+    /// Iterations of the whole run.
+    pub fn iterations(&self) -> u32 {
+        self.config.settings.training.iterations
+    }
+
+    /// Gives the run its length of now, in place of `before` iterations: checkpoint and `config`, what its config.toml shall
+    /// be, wherever this is cut off.
+    pub fn settle_length(&self, run: &Claim, config: &Config, before: u32) -> anyhow::Result<()> {
+        let mut checkpoint = self.checkpoint(self.log_lines);
+        checkpoint.put_text(Checkpoint::LENGTH_BEFORE, before);
+        run.save(&checkpoint)?;
+        run.configure(config)?;
+        Ok(run.save(&self.checkpoint(self.log_lines))?)
     }
 
     pub fn trainer(&mut self) -> &mut Trainer {
@@ -191,7 +205,7 @@ impl Session {
         self.save(run, &mut log)?;
         observer.evaluating();
         let evaluated = self.evaluation(stop)?;
-        self.times.write(&run.times_path())?;
+        run.time(&self.times)?;
         let Some(evaluated) = evaluated else {
             let (iteration, reason) = (self.trainer.iteration(), stop.reason().unwrap_or(Reason::Interrupt));
             return Ok(Outcome::Interrupted { iteration, reason });
@@ -201,16 +215,21 @@ impl Session {
         Ok(Outcome::Finished(Box::new(summary)))
     }
 
+    /// The state, which `log_lines` lines of the log belong to.
+    fn checkpoint(&self, log_lines: u64) -> Checkpoint {
+        let mut checkpoint = self.trainer.checkpoint();
+        checkpoint.put_text(Checkpoint::CONFIG, self.config.to_toml());
+        checkpoint.put_text(Checkpoint::LOG_LINES, log_lines);
+        checkpoint
+    }
+
     /// Saves the state: first the log, whose lines the checkpoint counts, then the checkpoint, then what it took.
     fn save(&mut self, run: &Claim, log: &mut MetricsLog) -> anyhow::Result<()> {
         let begun = Instant::now();
         let lines = log.sync()?;
-        let mut checkpoint = self.trainer.checkpoint();
-        checkpoint.put_text(Checkpoint::CONFIG, self.config.to_toml());
-        checkpoint.put_text(Checkpoint::LOG_LINES, lines);
-        checkpoint.write(&run.checkpoint_path())?;
+        run.save(&self.checkpoint(lines))?;
         self.times.saving_seconds += begun.elapsed().as_secs_f64();
-        Ok(self.times.write(&run.times_path())?)
+        Ok(run.time(&self.times)?)
     }
 
     /// Tells of a step, and writes it down if its turn has come.

@@ -11,7 +11,6 @@ use super::progress::target;
 use super::{Interrupted, output, paths, signals};
 use crate::config::EngineKind;
 use crate::run::claim::Shelf;
-use crate::run::files;
 use crate::stop::Reason;
 use crate::suite::work::{self, State};
 use crate::suite::{Comparison, Entry, Row, Run, Suite, jobs, legend, page};
@@ -55,7 +54,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     suite.runs.iter().try_for_each(|run| paths::directory(&out.join(&run.name)))?;
     // Looked at before it is claimed, so that a directory that is refused stays as it is.
     work::survey(&suite, &out)?;
-    let _shelf = Shelf::claim(&out)?;
+    let shelf = Shelf::claim(&out)?;
     let mut states = work::survey(&suite, &out)?;
 
     let pending = suite.runs.iter().zip(&states).filter(|(_, state)| **state == State::Unfinished);
@@ -63,7 +62,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let jobs = arguments.jobs.map_or_else(|| jobs::usual(&configs), usize::from);
     let terminal = Terminal::new(&suite, &states, arguments.json);
     terminal.start(&out, jobs);
-    let result = work::carry_out(&suite, &out, jobs, &stop, &terminal, &mut states);
+    let result = work::carry_out(&suite, &shelf, jobs, &stop, &terminal, &mut states);
     terminal.bar.finish_and_clear();
     result?;
     let unfinished = states.iter().filter(|state| **state == State::Unfinished).count();
@@ -80,7 +79,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         ("comparison.csv", comparison.numbers().to_csv()),
         ("comparison.html", page::render(&comparison, &out)?),
     ] {
-        files::write(&out.join(name), contents.as_bytes())?;
+        shelf.write(name, contents.as_bytes())?;
     }
     terminal.say(&format!("\n{}\n{}", comparison.table().to_terminal(), legend()));
     terminal.say(&format!("report: {}", out.join("comparison.html").display()));

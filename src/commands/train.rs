@@ -10,7 +10,7 @@ use crate::config::{Config, EngineKind, Settings};
 use crate::evaluation::Evaluation;
 use crate::presets;
 use crate::run::claim::Claim;
-use crate::run::directory::RunDirectory;
+use crate::run::directory::{LENGTH, RunDirectory};
 use crate::session::{Observer, Outcome, Session};
 
 #[derive(clap::Args, Default)]
@@ -112,14 +112,18 @@ fn begin(arguments: &Arguments) -> anyhow::Result<Begun> {
     let (run, before) = Claim::take(path, &[])?;
     let length: Vec<String> = arguments.iterations.iter().map(|n| format!("training.iterations={n}")).collect();
     // Read again: the new length has to suit all other keys.
-    let (_, lasting) = RunDirectory::open(path, &length)?;
+    let (_, mut lasting) = RunDirectory::open(path, &length)?;
     let mut config = lasting.clone();
     override_engine(&mut config, arguments);
-    let changed: &[&str] = if arguments.iterations.is_some() { &["training.iterations"] } else { &[] };
+    let changed: &[&str] = if arguments.iterations.is_some() { &[LENGTH] } else { &[] };
     let mut session = Session::take_up(&run, config, changed)?;
     let mut notes = Vec::new();
+    // Another length than config.toml has: asked for, or settled by a process that could not write it down any more.
+    lasting.settings.training.iterations = session.iterations();
+    if arguments.iterations.is_some() || lasting != before {
+        session.settle_length(&run, &lasting, before.settings.training.iterations)?;
+    }
     if lasting != before {
-        run.configure(&lasting)?;
         notes.push(new_length(&before.settings, &lasting.settings, session.trainer().iteration()));
     }
     Ok(Begun { run, session, notes })

@@ -7,7 +7,6 @@ use super::{output, paths};
 use crate::config::{Config, ConfigError, EngineKind};
 use crate::presets;
 use crate::run::claim::Shelf;
-use crate::run::files;
 use crate::session::Session;
 use crate::trainer::Trainer;
 use crate::variance::{self, Candidate, DEFAULT, GROUPS, Options};
@@ -54,7 +53,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut session = session(arguments)?;
     let engine = session.engine().to_string();
     let options = options(arguments, session.trainer())?;
-    let _shelf = arguments.out.as_deref().map(Shelf::claim).transpose()?;
+    let shelf = arguments.out.as_deref().map(Shelf::claim).transpose()?;
     let progress = Progress::new(options.batches + options.long, options.batch, arguments.json);
     progress.start(0);
     // Without --out nothing else holds what is said here.
@@ -73,13 +72,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let mut object = variance::json(&found);
     object["engine"] = engine.into();
-    if let Some(out) = &arguments.out {
+    if let Some(shelf) = &shelf {
         let title = format!("Variance of gradients, {}", name(arguments));
-        let write = |name: &str, bytes: &[u8]| files::write(&out.join(name), bytes);
-        write("variance.csv", variance::csv(&found).as_bytes())?;
-        write("variance.md", variance::markdown(&found).as_bytes())?;
-        write("variance.json", format!("{object:#}\n").as_bytes())?;
-        write("variance.png", &variance::picture(&found, &title)?)?;
+        shelf.write("variance.csv", variance::csv(&found).as_bytes())?;
+        shelf.write("variance.md", variance::markdown(&found).as_bytes())?;
+        shelf.write("variance.json", format!("{object:#}\n").as_bytes())?;
+        shelf.write("variance.png", &variance::picture(&found, &title)?)?;
     }
     Ok(say(&if arguments.json { object.to_string() } else { variance::for_people(&found) })?)
 }

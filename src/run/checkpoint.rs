@@ -43,7 +43,9 @@ impl Checkpoint {
     pub const CONFIG: &str = "config";
     /// The text that says how many lines of the metrics log belong to the checkpoint.
     pub const LOG_LINES: &str = "log_lines";
-
+    /// The text that is the number of iterations that the run had, while it is being given another one: the checkpoint has
+    /// that, and config.toml may not have it yet.
+    pub const LENGTH_BEFORE: &str = "length_before";
     /// The text that is the CRC-32 of everything else, in hexadecimal digits.
     const CHECKSUM: &str = "checksum";
 

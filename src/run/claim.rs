@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
+use super::checkpoint::Checkpoint;
 use super::directory::RunDirectory;
 use super::error::RunError;
 use super::files;
@@ -15,7 +16,7 @@ use crate::config::{Config, ConfigError};
 #[derive(Debug)]
 pub struct Claim {
     run: RunDirectory,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Deref for Claim {
@@ -36,7 +37,7 @@ impl Claim {
         let run = RunDirectory::at(path);
         refuse_occupied(&run)?;
         files::create_directory(path)?;
-        let claim = Self { _lock: Lock::take(path)?, run };
+        let claim = Self { lock: Lock::take(path)?, run };
         refuse_occupied(&claim)?;
         claim.configure(config)?;
         Ok(claim)
@@ -65,7 +66,7 @@ impl Claim {
         RunDirectory::open(path, changes)?;
         let lock = Lock::take(path)?;
         let (run, config) = RunDirectory::open(path, changes)?;
-        Ok((Self { run, _lock: lock }, config))
+        Ok((Self { run, lock }, config))
     }
 
     /// Writes the run's configuration.
@@ -73,8 +74,21 @@ impl Claim {
         self.write("config.toml", config.to_toml().as_bytes())
     }
 
+    /// Writes the run's checkpoint whole or not at all.
+    pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), RunError> {
+        self.lock.check()?;
+        Ok(checkpoint.write(&self.checkpoint_path())?)
+    }
+
+    /// Writes how long the run has taken so far.
+    pub fn time(&self, times: &Times) -> Result<(), RunError> {
+        self.lock.check()?;
+        Ok(times.write(&self.times_path())?)
+    }
+
     /// Writes a file of the run whole or not at all.
     pub fn write(&self, name: &str, contents: &[u8]) -> Result<(), RunError> {
+        self.lock.check()?;
         Ok(files::write(&self.path().join(name), contents)?)
     }
 
@@ -119,15 +133,27 @@ fn refuse_occupied(run: &RunDirectory) -> Result<(), RunError> {
 /// A directory of other results, those of a suite or of `variance`, locked as a whole.
 #[derive(Debug)]
 pub struct Shelf {
-    _lock: Lock,
+    path: PathBuf,
+    lock: Lock,
 }
 
 impl Shelf {
     /// Makes the directory, unless it is there, and claims it.
     pub fn claim(path: &Path) -> Result<Self, RunError> {
         files::create_directory(path)?;
-        let shelf = Self { _lock: Lock::take(path)? };
+        let shelf = Self { path: path.to_owned(), lock: Lock::take(path)? };
         files::sweep(path)?;
         Ok(shelf)
+    }
+
+    /// The directory, if it is still where it was claimed.
+    pub fn path(&self) -> Result<&Path, RunError> {
+        self.lock.check()?;
+        Ok(&self.path)
+    }
+
+    /// Writes a file of it whole or not at all.
+    pub fn write(&self, name: &str, contents: &[u8]) -> Result<(), RunError> {
+        Ok(files::write(&self.path()?.join(name), contents)?)
     }
 }

@@ -56,7 +56,10 @@ impl RunDirectory {
     pub(super) fn refuse_orphans(&self) -> Result<(), RunError> {
         let there = |path: &PathBuf| path.exists();
         let (config, checkpoint) = (self.config_path(), self.checkpoint_path());
-        let trained = [self.metrics_path(), self.summary_path()].into_iter().find(there);
+        // The log is there before the first checkpoint, but empty until a step is behind, which comes after that.
+        let logged = std::fs::metadata(self.metrics_path()).is_ok_and(|log| log.len() > 0);
+        let log = logged.then(|| self.metrics_path());
+        let trained = log.or(Some(self.summary_path()).filter(there));
         let message = match (there(&config), there(&checkpoint), trained) {
             (true, true, _) | (true, false, None) | (false, false, None) => return Ok(()),
             (true, false, Some(trace)) => format!(
@@ -136,13 +139,22 @@ const FREE: [&str; 6] = [
     "training.log_every",
 ];
 
-/// Checks that a checkpoint belongs to `config`, but for the keys that are free and those in `changed`.
+/// The key that `--resume --iterations` changes.
+pub const LENGTH: &str = "training.iterations";
+
+/// The configuration that a run goes on with: `config`, to which its checkpoint must belong but for the keys that are free
+/// and those in `changed`. Where the run was given another length and its config.toml could not be written any more, the
+/// length is the checkpoint's.
 ///
 /// # Errors
 /// Names every other key in which they differ, with both values.
-pub fn check_agreement(checkpoint: &Checkpoint, config: &Config, changed: &[&str]) -> Result<(), RunError> {
+pub fn agree(checkpoint: &Checkpoint, mut config: Config, changed: &[&str]) -> Result<Config, RunError> {
     let own = Config::parse(&checkpoint.text::<String>(Checkpoint::CONFIG)?, &[])
         .map_err(|error| checkpoint.error(format!("its configuration: {error}")))?;
+    let left = checkpoint.text::<u32>(Checkpoint::LENGTH_BEFORE).ok();
+    if !changed.contains(&LENGTH) && left == Some(config.settings.training.iterations) {
+        config.settings.training.iterations = own.settings.training.iterations;
+    }
     let free = |difference: &Difference| {
         let key = difference.key.as_str();
         changed.contains(&key) || FREE.iter().any(|free| *free == key || (free.ends_with('.') && key.starts_with(free)))
@@ -150,7 +162,7 @@ pub fn check_agreement(checkpoint: &Checkpoint, config: &Config, changed: &[&str
     let found = differences(&config.to_table(), &own.to_table());
     let held: Vec<String> = found.iter().filter(|difference| !free(difference)).map(ToString::to_string).collect();
     if held.is_empty() {
-        return Ok(());
+        return Ok(config);
     }
     let list = held.join("; ");
     let advice = "the checkpoint was trained with the latter: put config.toml back, or begin another run \

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 
 use super::error::RunError;
@@ -14,7 +14,8 @@ const NAME: &str = ".lock";
 #[derive(Debug)]
 pub struct Lock {
     /// Closing it releases the lock.
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 impl Lock {
@@ -45,7 +46,27 @@ impl Lock {
         let holder = format!("process {} on {}\n", process::id(), host.display());
         let note = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(holder.as_bytes()));
         note.map_err(failed("write"))?;
-        Ok(Self { _file: file })
+        Ok(Self { file, path })
+    }
+
+    /// Refuses to go on where the path that was locked no longer leads to what was locked: a directory can be moved or
+    /// removed, and another one made in its place.
+    pub fn check(&self) -> Result<(), RunError> {
+        let moved = || RunError::Moved { path: self.path.parent().unwrap_or(Path::new(".")).to_owned() };
+        if self.is_in_place() { Ok(()) } else { Err(moved()) }
+    }
+
+    fn is_in_place(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let identity = |file: std::fs::Metadata| (file.dev(), file.ino());
+            let (here, held) = (std::fs::metadata(&self.path), self.file.metadata());
+            here.is_ok_and(|here| held.is_ok_and(|held| identity(here) == identity(held)))
+        }
+        // Elsewhere a directory with an open file in it cannot be moved.
+        #[cfg(not(unix))]
+        true
     }
 }
 
@@ -63,6 +84,24 @@ mod tests {
         assert!(message.contains(&me) && message.contains(directory.path().to_str().unwrap()), "{message}");
         drop(lock);
         Lock::take(directory.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_was_moved_is_no_longer_its_holder_s_to_write_to() {
+        let place = tempfile::tempdir().unwrap();
+        let [here, there] = ["here", "there"].map(|name| place.path().join(name));
+        std::fs::create_dir(&here).unwrap();
+        let lock = Lock::take(&here).unwrap();
+        lock.check().unwrap();
+        let refused = || lock.check().unwrap_err().to_string();
+        std::fs::rename(&here, &there).unwrap();
+        assert!(refused().starts_with(&format!("{} was moved", here.display())), "{}", refused());
+        std::fs::create_dir(&here).unwrap();
+        assert!(refused().contains("moved"));
+        let other = Lock::take(&here).unwrap();
+        assert!(refused().contains("moved"), "another one's lock");
+        other.check().unwrap();
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{Run, Suite};
 use crate::config::{Config, ConfigError, Inputs};
 use crate::engine::EngineError;
 use crate::evaluation::EvaluationError;
-use crate::run::claim::Claim;
+use crate::run::claim::{Claim, Shelf};
 use crate::run::directory::RunDirectory;
 use crate::run::error::RunError;
 use crate::session::{self, Outcome, Session};
@@ -71,7 +71,7 @@ pub fn survey(suite: &Suite, out: &Path) -> Result<Vec<State>, RunError> {
 /// The first error other than a run's divergence ends all: running ones are saved, as if `stop` had been raised.
 pub fn carry_out(
     suite: &Suite,
-    out: &Path,
+    out: &Shelf,
     jobs: usize,
     stop: &Stop,
     observer: &dyn Observer,
@@ -85,7 +85,7 @@ pub fn carry_out(
             && let Some(&index) = pending.get(next.fetch_add(1, Ordering::SeqCst))
         {
             let run = &suite.runs[index];
-            let state = one(run, &out.join(&run.name), threads, stop, observer);
+            let state = one(run, out, threads, stop, observer);
             if state.is_err() {
                 stop.raise(Reason::Interrupt);
             }
@@ -111,9 +111,10 @@ pub fn carry_out(
 }
 
 /// Carries out one run in a pool of `threads` threads.
-fn one(run: &Run, path: &Path, threads: usize, stop: &Stop, observer: &dyn Observer) -> anyhow::Result<State> {
+fn one(run: &Run, out: &Shelf, threads: usize, stop: &Stop, observer: &dyn Observer) -> anyhow::Result<State> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
-    let state = pool.install(|| train(&run.config, path, stop, observer))?;
+    let path = out.path()?.join(&run.name);
+    let state = pool.install(|| train(&run.config, &path, stop, observer))?;
     if state != State::Unfinished {
         observer.ended(run, &state);
     }
@@ -123,7 +124,14 @@ fn one(run: &Run, path: &Path, threads: usize, stop: &Stop, observer: &dyn Obser
 fn train(config: &Config, path: &Path, stop: &Stop, observer: &dyn Observer) -> anyhow::Result<State> {
     let (mut session, directory) = if RunDirectory::at(path).holds(config)? {
         let (directory, _) = Claim::take(path, &[])?;
-        (Session::take_up(&directory, config.clone(), &[])?, directory)
+        let session = Session::take_up(&directory, config.clone(), &[])?;
+        let (iterations, asked) = (session.iterations(), config.settings.training.iterations);
+        if iterations != asked {
+            let why = format!("it was about to have training.iterations = {iterations}, not {asked}");
+            let cure = format!("settle that with --resume {} --iterations N", path.display());
+            return Err(ConfigError::new(format!("{why}: {cure}")).into());
+        }
+        (session, directory)
     } else {
         let session = Session::new(config.clone())?;
         (session, Claim::create(path, config)?)
