@@ -12,6 +12,7 @@ use crate::presets;
 use crate::run::claim::Claim;
 use crate::run::directory::{LENGTH, RunDirectory};
 use crate::session::{Observer, Outcome, Session};
+use crate::stop::Stop;
 
 #[derive(clap::Args, Default)]
 pub struct Arguments {
@@ -52,8 +53,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let stop = signals::stop()?;
-    let Begun { run, mut session, notes } = begin(&arguments)?;
+    let Begun { run, mut session, stop, notes } = begin(&arguments)?;
     let mut terminal = Terminal::new(session.trainer().settings(), arguments.json);
     for note in &notes {
         terminal.progress.say(note);
@@ -90,6 +90,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 struct Begun {
     run: Claim,
     session: Session,
+    stop: Stop,
     /// What people should know before it goes on.
     notes: Vec<String>,
 }
@@ -97,19 +98,23 @@ struct Begun {
 /// Makes the run that the arguments ask for, or takes over the one that they name.
 ///
 /// A new run's engine is made before its directory: a configuration too large for the adapter leaves nothing behind.
+/// Signals are an end at once until the configuration is read, for it may come from a pipe that never says anything; from
+/// then on, before anything is written, they ask for a stop.
 fn begin(arguments: &Arguments) -> anyhow::Result<Begun> {
     let Some(path) = &arguments.resume else {
         arguments.out.as_deref().map_or(Ok(()), paths::directory)?;
         let (name, config) = experiment(arguments)?;
+        let stop = signals::stop()?;
         let session = Session::new(config.clone())?;
         let run = match &arguments.out {
             Some(path) => Claim::create(path, &config)?,
             None => Claim::create_unused(&name, &config)?,
         };
-        return Ok(Begun { run, session, notes: Vec::new() });
+        return Ok(Begun { run, session, stop, notes: Vec::new() });
     };
     paths::run(path)?;
     let (run, before) = Claim::take(path, &[])?;
+    let stop = signals::stop()?;
     let length: Vec<String> = arguments.iterations.iter().map(|n| format!("training.iterations={n}")).collect();
     // Read again: the new length has to suit all other keys.
     let (_, mut lasting) = RunDirectory::open(path, &length)?;
@@ -126,7 +131,7 @@ fn begin(arguments: &Arguments) -> anyhow::Result<Begun> {
     if lasting != before {
         notes.push(new_length(&before.settings, &lasting.settings, session.trainer().iteration()));
     }
-    Ok(Begun { run, session, notes })
+    Ok(Begun { run, session, stop, notes })
 }
 
 /// Says that a run has another length now, and what that does to the schedules it has.

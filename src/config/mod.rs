@@ -7,6 +7,7 @@
 mod density;
 mod difference;
 mod error;
+mod file;
 mod paths;
 mod settings;
 mod target;
@@ -15,6 +16,7 @@ pub use density::{DataConfig, DensityConfig, FixedConfig, JointConfig};
 pub use difference::{Difference, differences};
 pub use error::ConfigError;
 pub(crate) use error::deserialise;
+pub(crate) use file::read;
 pub(crate) use paths::anchor;
 pub use settings::{EngineConfig, EngineKind, EvaluationConfig, PolicyConfig, Precision, Settings, TrainingConfig};
 pub use target::{Inputs, IsingConfig, TargetConfig};
@@ -34,8 +36,7 @@ impl Config {
     /// Reads an experiment file and applies `changes` ("key.path=value"). Paths in the file are relative to its directory,
     /// paths in `changes` to the current one.
     pub fn read(path: &Path, changes: &[String]) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::new(format!("cannot read {}: {error}", path.display())))?;
+        let text = file::read(path)?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let table = Self::table(&text, changes, directory).and_then(Self::from_table);
         table.map_err(|error| error.within(&path.display().to_string()))
