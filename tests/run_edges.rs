@@ -172,3 +172,60 @@ fn a_suite_s_directory_moved_under_it_is_not_made_again() {
     assert!(said.contains("seed-1 was moved or removed"), "{said}");
     assert!(!place.at("suite").exists());
 }
+
+/// As in an archive that nobody can write to: not even the lock is made.
+#[test]
+fn a_finished_run_is_shown_without_being_claimed() {
+    let place = Place::new();
+    let run = place.trained();
+    let resume = |more: &[&str]| place.run(0, &[&["train", "--resume", run], more].concat());
+    fs::remove_file(place.at(run).join(".lock")).unwrap();
+    let said = words(&resume(&[]).stdout);
+    assert!(said.contains("finished") && said.contains("report: run/report.html"), "{said}");
+    assert!(words(&resume(&["--json"]).stdout).contains("\"summary\""));
+    assert!(!place.at(run).join(".lock").exists(), "the directory was claimed");
+    let config = fs::read(place.at(run).join("config.toml")).unwrap();
+    fs::remove_file(place.at(run).join("report.html")).unwrap();
+    let output = resume(&[]);
+    let said = words(&output.stdout);
+    assert!(said.contains("report.html is gone") && !said.contains("report: "), "{said}");
+    assert!(output.stderr.is_empty(), "{}", words(&output.stderr));
+
+    // How a run is evaluated may change; its summary stays what it was, and that is said.
+    let changed = String::from_utf8(config).unwrap().replace("samples = 4096", "samples = 5000");
+    fs::write(place.at(run).join("config.toml"), &changed).unwrap();
+    for _ in 0..2 {
+        let said = words(&resume(&[]).stderr);
+        assert!(
+            said.contains("evaluation.samples is 5000, not 4096") && said.contains("wgflow evaluate run"),
+            "{said}"
+        );
+    }
+    fs::remove_file(place.at(run).join("summary.json")).unwrap();
+    let output = resume(&[]);
+    assert!(words(&output.stdout).contains("report: run/report.html"), "{}", words(&output.stdout));
+    assert!(output.stderr.is_empty(), "{}", words(&output.stderr));
+    assert_eq!(place.lines("run/metrics.jsonl").len(), 7);
+    let summary: serde_json::Value = serde_json::from_slice(&fs::read(place.at("run/summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["samples"], 5000);
+    assert!(resume(&[]).stderr.is_empty());
+}
+
+#[test]
+fn times_that_were_damaged_are_said_to_be_lost() {
+    let place = Place::new();
+    assert_code(&place.train("run", &["--stop-after", "3"]).output().unwrap(), 0);
+    fs::write(place.at("run/times.json"), "{\"iterations\": 3, \"training_seconds\": -1}").unwrap();
+    let output = place.run(0, &["train", "--resume", "run"]);
+    assert!(words(&output.stderr).contains("run/times.json: not the times of a run"), "{}", words(&output.stderr));
+    let summary: serde_json::Value = serde_json::from_slice(&fs::read(place.at("run/summary.json")).unwrap()).unwrap();
+    assert!(summary["seconds"].as_f64().unwrap() > 0.0);
+    assert!(place.run(0, &["train", "--resume", "run"]).stderr.is_empty());
+
+    let compare = ["compare", "suite.toml", "--out", "suite"];
+    assert!(place.run(0, &compare).stderr.is_empty());
+    fs::remove_file(place.at("suite/seed-2/summary.json")).unwrap();
+    fs::write(place.at("suite/seed-2/times.json"), "").unwrap();
+    let said = words(&place.run(0, &compare).stderr);
+    assert!(said.contains("run seed-2: suite/seed-2/times.json"), "{said}");
+}

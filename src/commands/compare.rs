@@ -158,6 +158,10 @@ impl work::Observer for Terminal<'_> {
         self.bar.inc(u64::from(count));
     }
 
+    fn warned(&self, run: &Run, warning: &str) {
+        self.bar.suspend(|| output::complain(&format!("warning: run {}: {warning}", run.name)));
+    }
+
     fn ended(&self, run: &Run, state: &State) {
         let name = &run.name;
         match state {

@@ -53,6 +53,9 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if finished(&arguments)? {
+        return Ok(());
+    }
     let Begun { run, mut session, stop, notes } = begin(&arguments)?;
     let mut terminal = Terminal::new(session.trainer().settings(), arguments.json);
     for note in &notes {
@@ -66,14 +69,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Outcome::Finished(summary) => {
             terminal.event(&json!({"event": "summary", "summary": summary}));
             terminal.progress.say(&summary.for_people());
-            terminal.progress.say(&format!("report: {}", run.path().join("report.html").display()));
+            terminal.report(&run);
         }
-        Outcome::AlreadyFinished(summary) => {
-            terminal.event(&json!({"event": "summary", "summary": summary}));
-            let directory = run.path().display();
-            terminal.progress.say(&format!("{directory} is finished, and stays as it is: nothing was left to do"));
-            terminal.progress.say(&format!("report: {}", run.path().join("report.html").display()));
-        }
+        Outcome::AlreadyFinished(summary) => terminal.finished(&run, &summary),
         Outcome::Stopped { iteration } => {
             terminal.progress.say(&format!("stopped after iteration {iteration}, as asked: saved; {how}"));
             terminal.event(&json!({"event": "stopped", "iteration": iteration, "run": output::shown(run.path())}));
@@ -84,6 +82,24 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Shows the run that is to be resumed, if it is finished, and says whether it is. Nothing has to be written for that, so
+/// the directory is not claimed: it may be in an archive that nobody can write to.
+fn finished(arguments: &Arguments) -> anyhow::Result<bool> {
+    let (Some(path), None) = (&arguments.resume, arguments.iterations) else { return Ok(false) };
+    paths::run(path)?;
+    let (run, mut config) = RunDirectory::open(path, &[])?;
+    // Without a summary it is not finished, and there is no need for an engine to see that.
+    if run.summary(config.settings.training.iterations)?.is_none() {
+        return Ok(false);
+    }
+    override_engine(&mut config, arguments);
+    let session = Session::take_up(&run, config.clone(), &[])?;
+    let mut terminal = Terminal::new(&config.settings, arguments.json);
+    let summary = session.finished(&run, &mut terminal)?;
+    summary.iter().for_each(|summary| terminal.finished(&run, summary));
+    Ok(summary.is_some())
 }
 
 /// A run in this process's hands.
@@ -190,6 +206,22 @@ impl Terminal {
         if self.json {
             output::tell(&event.to_string());
         }
+    }
+
+    /// Shows a run that has been finished before.
+    fn finished(&self, run: &RunDirectory, summary: &Value) {
+        self.event(&json!({"event": "summary", "summary": summary}));
+        let directory = run.path().display();
+        self.progress.say(&format!("{directory} is finished, and stays as it is: nothing was left to do"));
+        self.report(run);
+    }
+
+    /// Says where the report is.
+    fn report(&self, run: &RunDirectory) {
+        let report = run.path().join("report.html");
+        let gone = "is gone: without summary.json, --resume evaluates again and writes both";
+        let shown = report.display();
+        self.progress.say(&if report.exists() { format!("report: {shown}") } else { format!("{shown} {gone}") });
     }
 }
 
