@@ -80,13 +80,13 @@ impl Suite {
 
     /// Parses a suite and checks the configuration of every run. Paths are relative to `directory`.
     pub fn parse(text: &str, directory: &Path) -> Result<Self, ConfigError> {
-        let table: Table = text.parse().map_err(|error| ConfigError::new(format!("not valid TOML: {error}")))?;
+        let table = config::parse(text)?;
         let file: File = config::deserialise(table, "")?;
         let plain = file.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         if !plain || !(1..=LONGEST_NAME).contains(&file.name.len()) || file.name.starts_with('.') {
             let allowed =
                 "must be 1 to 255 letters, digits, `-`, `_` and `.`, not starting with `.`: it names a directory";
-            return Err(ConfigError::new(format!("name = {:?}: {allowed}", file.name)));
+            return Err(ConfigError::new(format!("name = {:?}: {allowed}", config::quoted(&file.name))));
         }
         let known = summary::number_keys();
         file.metrics.iter().try_for_each(|metric| metric.check(&known))?;
