@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::config::{Config, ConfigError, EvaluationConfig, Inputs};
+use crate::config::{Config, ConfigError, Difference, EvaluationConfig, Inputs};
 use crate::evaluation::{self, Evaluated, Evaluation, EvaluationError, Seed};
 use crate::metrics::weights;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::claim::Claim;
 use crate::run::directory::{RunDirectory, agree};
+use crate::run::error::RunError;
 use crate::run::log::MetricsLog;
 use crate::run::times::Times;
 use crate::stop::{Reason, Stop};
@@ -73,6 +74,8 @@ pub struct Session {
     /// Lines of the metrics log that belong to the trainer's state.
     log_lines: u64,
     times: Times,
+    /// In what the configuration differs from the one that the run has been carried out with so far.
+    changed: Vec<Difference>,
 }
 
 impl Session {
@@ -89,7 +92,7 @@ impl Session {
             None => builder,
         };
         let (trainer, engine) = builder.build()?;
-        Ok(Self { config, trainer, engine, log_lines: 0, times: Times::default() })
+        Ok(Self { config, trainer, engine, log_lines: 0, times: Times::default(), changed: Vec::new() })
     }
 
     /// The run in this directory as its checkpoint left it, for those who only look at it, in evaluations of the sizes that
@@ -108,7 +111,7 @@ impl Session {
     ///
     /// # Errors
     /// If the checkpoint belongs to another configuration, naming the keys; if it is damaged; as [`Session::new`].
-    pub fn take_up(run: &Claim, config: Config, changed: &[&str]) -> anyhow::Result<Self> {
+    pub fn take_up(run: &RunDirectory, config: Config, changed: &[&str]) -> anyhow::Result<Self> {
         match run.checkpoint()? {
             Some(checkpoint) => Self::restore(config, &checkpoint, changed, None),
             None => Self::new(config),
@@ -121,8 +124,9 @@ impl Session {
         changed: &[&str],
         looked_at: Option<EvaluationConfig>,
     ) -> anyhow::Result<Self> {
-        let config = agree(checkpoint, config, changed)?;
+        let (config, changed) = agree(checkpoint, config, changed)?;
         let mut session = Self::build(config, Inputs::Checkpoint, looked_at)?;
+        session.changed = changed;
         session.trainer.restore(checkpoint)?;
         session.log_lines = checkpoint.text(Checkpoint::LOG_LINES)?;
         let (done, iterations) = (session.trainer.iteration(), session.config.settings.training.iterations);
@@ -137,6 +141,22 @@ impl Session {
     /// Iterations of the whole run.
     pub fn iterations(&self) -> u32 {
         self.config.settings.training.iterations
+    }
+
+    /// The summary of a run that is finished; none if anything is left to do. Warns where the evaluation in it was made with
+    /// other settings than the configuration has.
+    pub fn finished(&self, run: &RunDirectory, observer: &mut dyn Observer) -> Result<Option<Value>, RunError> {
+        let summary = if self.trainer.is_done() { run.summary(self.iterations())? } else { None };
+        let changed = self.changed.iter().filter(|difference| difference.key.starts_with("evaluation."));
+        let changed: Vec<String> = changed.map(ToString::to_string).collect();
+        if summary.is_some() && !changed.is_empty() {
+            let (path, list) = (run.path().display(), changed.join("; "));
+            observer.warned(&format!(
+                "the run was evaluated with other settings than config.toml has now: {list}. `wgflow evaluate {path}` takes \
+                 those of now; without summary.json, --resume evaluates again"
+            ));
+        }
+        Ok(summary)
     }
 
     /// Gives the run its length of now, in place of `before` iterations: checkpoint and `config`, what its config.toml shall
@@ -170,18 +190,18 @@ impl Session {
         stop_after: Option<u32>,
         observer: &mut dyn Observer,
     ) -> anyhow::Result<Outcome> {
-        let iterations = self.config.settings.training.iterations;
-        if let (true, Some(summary)) = (self.trainer.is_done(), run.summary(iterations)?) {
+        if let Some(summary) = self.finished(run, observer)? {
             return Ok(Outcome::AlreadyFinished(summary));
         }
         let first = self.trainer.iteration();
         let end = stop_after.map_or(u32::MAX, |steps| first.saturating_add(steps));
         let every = Duration::from_secs_f64(self.config.settings.training.checkpoint_seconds);
-        self.times = run.times();
+        let (times, lost) = run.times();
+        self.times = times;
         let mut log = run.log(self.log_lines)?;
         observer.started(run, &self.engine, first);
         let (logged, complaints) = run.metrics()?;
-        complaints.iter().for_each(|complaint| observer.warned(complaint));
+        lost.iter().chain(&complaints).for_each(|complaint| observer.warned(complaint));
         self.save(run, &mut log)?;
         let mut saved = Instant::now();
         let evaluated = |line: &Value| line["evaluation"].is_object() && line["iteration"] == first - 1;
@@ -206,7 +226,7 @@ impl Session {
                 }
             };
             self.times.training_seconds += begun.elapsed().as_secs_f64();
-            self.times.iterations += 1;
+            self.times.iterations = self.times.iterations.saturating_add(1);
             self.note(&step, &mut log, observer)?;
             if self.evaluation_is_due() {
                 self.evaluate(stop, &mut log, observer)?;

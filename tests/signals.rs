@@ -8,6 +8,7 @@ mod place;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
 use std::time::Duration;
 
 use cli::{heed, policy_tensors, succeed};
@@ -130,6 +131,46 @@ fn a_suite_stops_in_the_middle_of_evaluations() {
         let said = words(&output.stderr);
         assert!(said.contains("2 of 2 runs unfinished: saved") && said.contains("same command"), "{said}");
         assert!(words(&output.stdout).contains("\"interrupted\""), "{}", words(&output.stdout));
+    }
+}
+
+/// Nothing is begun before the experiment is there, and a pipe may never end.
+#[test]
+fn signals_end_a_process_that_still_waits_for_its_experiment() {
+    let place = Place::new();
+    for (command, name) in [("train", "experiment"), ("compare", "suite")] {
+        let fifo = place.at(name);
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1] {
+            let mut command = place.command(&[command, name, "--out", "run"]);
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            // Opening this end waits for the other one: from here on the process reads.
+            let writer = fs::File::options().write(true).open(&fifo).unwrap();
+            send(&child, &[signal]);
+            let output = std::io::BufReader::new(child.stdout.take().unwrap());
+            assert_eq!(end(child, output).status.signal(), Some(signal));
+            drop(writer);
+        }
+        assert!(!place.at("run").exists());
+    }
+    // One that says something is an experiment as good as any.
+    let mut child = place.command(&["train", "experiment", "--engine", "cpu", "--out", "run"]).spawn().unwrap();
+    fs::write(place.at("experiment"), cli::SMALL).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn an_experiment_without_end_is_refused() {
+    let place = Place::new();
+    fs::write(place.at("based.toml"), "name = 'based'\nseeds = 1\nbase = 'zero.toml'").unwrap();
+    std::os::unix::fs::symlink("/dev/zero", place.at("zero.toml")).unwrap();
+    for arguments in
+        [["train", "/dev/zero"], ["variance", "/dev/zero"], ["compare", "/dev/zero"], ["compare", "based.toml"]]
+    {
+        let output = place.command(&arguments).output().unwrap();
+        assert_code(&output, 2);
+        assert!(words(&output.stderr).contains("zero"), "{}", words(&output.stderr));
+        assert!(words(&output.stderr).contains("larger than 1 MiB"), "{}", words(&output.stderr));
     }
 }
 

@@ -38,7 +38,6 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let stop = signals::stop()?;
     let mut suite = match (&arguments.file, &arguments.preset) {
         (Some(path), _) => {
             paths::readable(path)?;
@@ -46,6 +45,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         (None, preset) => Suite::preset(preset.as_deref().unwrap_or_default())?,
     };
+    // From here on a signal is no end at once: a pipe that the suite comes from may never have said anything.
+    let stop = signals::stop()?;
     if let Some(kind) = arguments.engine {
         suite.set_engine(kind);
     }
@@ -155,6 +156,10 @@ impl<'a> Terminal<'a> {
 impl work::Observer for Terminal<'_> {
     fn advanced(&self, count: u32) {
         self.bar.inc(u64::from(count));
+    }
+
+    fn warned(&self, run: &Run, warning: &str) {
+        self.bar.suspend(|| output::complain(&format!("warning: run {}: {warning}", run.name)));
     }
 
     fn ended(&self, run: &Run, state: &State) {

@@ -12,6 +12,7 @@ use crate::presets;
 use crate::run::claim::Claim;
 use crate::run::directory::{LENGTH, RunDirectory};
 use crate::session::{Observer, Outcome, Session};
+use crate::stop::Stop;
 
 #[derive(clap::Args, Default)]
 pub struct Arguments {
@@ -52,8 +53,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let stop = signals::stop()?;
-    let Begun { run, mut session, notes } = begin(&arguments)?;
+    if finished(&arguments)? {
+        return Ok(());
+    }
+    let Begun { run, mut session, stop, notes } = begin(&arguments)?;
     let mut terminal = Terminal::new(session.trainer().settings(), arguments.json);
     for note in &notes {
         terminal.progress.say(note);
@@ -66,14 +69,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Outcome::Finished(summary) => {
             terminal.event(&json!({"event": "summary", "summary": summary}));
             terminal.progress.say(&summary.for_people());
-            terminal.progress.say(&format!("report: {}", run.path().join("report.html").display()));
+            terminal.report(&run);
         }
-        Outcome::AlreadyFinished(summary) => {
-            terminal.event(&json!({"event": "summary", "summary": summary}));
-            let directory = run.path().display();
-            terminal.progress.say(&format!("{directory} is finished, and stays as it is: nothing was left to do"));
-            terminal.progress.say(&format!("report: {}", run.path().join("report.html").display()));
-        }
+        Outcome::AlreadyFinished(summary) => terminal.finished(&run, &summary),
         Outcome::Stopped { iteration } => {
             terminal.progress.say(&format!("stopped after iteration {iteration}, as asked: saved; {how}"));
             terminal.event(&json!({"event": "stopped", "iteration": iteration, "run": output::shown(run.path())}));
@@ -86,10 +84,29 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Shows the run that is to be resumed, if it is finished, and says whether it is. Nothing has to be written for that, so
+/// the directory is not claimed: it may be in an archive that nobody can write to.
+fn finished(arguments: &Arguments) -> anyhow::Result<bool> {
+    let (Some(path), None) = (&arguments.resume, arguments.iterations) else { return Ok(false) };
+    paths::run(path)?;
+    let (run, mut config) = RunDirectory::open(path, &[])?;
+    // Without a summary it is not finished, and there is no need for an engine to see that.
+    if run.summary(config.settings.training.iterations)?.is_none() {
+        return Ok(false);
+    }
+    override_engine(&mut config, arguments);
+    let session = Session::take_up(&run, config.clone(), &[])?;
+    let mut terminal = Terminal::new(&config.settings, arguments.json);
+    let summary = session.finished(&run, &mut terminal)?;
+    summary.iter().for_each(|summary| terminal.finished(&run, summary));
+    Ok(summary.is_some())
+}
+
 /// A run in this process's hands.
 struct Begun {
     run: Claim,
     session: Session,
+    stop: Stop,
     /// What people should know before it goes on.
     notes: Vec<String>,
 }
@@ -97,19 +114,23 @@ struct Begun {
 /// Makes the run that the arguments ask for, or takes over the one that they name.
 ///
 /// A new run's engine is made before its directory: a configuration too large for the adapter leaves nothing behind.
+/// Signals are an end at once until the configuration is read, for it may come from a pipe that never says anything; from
+/// then on, before anything is written, they ask for a stop.
 fn begin(arguments: &Arguments) -> anyhow::Result<Begun> {
     let Some(path) = &arguments.resume else {
         arguments.out.as_deref().map_or(Ok(()), paths::directory)?;
         let (name, config) = experiment(arguments)?;
+        let stop = signals::stop()?;
         let session = Session::new(config.clone())?;
         let run = match &arguments.out {
             Some(path) => Claim::create(path, &config)?,
             None => Claim::create_unused(&name, &config)?,
         };
-        return Ok(Begun { run, session, notes: Vec::new() });
+        return Ok(Begun { run, session, stop, notes: Vec::new() });
     };
     paths::run(path)?;
     let (run, before) = Claim::take(path, &[])?;
+    let stop = signals::stop()?;
     let length: Vec<String> = arguments.iterations.iter().map(|n| format!("training.iterations={n}")).collect();
     // Read again: the new length has to suit all other keys.
     let (_, mut lasting) = RunDirectory::open(path, &length)?;
@@ -126,7 +147,7 @@ fn begin(arguments: &Arguments) -> anyhow::Result<Begun> {
     if lasting != before {
         notes.push(new_length(&before.settings, &lasting.settings, session.trainer().iteration()));
     }
-    Ok(Begun { run, session, notes })
+    Ok(Begun { run, session, stop, notes })
 }
 
 /// Says that a run has another length now, and what that does to the schedules it has.
@@ -185,6 +206,22 @@ impl Terminal {
         if self.json {
             output::tell(&event.to_string());
         }
+    }
+
+    /// Shows a run that has been finished before.
+    fn finished(&self, run: &RunDirectory, summary: &Value) {
+        self.event(&json!({"event": "summary", "summary": summary}));
+        let directory = run.path().display();
+        self.progress.say(&format!("{directory} is finished, and stays as it is: nothing was left to do"));
+        self.report(run);
+    }
+
+    /// Says where the report is.
+    fn report(&self, run: &RunDirectory) {
+        let report = run.path().join("report.html");
+        let gone = "is gone: without summary.json, --resume evaluates again and writes both";
+        let shown = report.display();
+        self.progress.say(&if report.exists() { format!("report: {shown}") } else { format!("{shown} {gone}") });
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::error::{deserialise, require};
+use super::error::{deserialise, quoted, require};
 use super::{ConfigError, Inputs};
 use crate::data::{Coding, DataSet};
 use crate::joint::{self, Acceptance};
@@ -117,7 +117,7 @@ impl DensityConfig {
             Some("data") => Ok(Self::Data(deserialise(table, "target")?)),
             _ => {
                 let found = mode.map_or("is missing".into(), |mode| format!("= {mode}"));
-                Err(ConfigError::new(format!("target.mode {found}: must be {}", Self::MODES)))
+                Err(ConfigError::new(format!("target.mode {}: must be {}", quoted(found), Self::MODES)))
             }
         }
     }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use toml::{Table, Value};
 
+use super::error::quoted;
+
 /// A key that two configurations do not have in common.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
@@ -40,7 +42,7 @@ impl fmt::Display for Difference {
     /// "training.batch is 64, not 128"
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let [one, other] = &self.values;
-        let shown = |value: &Option<Value>| value.as_ref().map_or("unset".into(), Value::to_string);
+        let shown = |value: &Option<Value>| value.as_ref().map_or("unset".into(), quoted);
         write!(f, "{} is {}, not {}", self.key, shown(one), shown(other))
     }
 }

@@ -7,6 +7,7 @@
 mod density;
 mod difference;
 mod error;
+mod file;
 mod paths;
 mod settings;
 mod target;
@@ -14,7 +15,8 @@ mod target;
 pub use density::{DataConfig, DensityConfig, FixedConfig, JointConfig};
 pub use difference::{Difference, differences};
 pub use error::ConfigError;
-pub(crate) use error::deserialise;
+pub(crate) use error::{deserialise, parse, quoted};
+pub(crate) use file::read;
 pub(crate) use paths::anchor;
 pub use settings::{EngineConfig, EngineKind, EvaluationConfig, PolicyConfig, Precision, Settings, TrainingConfig};
 pub use target::{Inputs, IsingConfig, TargetConfig};
@@ -34,8 +36,7 @@ impl Config {
     /// Reads an experiment file and applies `changes` ("key.path=value"). Paths in the file are relative to its directory,
     /// paths in `changes` to the current one.
     pub fn read(path: &Path, changes: &[String]) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::new(format!("cannot read {}: {error}", path.display())))?;
+        let text = file::read(path)?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let table = Self::table(&text, changes, directory).and_then(Self::from_table);
         table.map_err(|error| error.within(&path.display().to_string()))
@@ -49,7 +50,7 @@ impl Config {
     /// The keys that an experiment sets, its paths anchored in `directory`, `changes` ("key.path=value") applied, nothing
     /// else checked.
     pub fn table(text: &str, changes: &[String], directory: &Path) -> Result<Table, ConfigError> {
-        let mut table: Table = text.parse().map_err(|error| ConfigError::new(format!("not valid TOML: {error}")))?;
+        let mut table = parse(text)?;
         anchor(&mut table, directory)?;
         for change in changes {
             set(&mut table, change)?;
@@ -62,12 +63,14 @@ impl Config {
     pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
         let target = match table.remove("target") {
             Some(Value::Table(target)) => TargetConfig::from_table(target)?,
-            Some(other) => return Err(ConfigError::new(format!("target: expected a table, found {other}"))),
+            Some(other) => return Err(ConfigError::new(format!("target: expected a table, found {}", quoted(other)))),
             None => return Err(ConfigError::new("target: the table is missing; `target.kind = \"ising\"` is needed")),
         };
         // A list would be taken for a table whose keys come in their order.
-        if let Some((key, list)) = table.iter().find(|(_, value)| value.is_array()) {
-            return Err(ConfigError::new(format!("{key}: expected a table, found {list}")));
+        let tables = Table::try_from(Settings::default()).expect("settings are tables of plain values");
+        let is_table = |key: &str| tables.get(key).is_some_and(Value::is_table);
+        if let Some((key, list)) = table.iter().find(|(key, value)| value.is_array() && is_table(key)) {
+            return Err(ConfigError::new(format!("{key}: expected a table, found {}", quoted(list))));
         }
         let settings: Settings = error::deserialise(table, "")?;
         settings.check()?;
@@ -89,7 +92,7 @@ impl Config {
 
 /// Applies "key.path=value" to a table; the value is TOML, or a bare string where that is not valid TOML.
 pub fn set(table: &mut Table, change: &str) -> Result<(), ConfigError> {
-    let within = |error: ConfigError| error.within(&format!("--set {change}"));
+    let within = |error: ConfigError| error.within(&format!("--set {}", quoted(change)));
     let (path, text) = change.split_once('=').ok_or_else(|| within(ConfigError::new("expected key.path=value")))?;
     // A key set on the command line stands by itself, so a document of one line parses it as a file would.
     let line = format!("value = {}", text.trim()).parse::<Table>().ok();
@@ -113,14 +116,14 @@ fn is_large_integer(text: &str) -> bool {
 pub fn insert(table: &mut Table, path: &str, value: Value) -> Result<(), ConfigError> {
     let mut keys: Vec<&str> = path.split('.').map(str::trim).collect();
     if keys.iter().any(|key| key.is_empty()) {
-        return Err(ConfigError::new(format!("{path:?} is not a key: expected words joined by dots")));
+        return Err(ConfigError::new(format!("{:?} is not a key: expected words joined by dots", quoted(path))));
     }
     let last = keys.pop().unwrap_or_default();
     let mut place = table;
     for key in keys {
         let entry = place.entry(key).or_insert_with(|| Value::Table(Table::new()));
         let Value::Table(inner) = entry else {
-            return Err(ConfigError::new(format!("`{key}` is not a table but {entry}")));
+            return Err(ConfigError::new(format!("`{}` is not a table but {}", quoted(key), quoted(entry))));
         };
         place = inner;
     }

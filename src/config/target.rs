@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::ConfigError;
 use super::density::DensityConfig;
-use super::error::deserialise;
+use super::error::{deserialise, quoted};
 use crate::targets::Target;
 use crate::targets::ising::Ising;
 
@@ -48,7 +48,7 @@ impl TargetConfig {
             Some(Value::String(kind)) if kind == "ising" => Self::Ising(deserialise(table, "target")?),
             Some(Value::String(kind)) if kind == "density" => Self::Density(DensityConfig::from_table(table)?),
             Some(other) => {
-                let message = format!("target.kind = {other}: must be {}", Self::KINDS);
+                let message = format!("target.kind = {}: must be {}", quoted(other), Self::KINDS);
                 return Err(ConfigError::new(message));
             }
             None => return Err(ConfigError::new(format!("target.kind is missing: must be {}", Self::KINDS))),

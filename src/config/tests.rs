@@ -84,6 +84,46 @@ fn malformed_files_and_changes_are_refused() {
     assert!(missing.contains("/nowhere/at/all.toml"));
 }
 
+#[test]
+fn a_list_in_place_of_a_number_is_not_asked_to_be_a_table() {
+    for change in ["seed=[1]", "training.batch=[1]"] {
+        let error = error_of(MINIMAL, &[change]);
+        assert!(error.contains("invalid type") && !error.contains("table"), "{change}: {error}");
+    }
+    let error = error_of(MINIMAL, &["sead=[1]"]);
+    assert!(error.contains("sead") && error.contains("seed") && !error.contains("table"), "{error}");
+}
+
+#[test]
+fn what_is_quoted_leaves_room_for_what_is_said_of_it() {
+    let digits = "9".repeat(5000);
+    let list = vec!["1"; 3000].join(", ");
+    let changes = [
+        format!("seed={digits}"),
+        format!("training.batch='{digits}'"),
+        format!("policy=[{list}]"),
+        format!("target=[{list}]"),
+        format!("policy.hidden=[{list}]"),
+        format!("training.{digits}=3"),
+        format!("{digits}.=3"),
+        format!("target.kind='{digits}'"),
+        format!("target.kind.{digits}=3"),
+        format!("target={{kind='density', mode='{digits}'}}"),
+    ];
+    let said = changes.iter().map(|change| error_of(MINIMAL, &[change]));
+    let lines =
+        [format!("seed = {digits}"), format!("seed = '{digits}"), format!("seed = 1 {digits}"), format!("{digits} 1")];
+    let said: Vec<String> = said.chain(lines.iter().map(|line| error_of(line, &[]))).collect();
+    assert_eq!(said.len(), changes.len() + lines.len());
+    for said in said {
+        assert!(said.chars().count() < 800, "{} characters: {}", said.chars().count(), &said[..800]);
+    }
+    assert!(error_of(&format!("seed = 1\n{digits} 1"), &[]).contains("line 2, column"), "the place is said");
+    // The beginning and the end are there, cut between characters.
+    let error = error_of(MINIMAL, &[&format!("target.kind='{}'", "\u{e9}".repeat(5000))]);
+    assert!(error.contains("\u{e9}\u{e9} [") && error.contains("characters] \u{e9}\u{e9}"), "{error}");
+}
+
 const DENSITY: &str = "[target]\nkind = \"density\"\nmode = \"joint\"\ndata = \"2spirals\"\n";
 
 #[test]

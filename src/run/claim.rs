@@ -92,8 +92,8 @@ impl Claim {
         Ok(files::write(&self.path().join(name), contents)?)
     }
 
-    /// How long the run has taken so far.
-    pub fn times(&self) -> Times {
+    /// How long the run has taken so far, and a sentence where that is lost.
+    pub fn times(&self) -> (Times, Option<String>) {
         Times::read(&self.times_path())
     }
 
@@ -105,7 +105,7 @@ impl Claim {
 }
 
 fn refuse_occupied(run: &RunDirectory) -> Result<(), RunError> {
-    if run.config_path().exists() {
+    if files::look(&run.config_path())?.is_some() {
         let shown = run.path().display();
         let message =
             format!("{shown} already holds a run: continue it with --resume {shown}, or choose another --out");

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::checkpoint::Checkpoint;
 use super::error::RunError;
-use super::log;
+use super::{files, log};
 use crate::config::{Config, ConfigError, Difference, differences};
 
 /// The files of one run.
@@ -29,7 +29,7 @@ impl RunDirectory {
     pub fn open(path: &Path, changes: &[String]) -> Result<(Self, Config), RunError> {
         let run = Self::at(path);
         run.refuse_orphans()?;
-        if !run.config_path().exists() {
+        if files::look(&run.config_path())?.is_none() {
             let message = format!("{} is not the directory of a run: it has no config.toml", path.display());
             return Err(ConfigError::new(message).into());
         }
@@ -39,7 +39,7 @@ impl RunDirectory {
 
     /// Whether a run has begun here. If so, it must have this configuration.
     pub fn holds(&self, config: &Config) -> Result<bool, RunError> {
-        if !self.config_path().exists() {
+        if files::look(&self.config_path())?.is_none() {
             self.refuse_orphans()?;
             return Ok(false);
         }
@@ -54,13 +54,13 @@ impl RunDirectory {
 
     /// Refuses a directory in which a run has left one of its two halves behind.
     pub(super) fn refuse_orphans(&self) -> Result<(), RunError> {
-        let there = |path: &PathBuf| path.exists();
-        let (config, checkpoint) = (self.config_path(), self.checkpoint_path());
+        let there = |path: &Path| files::look(path).map(|found| found.is_some());
+        let (config, checkpoint, summary) = (self.config_path(), self.checkpoint_path(), self.summary_path());
         // The log is there before the first checkpoint, but empty until a step is behind, which comes after that.
-        let logged = std::fs::metadata(self.metrics_path()).is_ok_and(|log| log.len() > 0);
+        let logged = files::look(&self.metrics_path())?.is_some_and(|log| log.len() > 0);
         let log = logged.then(|| self.metrics_path());
-        let trained = log.or(Some(self.summary_path()).filter(there));
-        let message = match (there(&config), there(&checkpoint), trained) {
+        let trained = log.or(there(&summary)?.then_some(summary));
+        let message = match (there(&config)?, there(&checkpoint)?, trained) {
             (true, true, _) | (true, false, None) | (false, false, None) => return Ok(()),
             (true, false, Some(trace)) => format!(
                 "{} shows that this run has trained, but its checkpoint.safetensors is gone: put it back, or begin anew in \
@@ -106,7 +106,7 @@ impl RunDirectory {
     /// The checkpoint, or none if the run was stopped before its first.
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>, RunError> {
         let path = self.checkpoint_path();
-        Ok(if path.exists() { Some(Checkpoint::read(&path)?) } else { None })
+        Ok(if files::look(&path)?.is_some() { Some(Checkpoint::read(&path)?) } else { None })
     }
 
     /// The metrics log: its objects, and a sentence on each line that is none.
@@ -117,7 +117,7 @@ impl RunDirectory {
     /// The summary, or none if the run has not finished its `iterations`. (One that was extended has a summary of fewer.)
     pub fn summary(&self, iterations: u32) -> Result<Option<Value>, RunError> {
         let path = self.summary_path();
-        if !path.exists() {
+        if files::look(&path)?.is_none() {
             return Ok(None);
         }
         let text = std::fs::read(&path).map_err(|cause| RunError::Io { action: "read", path: path.clone(), cause })?;
@@ -144,11 +144,15 @@ pub const LENGTH: &str = "training.iterations";
 
 /// The configuration that a run goes on with: `config`, to which its checkpoint must belong but for the keys that are free
 /// and those in `changed`. Where the run was given another length and its config.toml could not be written any more, the
-/// length is the checkpoint's.
+/// length is the checkpoint's. With it comes in what it differs from the checkpoint's.
 ///
 /// # Errors
 /// Names every other key in which they differ, with both values.
-pub fn agree(checkpoint: &Checkpoint, mut config: Config, changed: &[&str]) -> Result<Config, RunError> {
+pub fn agree(
+    checkpoint: &Checkpoint,
+    mut config: Config,
+    changed: &[&str],
+) -> Result<(Config, Vec<Difference>), RunError> {
     let own = Config::parse(&checkpoint.text::<String>(Checkpoint::CONFIG)?, &[])
         .map_err(|error| checkpoint.error(format!("its configuration: {error}")))?;
     let left = checkpoint.text::<u32>(Checkpoint::LENGTH_BEFORE).ok();
@@ -162,10 +166,33 @@ pub fn agree(checkpoint: &Checkpoint, mut config: Config, changed: &[&str]) -> R
     let found = differences(&config.to_table(), &own.to_table());
     let held: Vec<String> = found.iter().filter(|difference| !free(difference)).map(ToString::to_string).collect();
     if held.is_empty() {
-        return Ok(config);
+        return Ok((config, found));
     }
     let list = held.join("; ");
     let advice = "the checkpoint was trained with the latter: put config.toml back, or begin another run \
                   (--resume DIR --iterations N changes the length of this one)";
     Err(checkpoint.error(format!("the run's config.toml has changed: {list}; {advice}")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As with a directory without permissions, which root may enter all the same.
+    #[test]
+    fn a_directory_that_cannot_be_entered_is_not_one_without_a_run() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let run = RunDirectory::at(file.path());
+        let config = Config::parse("target = { kind = 'ising', side = 4, coupling = 0.2 }", &[]).unwrap();
+        let found = [
+            RunDirectory::open(file.path(), &[]).map(drop),
+            run.holds(&config).map(drop),
+            run.checkpoint().map(drop),
+            run.summary(1).map(drop),
+        ];
+        for found in found {
+            let error = found.unwrap_err();
+            assert!(error.to_string().starts_with("cannot look at") && !error.is_bad_usage(), "{error}");
+        }
+    }
 }

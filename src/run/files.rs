@@ -77,6 +77,18 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
+/// What is at `path`, links followed, or none where nothing is.
+///
+/// # Errors
+/// If that cannot be told: what may not be looked at is not absent.
+pub fn look(path: &Path) -> Result<Option<fs::Metadata>, FileError> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(FileError { action: "look at", path: path.to_owned(), cause }),
+    }
+}
+
 /// Makes a directory, and those it lies in, unless it is there.
 pub fn create_directory(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(|cause| FileError { action: "create the directory", path: path.to_owned(), cause })
@@ -166,6 +178,18 @@ mod tests {
         let path = Path::new("/proc/self/summary.json");
         let error = write(path, b"").unwrap_err();
         assert!(error.to_string().contains("/proc/self/summary.json"), "{error}");
+    }
+
+    /// Below a file there is nothing and never can be: as with a directory that may not be entered, that is no absence.
+    #[test]
+    fn what_cannot_be_looked_at_is_not_absent() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        assert!(look(&file).unwrap().is_none());
+        write(&file, b"abc").unwrap();
+        assert_eq!(look(&file).unwrap().map(|found| found.len()), Some(3));
+        let message = look(&file.join("config.toml")).unwrap_err().to_string();
+        assert!(message.starts_with("cannot look at") && message.contains("config.toml"), "{message}");
     }
 
     /// 255 bytes are as many as file systems allow.

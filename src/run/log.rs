@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::error::RunError;
+use super::files;
 
 /// The log of a run in progress.
 pub struct MetricsLog {
@@ -26,7 +27,7 @@ impl MetricsLog {
     /// If there are fewer lines, with advice.
     pub fn open(path: &Path, lines: u64) -> Result<Self, RunError> {
         let failed = |action, cause| RunError::Io { action, path: path.to_owned(), cause };
-        let exists = path.exists();
+        let exists = files::look(path)?.is_some();
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let mut file = open.map_err(|cause| failed("open", cause))?;
         let lines = if exists { lines } else { 0 };

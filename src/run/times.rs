@@ -2,6 +2,7 @@
 //!
 //! Beside the checkpoint, not in it: two runs with the same configuration have the same checkpoints to the byte.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -27,10 +28,19 @@ impl Times {
         (self.iterations > 0).then(|| f64::from(self.iterations) / self.training_seconds.max(1e-9))
     }
 
-    /// Those in a file. They change no result, so a file that cannot be read counts as none: timing then begins anew.
-    pub fn read(path: &Path) -> Self {
-        let text = std::fs::read(path).unwrap_or_default();
-        serde_json::from_slice(&text).ok().filter(Self::are_possible).unwrap_or_default()
+    /// Those in a file, none if there is no file. They change no result, so a file that cannot be made out counts as none
+    /// as well: timing then begins anew, which the sentence says that comes along.
+    pub fn read(path: &Path) -> (Self, Option<String>) {
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Default::default(),
+            Err(error) => return (Self::default(), Some(lost(path, &error.to_string()))),
+        };
+        match serde_json::from_slice::<Self>(&text) {
+            Ok(times) if times.are_possible() => (times, None),
+            Ok(_) => (Self::default(), Some(lost(path, "no run takes such times"))),
+            Err(error) => (Self::default(), Some(lost(path, &error.to_string()))),
+        }
     }
 
     /// Whether a run can have taken so long: an edited file must not spoil what is added to it.
@@ -47,6 +57,11 @@ impl Times {
     }
 }
 
+/// Says that the times of a run are lost, and why.
+fn lost(path: &Path, why: &str) -> String {
+    format!("{}: not the times of a run ({why}): they are counted from now on", path.display())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,18 +70,33 @@ mod tests {
     fn times_are_read_back_and_a_rate_is_that_of_what_was_timed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("times.json");
-        assert_eq!(Times::read(&path), Times::default());
+        assert_eq!(Times::read(&path), (Times::default(), None));
         assert_eq!(Times::default().rate(), None);
         let times =
             Times { iterations: 30, training_seconds: 1.5, evaluation_seconds: 100.0, saving_seconds: 1.0 / 3.0 };
         times.write(&path).unwrap();
-        assert_eq!(Times::read(&path), times);
+        assert_eq!(Times::read(&path), (times, None));
         assert_eq!(times.rate(), Some(20.0));
-        std::fs::write(&path, "{\"iterations\":").unwrap();
-        assert_eq!(Times::read(&path), Times::default());
-        for impossible in [-1.0, 1e300] {
-            Times { training_seconds: impossible, ..times }.write(&path).unwrap();
-            assert_eq!(Times::read(&path), Times::default(), "{impossible}");
+    }
+
+    #[test]
+    fn times_that_cannot_be_made_out_are_none_and_that_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("times.json");
+        let with = |training_seconds: &str, iterations: &str| {
+            let rest = "\"evaluation_seconds\": 1.0, \"saving_seconds\": 1.0";
+            format!("{{\"iterations\": {iterations}, \"training_seconds\": {training_seconds}, {rest}}}")
+        };
+        std::fs::write(&path, with("1.0", "3")).unwrap();
+        assert_eq!(Times::read(&path).0.iterations, 3);
+        let texts = ["-1.0", "1e300", "1e999", "NaN", "null"].map(|seconds| with(seconds, "3"));
+        for text in texts.into_iter().chain([with("1.0", "-3"), with("1.0", "4294967295"), "{\"iterations\":".into()]) {
+            std::fs::write(&path, &text).unwrap();
+            let (times, said) = Times::read(&path);
+            assert_eq!(times, Times::default(), "{text}");
+            assert!(said.is_some_and(|said| said.contains("times.json") && said.contains("from now on")), "{text}");
         }
+        let (times, said) = Times::read(directory.path());
+        assert!(times == Times::default() && said.is_some(), "a directory is no file of times");
     }
 }

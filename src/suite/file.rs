@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Table;
 
-use crate::config::ConfigError;
+use crate::config::{self, ConfigError};
 use crate::summary;
 
 /// Keys of a suite file. Unknown ones are refused.
@@ -86,7 +86,10 @@ pub fn check_curve(curve: &str, known: &[String]) -> Result<(), ConfigError> {
         return Ok(());
     }
     let (logged, known) = (LOGGED.join(", "), known.join(", "));
-    Err(ConfigError::new(format!("curve = {curve:?}: must be one of {logged}, or of an evaluation's {known}")))
+    Err(ConfigError::new(format!(
+        "curve = {:?}: must be one of {logged}, or of an evaluation's {known}",
+        config::quoted(curve)
+    )))
 }
 
 /// A line's number of this name; numbers that every line has are not looked for in evaluations.
@@ -101,7 +104,11 @@ impl Metric {
         let refuse = |what: String| Err(ConfigError::new(format!("metrics: {what}")));
         for key in self.to.iter().chain([&self.key]) {
             if !known.contains(key) {
-                return refuse(format!("summary.json has no number {key:?}; it has {}", known.join(", ")));
+                return refuse(format!(
+                    "summary.json has no number {:?}; it has {}",
+                    config::quoted(key),
+                    known.join(", ")
+                ));
             }
         }
         match (self.best, &self.to) {
@@ -137,7 +144,7 @@ impl Metric {
 
 /// The seeds that the key `seeds` means.
 pub fn seeds(value: &toml::Value) -> Result<Vec<i64>, ConfigError> {
-    let refuse = |what| Err(ConfigError::new(format!("seeds = {value}: must be {what}")));
+    let refuse = |what| Err(ConfigError::new(format!("seeds = {}: must be {what}", config::quoted(value))));
     let seeds: Vec<i64> = match value {
         toml::Value::Integer(count @ 1..=1000) => (1..=*count).collect(),
         toml::Value::Array(list) => list.iter().filter_map(toml::Value::as_integer).filter(|seed| *seed >= 0).collect(),

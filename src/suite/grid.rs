@@ -61,7 +61,7 @@ pub fn lead(axes: &mut [Axis], group: Option<&[String]>) -> Result<usize, Config
         None => axes.iter().map(|axis| axis.key.clone()).filter(|key| key.starts_with("target.")).collect(),
     };
     if let Some(key) = group.iter().find(|key| axes.iter().all(|axis| axis.key != **key)) {
-        return Err(ConfigError::new(format!("group: {key:?} is not a key of the grid")));
+        return Err(ConfigError::new(format!("group: {:?} is not a key of the grid", config::quoted(key))));
     }
     axes.sort_by_key(|axis| group.iter().position(|key| *key == axis.key).unwrap_or(group.len()));
     Ok(axes.iter().filter(|axis| group.contains(&axis.key)).count())

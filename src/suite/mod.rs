@@ -68,8 +68,7 @@ pub struct Run {
 impl Suite {
     /// Reads a suite file; paths in it are relative to its directory.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::new(format!("cannot read {}: {error}", path.display())))?;
+        let text = config::read(path)?;
         let directory = path.parent().unwrap_or(Path::new(""));
         Self::parse(&text, directory).map_err(|error| error.within(&path.display().to_string()))
     }
@@ -81,13 +80,13 @@ impl Suite {
 
     /// Parses a suite and checks the configuration of every run. Paths are relative to `directory`.
     pub fn parse(text: &str, directory: &Path) -> Result<Self, ConfigError> {
-        let table: Table = text.parse().map_err(|error| ConfigError::new(format!("not valid TOML: {error}")))?;
+        let table = config::parse(text)?;
         let file: File = config::deserialise(table, "")?;
         let plain = file.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         if !plain || !(1..=LONGEST_NAME).contains(&file.name.len()) || file.name.starts_with('.') {
             let allowed =
                 "must be 1 to 255 letters, digits, `-`, `_` and `.`, not starting with `.`: it names a directory";
-            return Err(ConfigError::new(format!("name = {:?}: {allowed}", file.name)));
+            return Err(ConfigError::new(format!("name = {:?}: {allowed}", config::quoted(&file.name))));
         }
         let known = summary::number_keys();
         file.metrics.iter().try_for_each(|metric| metric.check(&known))?;
@@ -202,7 +201,7 @@ fn base(file: &File, directory: &Path) -> Result<Table, ConfigError> {
         Some(path) if path.ends_with(".toml") => {
             let path = directory.join(path);
             let within = |error: ConfigError| error.within(&format!("base {}", path.display()));
-            let text = std::fs::read_to_string(&path).map_err(|error| within(ConfigError::new(error.to_string())))?;
+            let text = config::read(&path).map_err(|error| error.within("base"))?;
             Config::table(&text, &[], path.parent().unwrap_or(Path::new(""))).map_err(within)?
         }
         Some(preset) => presets::table(preset).map_err(|error| error.within("base"))?,

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::jobs::cores;
 use super::{Run, Suite};
-use crate::config::{Config, ConfigError, Inputs};
+use crate::config::{ConfigError, Inputs};
 use crate::engine::EngineError;
 use crate::evaluation::EvaluationError;
 use crate::run::claim::{Claim, Shelf};
@@ -23,6 +23,10 @@ use crate::run::error::RunError;
 use crate::session::{self, Outcome, Session};
 use crate::stop::{Reason, Stop};
 use crate::trainer::TrainError;
+
+/// Said where the machine has no room for another job.
+const NO_THREADS: &str =
+    "cannot start threads: raise the limits on memory and processes (ulimit -v, -u), or have fewer --jobs";
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +44,11 @@ pub trait Observer: Sync {
     /// `count` more iterations of some run are behind.
     fn advanced(&self, count: u32) {
         let _ = count;
+    }
+
+    /// Something is amiss with a run that people should know of, though it goes on.
+    fn warned(&self, run: &Run, warning: &str) {
+        let _ = (run, warning);
     }
 
     /// A run has come to its end.
@@ -94,12 +103,16 @@ pub fn carry_out(
         }
     };
     thread::scope(|scope| {
+        let mut error = None;
         for _ in 0..jobs.max(1) {
             let sender = sender.clone();
-            scope.spawn(|| work(sender));
+            if let Err(cause) = thread::Builder::new().spawn_scoped(scope, || work(sender)) {
+                stop.raise(Reason::Interrupt);
+                error = Some(anyhow::Error::new(cause).context(NO_THREADS));
+                break;
+            }
         }
         drop(sender);
-        let mut error = None;
         for (index, state) in receiver {
             match state {
                 Ok(state) => states[index] = state,
@@ -112,16 +125,17 @@ pub fn carry_out(
 
 /// Carries out one run in a pool of `threads` threads.
 fn one(run: &Run, out: &Shelf, threads: usize, stop: &Stop, observer: &dyn Observer) -> anyhow::Result<State> {
-    let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().context(NO_THREADS)?;
     let path = out.path()?.join(&run.name);
-    let state = pool.install(|| train(&run.config, &path, stop, observer))?;
+    let state = pool.install(|| train(run, &path, stop, observer))?;
     if state != State::Unfinished {
         observer.ended(run, &state);
     }
     Ok(state)
 }
 
-fn train(config: &Config, path: &Path, stop: &Stop, observer: &dyn Observer) -> anyhow::Result<State> {
+fn train(run: &Run, path: &Path, stop: &Stop, observer: &dyn Observer) -> anyhow::Result<State> {
+    let config = &run.config;
     let (mut session, directory) = if RunDirectory::at(path).holds(config)? {
         let (directory, _) = Claim::take(path, &[])?;
         let session = Session::take_up(&directory, config.clone(), &[])?;
@@ -136,7 +150,7 @@ fn train(config: &Config, path: &Path, stop: &Stop, observer: &dyn Observer) -> 
         let session = Session::new(config.clone())?;
         (session, Claim::create(path, config)?)
     };
-    let mut counter = Counter { observer, done: 0 };
+    let mut counter = Counter { run, observer, done: 0 };
     match session.run(&directory, stop, None, &mut counter) {
         // Read back, so that a run kept from earlier and one carried out now give the same numbers.
         Ok(Outcome::Finished(_) | Outcome::AlreadyFinished(_)) => {
@@ -159,8 +173,9 @@ fn is_the_run_s_own(error: &anyhow::Error) -> bool {
     }
 }
 
-/// Hands on how many iterations a session has done since it last said so.
+/// Hands on how many iterations a session has done since it last said so, and what it warns of.
 struct Counter<'a> {
+    run: &'a Run,
     observer: &'a dyn Observer,
     done: u32,
 }
@@ -177,5 +192,9 @@ impl session::Observer for Counter<'_> {
 
     fn logged(&mut self, done: u32, _: &Value) {
         self.advanced(done);
+    }
+
+    fn warned(&mut self, warning: &str) {
+        self.observer.warned(self.run, warning);
     }
 }
