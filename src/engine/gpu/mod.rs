@@ -101,7 +101,11 @@ impl GpuEngine {
         let process = process.into();
         check::shape(process.as_ref(), &layout)?;
         let filling = process.as_site_filling().cloned();
-        let process = filling.ok_or_else(|| EngineError::Limit("only site filling has kernels".into()))?;
+        let process = filling.ok_or_else(|| {
+            EngineError::Limit(
+                "the GPU engine knows site filling alone so far: other processes need engine.kind = \"cpu\"".into(),
+            )
+        })?;
         let context = Context::open(options.adapter.as_deref())?;
         let widest = layout.widths[1..layout.widths.len() - 1].iter().copied().max().unwrap_or(1);
         let tiling = options.tiling.unwrap_or_else(|| Tiling::suggested(context.adapter.kind, widest));
@@ -374,7 +378,10 @@ impl Differentiate for GpuEngine {
     fn accumulate(&mut self, coefficients: &Coefficients, total: &mut [f64]) -> Result<(), EngineError> {
         check::weights(coefficients, self.batch.count, self.network.process.max_steps())?;
         check::arranged(&self.network.arrangement, total)?;
-        let Coefficients::Trajectories(coefficients) = coefficients else { todo!() };
+        let Coefficients::Trajectories(coefficients) = coefficients else {
+            let message = "coefficients of single steps are for the native engine so far: engine.kind = \"cpu\"";
+            return Err(EngineError::Limit(message.into()));
+        };
         let [gradient] = self.sums(Tally::Gradient, coefficients)?;
         total.iter_mut().zip(gradient).for_each(|(total, part)| *total += part);
         Ok(())
