@@ -142,10 +142,10 @@ impl OwnEstimator for RewardToGo {
         let log_weights = batch.log_weights();
         let total: f64 = log_weights.iter().sum();
         let mut coefficients = vec![0.0; count * steps.max_steps];
-        for row in 0..count {
+        for (row, log_weight) in log_weights.iter().enumerate() {
             let mut later = -batch.log_reward[row];
             if self.baseline {
-                later += (total - log_weights[row]) / (count as f64 - 1.0);
+                later += (total - log_weight) / (count as f64 - 1.0);
             }
             for t in (0..steps.lengths[row]).rev() {
                 let at = row * steps.max_steps + t;

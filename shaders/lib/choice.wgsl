@@ -1,6 +1,6 @@
 // The head of a policy: a state uses the VALUES rows of the site that its step fills.
 //
-//   d score / d logit of a value = 1[value taken] - p[value]
+//   d score / d logit of a value = step weight * (1[value taken] - p[value])      lib/whole.wgsl, lib/stepwise.wgsl
 //
 // lib/single.wgsl declares the same functions for a network with one output.
 
@@ -22,5 +22,6 @@ fn step_of(trajectory: u32, output: u32) -> u32 {
 fn derivative(here: u32, trajectory: u32, step: u32, value: u32) -> f32 {
     let taken = actions[trajectory * SITES + step] % VALUES;
     let hit = select(0.0, 1.0, value == taken);
-    return hit - probabilities[(here * BLOCK + trajectory % BLOCK) * VALUES + value];
+    let error = hit - probabilities[(here * BLOCK + trajectory % BLOCK) * VALUES + value];
+    return step_weight(trajectory, step) * error;
 }

@@ -204,7 +204,7 @@ impl GpuEngine {
                 stages.steps.record(&mut recorder, network, &part, false);
             }
             if !here || !differentiated {
-                stages.deltas.record(&mut recorder, network, &part);
+                stages.record_deltas(&mut recorder, network, aim, &part);
             }
             stages.record(&mut recorder, network, aim, &part, at_once);
         }
@@ -231,6 +231,36 @@ impl GpuEngine {
         let length = 4 * self.network.gradient as usize;
         let [lists] = self.buffers.read::<f32, 1>(&self.context, ["gradient"], LISTS * length)?;
         Ok(std::array::from_fn(|list| lists[list * length..][..length].iter().map(|&value| f64::from(value)).collect()))
+    }
+
+    /// The gradient with a coefficient for each step.
+    fn sum_of_steps(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        self.held.differentiable()?;
+        let (count, length) = (self.batch.count, self.network.arrangement.length());
+        if count == 0 {
+            return Ok(vec![0.0; length]);
+        }
+        let steps = self.network.process.max_steps();
+        let rows = count.next_multiple_of(BLOCK);
+        self.buffers.reserve(
+            &self.context,
+            "step_coefficients",
+            (4 * rows * steps) as u64,
+            "make the batch smaller",
+        )?;
+        let mut weights: Vec<f32> = coefficients.iter().map(|&c| c as f32).collect();
+        weights.resize(rows * steps, 0.0);
+        self.buffers.write(&self.context, "step_coefficients", &weights);
+        self.buffers.write(&self.context, "coefficients", &padded(&vec![1.0; count]));
+        if self.batch.differentiated {
+            // Deltas have taken the place of what they are made from: it is replayed.
+            (self.batch.resident, self.batch.differentiated) = (0, false);
+        }
+        self.sweep(Aim::Steps)?;
+        // These deltas are of no use for anything else.
+        (self.batch.resident, self.batch.differentiated) = (0, false);
+        let [gradient] = self.buffers.read::<f32, 1>(&self.context, ["gradient"], length)?;
+        Ok(gradient.into_iter().map(f64::from).collect())
     }
 
     /// Log-probabilities of the batch's single steps.
@@ -378,11 +408,13 @@ impl Differentiate for GpuEngine {
     fn accumulate(&mut self, coefficients: &Coefficients, total: &mut [f64]) -> Result<(), EngineError> {
         check::weights(coefficients, self.batch.count, self.network.process.max_steps())?;
         check::arranged(&self.network.arrangement, total)?;
-        let Coefficients::Trajectories(coefficients) = coefficients else {
-            let message = "coefficients of single steps are for the native engine so far: engine.kind = \"cpu\"";
-            return Err(EngineError::Limit(message.into()));
+        let gradient = match coefficients {
+            Coefficients::Trajectories(coefficients) => {
+                let [gradient] = self.sums(Tally::Gradient, coefficients)?;
+                gradient
+            }
+            Coefficients::Steps(coefficients) => self.sum_of_steps(coefficients)?,
         };
-        let [gradient] = self.sums(Tally::Gradient, coefficients)?;
         total.iter_mut().zip(gradient).for_each(|(total, part)| *total += part);
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::kernel::Kernel;
 use super::network::{Network, Sight};
 use super::recorder::Recorder;
-use super::source::Sources;
+use super::source::{Sources, Weights};
 use super::stages::{Deltas, Evaluate, Sums, Tally};
 use super::supplied;
 use super::tiling::Tiling;
@@ -263,8 +263,8 @@ impl Model {
         let most = (memory_budget / block).min(context.largest_buffer() / block * 2);
         Ok(Self {
             evaluate: Evaluate::new(context, &sources, &network)?,
-            deltas: Deltas::new(context, &sources)?,
-            gradient: Sums::new(context, &sources, &network, Tally::Gradient)?,
+            deltas: Deltas::new(context, &sources, Weights::Trajectories)?,
+            gradient: Sums::new(context, &sources, &network, Tally::Gradient, Weights::Trajectories)?,
             network,
             version: None,
             part: most.clamp(1, MOST_BLOCKS as u64) as usize,

@@ -29,6 +29,8 @@ pub(super) const MULTIPLY: &str = shader!("lib/multiply.wgsl");
 pub(super) const TILE: &str = concat!(shader!("lib/multiply.wgsl"), shader!("lib/tile.wgsl"));
 pub(super) const LAYERS: &str = shader!("lib/layers.wgsl");
 pub(super) const CHOICE: &str = shader!("lib/choice.wgsl");
+const WHOLE: &str = shader!("lib/whole.wgsl");
+const STEPWISE: &str = shader!("lib/stepwise.wgsl");
 pub(super) const SINGLE: &str = shader!("lib/single.wgsl");
 pub(super) const SUM: &str = shader!("lib/sum.wgsl");
 pub(super) const MOMENTS: &str = shader!("lib/moments.wgsl");
@@ -36,6 +38,15 @@ pub(super) const LEFT_OUT: &str = shader!("lib/left_out.wgsl");
 
 /// Steps of a block that one slice of the weight gradient sums over. Part of the result's bits, so not a setting.
 pub(super) const CHUNK: usize = 32;
+
+/// What coefficients belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weights {
+    /// Whole trajectories: they come in where gradients are added up, so that the same deltas serve several lists.
+    Trajectories,
+    /// Single steps: they come in at the derivative of the outputs.
+    Steps,
+}
 
 /// What turns shader files into sources: the constants of one engine.
 pub(super) struct Sources {
@@ -87,9 +98,14 @@ impl Sources {
         (self.layers * size_of::<Layer>()) as u64
     }
 
-    /// How the head of this network is used: the functions that lib/choice.wgsl explains.
-    pub fn outputs(&self) -> &'static str {
-        if self.sight == Sight::Finished { SINGLE } else { CHOICE }
+    /// How the head of this network is used, and what steps weigh: the functions that lib/choice.wgsl and lib/whole.wgsl
+    /// explain.
+    pub fn outputs(&self, weights: Weights) -> [&'static str; 2] {
+        match (self.sight, weights) {
+            (Sight::Finished, _) => [SINGLE, ""],
+            (Sight::Steps, Weights::Trajectories) => [WHOLE, CHOICE],
+            (Sight::Steps, Weights::Steps) => [STEPWISE, CHOICE],
+        }
     }
 
     /// The kernel `name` of the assembled `parts`.

@@ -2,13 +2,13 @@
 //! shaders/dense_backward.wgsl, shaders/first_backward.wgsl).
 //!
 //! For every trajectory by itself, whatever it weighs in a sum: the same deltas serve gradients with several lists of
-//! coefficients, and what is made of single trajectories' gradients.
+//! coefficients, and what is made of single trajectories' gradients. Coefficients of single steps are in the deltas.
 
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::Recorder;
-use crate::engine::gpu::source::{Sources, TILE, shader};
+use crate::engine::gpu::source::{Sources, TILE, Weights, shader};
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
@@ -19,8 +19,9 @@ pub(in crate::engine::gpu) struct Deltas {
 }
 
 impl Deltas {
-    pub fn new(context: &Context, sources: &Sources) -> Result<Self, EngineError> {
-        let head = [sources.outputs(), shader!("head_backward.wgsl")];
+    pub fn new(context: &Context, sources: &Sources, weights: Weights) -> Result<Self, EngineError> {
+        let [step, choice] = sources.outputs(weights);
+        let head = [step, choice, shader!("head_backward.wgsl")];
         Ok(Self {
             head: sources.kernel(context, "head_backward", &head)?,
             dense: sources.kernel(context, "dense_backward", &[TILE, shader!("dense_backward.wgsl")])?,

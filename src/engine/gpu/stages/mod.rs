@@ -21,7 +21,7 @@ use super::buffers::Buffers;
 use super::context::Context;
 use super::network::Network;
 use super::recorder::Recorder;
-use super::source::Sources;
+use super::source::{Sources, Weights};
 use super::work::Work;
 use crate::engine::EngineError;
 
@@ -30,9 +30,11 @@ pub(super) struct Stages {
     pub order: OrderSites,
     pub steps: Steps,
     pub finish: Finish,
-    pub deltas: Deltas,
+    deltas: Deltas,
+    /// With coefficients of single steps, compiled when it is first asked for.
+    stepwise_deltas: Option<Deltas>,
     sources: Sources,
-    statistics: [Option<Statistic>; 4],
+    statistics: [Option<Statistic>; 5],
 }
 
 /// What is asked of a batch whose deltas are there.
@@ -42,6 +44,8 @@ pub(super) enum Aim {
     Sums(Tally),
     /// Square norms of the trajectories' gradients, in `norms`.
     Norms,
+    /// The sum over trajectories and steps whose coefficients are in `step_coefficients`, in `gradient`.
+    Steps,
 }
 
 impl Aim {
@@ -50,6 +54,7 @@ impl Aim {
         match self {
             Self::Sums(tally) => tally as usize,
             Self::Norms => 3,
+            Self::Steps => 4,
         }
     }
 }
@@ -66,9 +71,10 @@ impl Stages {
             order: OrderSites::new(context, &sources)?,
             steps: Steps::new(context, &sources, network)?,
             finish: Finish::new(context, &sources)?,
-            deltas: Deltas::new(context, &sources)?,
+            deltas: Deltas::new(context, &sources, Weights::Trajectories)?,
+            stepwise_deltas: None,
             sources,
-            statistics: [const { None }; 4],
+            statistics: [const { None }; 5],
         };
         stages.statistic(context, network, Aim::Sums(Tally::Gradient))?;
         Ok(stages)
@@ -79,7 +85,12 @@ impl Stages {
         let place = aim.place();
         if self.statistics[place].is_none() {
             self.statistics[place] = Some(match aim {
-                Aim::Sums(tally) => Statistic::Sums(Sums::new(context, &self.sources, network, tally)?),
+                Aim::Sums(tally) => {
+                    Statistic::Sums(Sums::new(context, &self.sources, network, tally, Weights::Trajectories)?)
+                }
+                Aim::Steps => {
+                    Statistic::Sums(Sums::new(context, &self.sources, network, Tally::Gradient, Weights::Steps)?)
+                }
                 Aim::Norms => Statistic::Norms(Norms::new(context, &self.sources, network)?),
             });
         }
@@ -101,12 +112,28 @@ impl Stages {
             Statistic::Sums(sums) => ("partials", sums.slices_at_once(network, blocks)),
             Statistic::Norms(_) => ("pieces", Norms::blocks_at_once(network, blocks)),
         };
-        if let Aim::Sums(tally) = aim {
-            let bytes = 16 * tally.lists() as u64 * u64::from(network.gradient);
+        if aim == Aim::Steps && self.stepwise_deltas.is_none() {
+            self.stepwise_deltas = Some(Deltas::new(context, &self.sources, Weights::Steps)?);
+        }
+        let lists = match aim {
+            Aim::Sums(tally) => tally.lists(),
+            Aim::Steps => 1,
+            Aim::Norms => 0,
+        };
+        if lists > 0 {
+            let bytes = 16 * lists as u64 * u64::from(network.gradient);
             buffers.reserve(context, "gradient", bytes, advice)?;
         }
         buffers.reserve(context, name, bytes, advice)?;
         Ok(at_once)
+    }
+
+    /// From a part's slopes, which are overwritten, to the deltas that `aim`, which was prepared, needs.
+    pub fn record_deltas(&mut self, recorder: &mut Recorder, network: &Network, aim: Aim, part: &Work) {
+        match &mut self.stepwise_deltas {
+            Some(deltas) if aim == Aim::Steps => deltas.record(recorder, network, part),
+            _ => self.deltas.record(recorder, network, part),
+        }
     }
 
     /// Carries out `aim`, which was prepared, on a part.

@@ -5,7 +5,7 @@ use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
-use crate::engine::gpu::source::{CHUNK, LEFT_OUT, MOMENTS, MULTIPLY, SUM, Sources, TILE, shader};
+use crate::engine::gpu::source::{CHUNK, LEFT_OUT, MOMENTS, MULTIPLY, SUM, Sources, TILE, Weights, shader};
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 use crate::process::Process;
@@ -57,7 +57,13 @@ struct Hidden {
 impl Sums {
     /// # Errors
     /// `Limit` if trajectories are longer than a driver may loop over.
-    pub fn new(context: &Context, sources: &Sources, network: &Network, tally: Tally) -> Result<Self, EngineError> {
+    pub fn new(
+        context: &Context,
+        sources: &Sources,
+        network: &Network,
+        tally: Tally,
+        weights: Weights,
+    ) -> Result<Self, EngineError> {
         // Four states an iteration, all trajectories of a block.
         let iterations = BLOCK * (network.states().div_ceil(4) + 2);
         if tally != Tally::Gradient && iterations > ITERATIONS {
@@ -66,7 +72,8 @@ impl Sums {
                 format!("trajectories of {states} steps are too long for moments of their gradients on a GPU");
             return Err(EngineError::Limit(message));
         }
-        let head = [sources.outputs(), tally.source(), shader!("head_gradient.wgsl")];
+        let [step, choice] = sources.outputs(weights);
+        let head = [step, choice, tally.source(), shader!("head_gradient.wgsl")];
         let hidden = || {
             let slices = match tally {
                 Tally::Gradient => ("weight_gradient", &[TILE, shader!("weight_gradient.wgsl")][..]),

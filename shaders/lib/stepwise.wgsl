@@ -1,0 +1,8 @@
+// What a step's log-probability weighs in what is differentiated, where every step has a coefficient of its own
+// [trajectory of the batch][step]. See lib/whole.wgsl.
+
+@group(0) @binding(9) var<storage, read> step_coefficients: array<f32>;
+
+fn step_weight(trajectory: u32, step: u32) -> f32 {
+    return step_coefficients[trajectory * SITES + step];
+}
