@@ -75,7 +75,12 @@ impl Buffers {
 
     /// Writes the start of a buffer.
     pub fn write<T: Pod>(&self, context: &Context, name: &str, data: &[T]) {
-        context.queue.write_buffer(self.get(name), 0, bytemuck::cast_slice(data));
+        self.write_at(context, name, 0, data);
+    }
+
+    /// Writes a part of a buffer, from byte `offset` on.
+    pub fn write_at<T: Pod>(&self, context: &Context, name: &str, offset: u64, data: &[T]) {
+        context.queue.write_buffer(self.get(name), offset, bytemuck::cast_slice(data));
     }
 
     /// Waits for the device, and reads the first `count` numbers of each of `names`.

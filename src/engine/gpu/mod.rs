@@ -33,7 +33,7 @@ use self::network::{Network, Sight};
 use self::recorder::Recorder;
 use self::reward::{Reward, padded};
 use self::source::Sources;
-use self::stages::{Aim, Stages, Tally};
+use self::stages::{Aim, Spread, Stages, Tally};
 use self::work::Work;
 use super::check::{self, Held};
 use super::{BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps};
@@ -65,6 +65,7 @@ pub struct GpuEngine {
     context: Context,
     network: Network,
     stages: Stages,
+    spread: Spread,
     buffers: Buffers,
     memory_budget: u64,
     reward: Reward,
@@ -124,11 +125,12 @@ impl GpuEngine {
         buffers.uniform(&context, "network", bytes)?;
         buffers.write(&context, "network", &network.layers);
         let advice = "make the policy's layers narrower, or the object smaller";
-        buffers.reserve(&context, "weights", quads(network.weights), advice)?;
+        let spread = Spread::new(&context, stages.sources(), &network, &mut buffers, advice)?;
         Ok(Self {
             context,
             network,
             stages,
+            spread,
             buffers,
             memory_budget,
             reward,
@@ -396,9 +398,8 @@ impl Differentiate for GpuEngine {
 
     fn load(&mut self, arranged: &[f64]) -> Result<(), EngineError> {
         check::arranged(&self.network.arrangement, arranged)?;
-        self.buffers.write(&self.context, "weights", &self.network.pack(&self.network.arrangement.restore(arranged)));
         self.held = self.held.outdated();
-        self.context.check()
+        self.spread.upload(&self.context, &self.buffers, &self.network, arranged)
     }
 
     fn held(&self) -> usize {

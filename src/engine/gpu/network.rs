@@ -1,4 +1,4 @@
-//! A network as the kernels see it, a policy or what gives log R: padded widths, places of tensors in buffers, packing and unpacking.
+//! A network as the kernels see it, a policy or what gives log R: padded widths, places of tensors in buffers.
 //!
 //! Widths are padded with zero weights to whole tiles; as every activation is 0 at 0, padded units stay 0 and get no
 //! gradient. All sizes and places count quads (`vec4<f32>`, 4 numbers).
@@ -161,40 +161,35 @@ impl Network {
         self.layers.iter().map(Layer::products).sum()
     }
 
-    /// Parameters in the order of [`Layout`] to the kernels' weights.
-    pub fn pack(&self, parameters: &[f64]) -> Vec<f32> {
-        let mut packed = vec![0.0; 4 * self.weights as usize];
-        let tensors = self.layout.layers();
+    /// What an action adds to its input, for each value of a site, as part of the weights.
+    pub fn changes(&self) -> Vec<f32> {
+        (0..self.process.values).map(|value| self.process.change(value).1 as f32).collect()
+    }
+
+    /// The first layer's pre-activation before the first action, from parameters in the order of the arrangement: its bias, and
+    /// all its columns times the code of unset sites, added up in f64.
+    pub fn start(&self, arranged: &[f64]) -> Vec<f32> {
+        let first = &self.layers[0];
+        let width = 4 * first.outputs as usize;
+        let (weight, bias) = (4 * first.gradient as usize, 4 * first.gradient_bias as usize);
+        let mut sums = vec![0.0; width];
         let unset = self.process.unset();
-        for (index, (layer, tensor)) in self.layers.iter().zip(&tensors).enumerate() {
-            let width = 4 * layer.outputs as usize;
-            let bias = 4 * layer.bias as usize;
-            for (output, row) in parameters[tensor.weight.clone()].chunks(tensor.inputs).enumerate() {
-                let mut empty = parameters[tensor.bias.start + output];
-                if index == 0 {
-                    empty += unset * row.iter().sum::<f64>();
-                }
-                packed[bias + output] = empty as f32;
-                for (input, &weight) in row.iter().enumerate() {
-                    packed[4 * layer.forward as usize + input * width + output] = weight as f32;
-                    if index > 0 {
-                        let backward = 4 * (layer.backward + output as u32 * layer.inputs) as usize;
-                        packed[backward + input] = weight as f32;
-                    }
-                }
+        if unset != 0.0 {
+            for column in arranged[weight..bias].chunks_exact(width) {
+                sums.iter_mut().zip(column).for_each(|(sum, value)| *sum += value);
             }
         }
-        let (head, last) = self.head_tensor(&tensors);
-        for (action, row) in parameters[head.weight.clone()].chunks(head.inputs).enumerate() {
-            for (input, &weight) in row.iter().enumerate() {
-                packed[4 * self.head as usize + action * last + input] = weight as f32;
-            }
-            packed[4 * self.head_bias as usize + action] = parameters[head.bias.start + action] as f32;
-        }
-        for value in 0..self.process.values {
-            packed[4 * self.changes as usize + value] = self.process.change(value).1 as f32;
-        }
-        packed
+        let biases = arranged[bias..][..width].iter().zip(sums);
+        biases.map(|(bias, sum)| (bias + unset * sum) as f32).collect()
+    }
+
+    /// Quads of the largest layer's parameters.
+    pub fn largest_layer(&self) -> usize {
+        let first = (self.process.columns() + 1) * self.layers[0].outputs as usize;
+        let hidden = self.layers[1..].iter().map(|layer| (4 * layer.inputs as usize + 1) * layer.outputs as usize);
+        let last = self.layers[self.layers.len() - 1].outputs as usize;
+        let head = self.head_rows() * last + self.head_rows().div_ceil(4);
+        hidden.fold(first.max(head), usize::max)
     }
 
     /// The place in a gradient, counted in numbers, of each parameter in the order of [`Layout`].
@@ -247,6 +242,7 @@ impl Network {
             ("PIECES", self.pieces() as u32),
             ("STEP_SIZE", self.step),
             ("HEAD", self.head),
+            ("HEAD_ROWS", self.head_rows() as u32),
             ("HEAD_BIAS", self.head_bias),
             ("CHANGES", self.changes),
             ("GRADIENT", self.gradient),

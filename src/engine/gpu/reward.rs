@@ -12,7 +12,7 @@ use super::kernel::Kernel;
 use super::network::{Network, Sight};
 use super::recorder::Recorder;
 use super::source::{Sources, Weights};
-use super::stages::{Deltas, Evaluate, Sums, Tally};
+use super::stages::{Deltas, Evaluate, Spread, Sums, Tally};
 use super::supplied;
 use super::tiling::Tiling;
 use super::work::Work;
@@ -38,6 +38,7 @@ enum Kind {
 /// A network of at least one hidden layer.
 struct Model {
     network: Network,
+    spread: Spread,
     evaluate: Evaluate,
     deltas: Deltas,
     gradient: Sums,
@@ -193,7 +194,8 @@ impl Reward {
             self.buffers.reserve(context, "activations", activations, "make the energy model's layers narrower")?;
             self.buffers.reserve(context, "slopes", activations, "make the energy model's layers narrower")?;
             if let Some(current) = self.target.network().filter(|current| model.version != Some(current.version)) {
-                self.buffers.write(context, "weights", &model.network.pack(&current.parameters));
+                let arranged = model.network.arrangement.arrange(&current.parameters);
+                model.spread.upload(context, &self.buffers, &model.network, &arranged)?;
                 model.version = Some(current.version);
             }
         }
@@ -258,10 +260,10 @@ impl Model {
         let sources = Sources::new(&network, reward.activation);
         buffers.uniform(context, "network", sources.uniform_bytes())?;
         buffers.write(context, "network", &network.layers);
-        buffers.reserve(context, "weights", 16 * u64::from(network.weights), "make the layers of log R narrower")?;
         let block = 2 * 16 * u64::from(network.step);
         let most = (memory_budget / block).min(context.largest_buffer() / block * 2);
         Ok(Self {
+            spread: Spread::new(context, &sources, &network, buffers, "make the layers of log R narrower")?,
             evaluate: Evaluate::new(context, &sources, &network)?,
             deltas: Deltas::new(context, &sources, Weights::Trajectories)?,
             gradient: Sums::new(context, &sources, &network, Tally::Gradient, Weights::Trajectories)?,

@@ -8,9 +8,10 @@ use super::context::{AdapterKind, Context};
 use super::network::{Layer, Network, Sight};
 use super::recorder::Recorder;
 use super::source::{
-    ACTIVATION, CHOICE, COLUMN, ELEMENTARY, LAYERS, LEFT_OUT, MOMENTS, MULTIPLY, PHILOX, SINGLE, SUM, Sources, TILE,
-    shader,
+    ACTIVATION, CHOICE, COLUMN, ELEMENTARY, LAYERS, LEFT_OUT, MOMENTS, MULTIPLY, PHILOX, SINGLE, STEPWISE, SUM,
+    Sources, TILE, WHOLE, shader,
 };
+use super::stages::Spread;
 use super::tiling::Tiling;
 use super::work::Work;
 use super::{GpuEngine, GpuOptions};
@@ -160,21 +161,24 @@ fn shaders() -> Vec<(&'static str, Vec<&'static str>)> {
         ("evaluate", vec![ELEMENTARY, ACTIVATION, COLUMN, TILE, LAYERS, shader!("evaluate.wgsl")]),
         ("finish", vec![shader!("finish.wgsl")]),
         ("reward", vec![shader!("reward.wgsl"), reward]),
-        ("head_backward", vec![CHOICE, shader!("head_backward.wgsl")]),
+        ("head_backward", vec![WHOLE, CHOICE, shader!("head_backward.wgsl")]),
+        ("head_backward", vec![STEPWISE, CHOICE, shader!("head_backward.wgsl")]),
         ("head_backward", vec![SINGLE, shader!("head_backward.wgsl")]),
         ("dense_backward", vec![TILE, shader!("dense_backward.wgsl")]),
         ("weight_gradient", vec![TILE, shader!("weight_gradient.wgsl")]),
         ("fold", vec![shader!("fold.wgsl")]),
         ("first_backward", vec![shader!("first_backward.wgsl")]),
-        ("head_norms", vec![CHOICE, shader!("head_norms.wgsl")]),
+        ("spread", vec![shader!("spread.wgsl")]),
+        ("head_norms", vec![WHOLE, CHOICE, shader!("head_norms.wgsl")]),
         ("hidden_norms", vec![MULTIPLY, shader!("hidden_norms.wgsl")]),
         ("first_norms", vec![shader!("first_norms.wgsl")]),
         ("sum_norms", vec![shader!("sum_norms.wgsl")]),
         ("head_gradient", vec![SINGLE, SUM, shader!("head_gradient.wgsl")]),
+        ("head_gradient", vec![STEPWISE, CHOICE, SUM, shader!("head_gradient.wgsl")]),
     ];
     for tally in [SUM, MOMENTS, LEFT_OUT] {
         shaders.extend([
-            ("head_gradient", vec![CHOICE, tally, shader!("head_gradient.wgsl")]),
+            ("head_gradient", vec![WHOLE, CHOICE, tally, shader!("head_gradient.wgsl")]),
             ("hidden_scores", vec![MULTIPLY, tally, shader!("hidden_scores.wgsl")]),
             ("first_gradient", vec![tally, shader!("first_gradient.wgsl")]),
         ]);
@@ -240,15 +244,115 @@ fn shaders_keep_to_the_limits_that_every_adapter_has() {
     }
 }
 
+/// Every kernel, for every encoding and order, some depths, all activations and both kinds of tiles, in the languages of
+/// Vulkan, Metal, DX12 and OpenGL.
+#[test]
+fn every_kernel_translates_for_every_platform() {
+    use naga::back::{glsl, hlsl, msl, spv};
+    use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+    let tilings = [AdapterKind::Discrete, AdapterKind::Software].map(|kind| Tiling::suggested(kind, 40));
+    let encodings = [Encoding::OneHot, Encoding::Scalar { unset: -1.0, codes: vec![0.0, 0.5, 1.0] }];
+    let mut variants = Vec::new();
+    for (index, activation) in Activation::ALL.into_iter().enumerate() {
+        let order = if index % 2 == 0 { Order::Uniform } else { Order::Fixed };
+        let encoding = encodings[index % 2].clone();
+        let hidden = [&[24][..], &[8, 24], &[40, 16, 8]][index % 3];
+        for tiling in tilings {
+            let process = SiteFilling { sites: 5, values: 3, order, encoding: encoding.clone() };
+            let layout = Layout::new(process.columns(), hidden, process.actions());
+            variants.push((Network::new(process, Sight::Steps, layout, tiling).unwrap(), activation));
+        }
+    }
+    let mut translated = 0;
+    for (network, activation) in &variants {
+        let sources = Sources::new(network, *activation);
+        // What adds up hidden layers is compiled only where there are some.
+        let of_several = ["fold", "weight_gradient", "hidden_scores", "hidden_norms"];
+        let one = network.layers.len() == 1;
+        for (name, parts) in shaders().into_iter().filter(|(name, _)| !one || !of_several.contains(name)) {
+            let module = naga::front::wgsl::parse_str(&sources.assemble(&parts)).unwrap();
+            let mut validator = Validator::new(ValidationFlags::all(), Capabilities::default());
+            let info = validator.validate(&module).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            spv::write_vec(&module, &info, &spv::Options::default(), None)
+                .unwrap_or_else(|error| panic!("{name} in SPIR-V: {error}"));
+            let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
+            msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+                .unwrap_or_else(|error| panic!("{name} in MSL: {error}"));
+            let (options, pipeline) = (hlsl::Options::default(), hlsl::PipelineOptions::default());
+            let mut text = String::new();
+            hlsl::Writer::new(&mut text, &options, &pipeline)
+                .write(&module, &info, None)
+                .unwrap_or_else(|error| panic!("{name} in HLSL: {error}"));
+            let version = glsl::Version::Embedded { version: 310, is_webgl: false };
+            let options = glsl::Options { version, ..glsl::Options::default() };
+            let pipeline = glsl::PipelineOptions {
+                shader_stage: naga::ShaderStage::Compute,
+                entry_point: name.into(),
+                multiview: None,
+            };
+            let mut text = String::new();
+            glsl::Writer::new(
+                &mut text,
+                &module,
+                &info,
+                &options,
+                &pipeline,
+                naga::proc::BoundsCheckPolicies::default(),
+            )
+            .and_then(|mut writer| writer.write())
+            .unwrap_or_else(|error| panic!("{name} in GLSL: {error}"));
+            translated += 1;
+        }
+    }
+    assert!(translated > 200, "{translated}");
+}
+
 #[test]
 fn packing_pads_with_zeros_and_unpacking_takes_the_padding_away() {
     let network = network(Tiling { rows: 2, units: 4, trajectories: 16, group: 16, dispatch: 1 });
     let count = network.layout.parameters();
     let parameters: Vec<f64> = (1..=count).map(|i| i as f64).collect();
-    let packed = network.pack(&parameters);
+    let context = context();
+    let sources = Sources::new(&network, Activation::Relu);
+    let mut buffers = Buffers::default();
+    Recorder::prepare(&context, &mut buffers).unwrap();
+    buffers.uniform(&context, "network", sources.uniform_bytes()).unwrap();
+    buffers.write(&context, "network", &network.layers);
+    let mut spread = Spread::new(&context, &sources, &network, &mut buffers, "").unwrap();
+    spread.upload(&context, &buffers, &network, &network.arrangement.arrange(&parameters)).unwrap();
+    let [weights] = buffers.read::<f32, 1>(&context, ["weights"], 4 * network.weights as usize).unwrap();
     // 15 columns and a bias of 8; the second layer's 8 x 24 in both directions and its bias; head and its bias; changes.
-    let nonzero = packed.iter().filter(|&&weight| weight != 0.0).count();
+    let nonzero = weights.iter().filter(|&&weight| weight != 0.0).count();
     assert_eq!(nonzero, 16 * 8 + 2 * 8 * 24 + 24 + 15 * 24 + 15 + 3);
+    // Where every number is: layouts are [output][input], the first layer and `forward` [input][output].
+    let tensors = network.layout.layers();
+    let at = |quad: u32, number: usize| f64::from(weights[4 * quad as usize + number]);
+    let mut seen = 0;
+    for (layer, tensor) in network.layers.iter().zip(&tensors) {
+        let (width, inputs) = (4 * layer.outputs as usize, 4 * layer.inputs as usize);
+        for output in 0..tensor.outputs {
+            for input in 0..tensor.inputs {
+                let expected = parameters[tensor.weight.start + output * tensor.inputs + input];
+                assert_eq!(at(layer.forward, input * width + output), expected);
+                if layer.inputs > 0 {
+                    assert_eq!(at(layer.backward, output * inputs + input), expected);
+                }
+                seen += 1;
+            }
+            assert_eq!(at(layer.bias, output), parameters[tensor.bias.start + output]);
+        }
+    }
+    let (head, last) = (&tensors[2], 4 * network.layers[1].outputs as usize);
+    for output in 0..head.outputs {
+        for input in 0..head.inputs {
+            let expected = parameters[head.weight.start + output * head.inputs + input];
+            assert_eq!(at(network.head, output * last + input), expected);
+            seen += 1;
+        }
+        assert_eq!(at(network.head_bias, output), parameters[head.bias.start + output]);
+    }
+    assert_eq!(seen, 15 * 8 + 8 * 24 + 24 * 15);
     let gradient: Vec<f32> = (0..4 * network.gradient).map(|i| i as f32).collect();
     let mut found: Vec<f32> = network.arrangement.restore(&gradient);
     found.sort_by(f32::total_cmp);

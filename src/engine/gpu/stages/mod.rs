@@ -7,6 +7,7 @@ mod finish;
 mod norms;
 mod order;
 mod rollout;
+mod spread;
 mod sums;
 
 pub(super) use deltas::Deltas;
@@ -15,6 +16,7 @@ pub(super) use finish::Finish;
 pub(super) use norms::Norms;
 pub(super) use order::OrderSites;
 pub(super) use rollout::Steps;
+pub(super) use spread::Spread;
 pub(super) use sums::{Sums, Tally};
 
 use super::buffers::Buffers;
@@ -78,6 +80,10 @@ impl Stages {
         };
         stages.statistic(context, network, Aim::Sums(Tally::Gradient))?;
         Ok(stages)
+    }
+
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// The stage for `aim`, compiled when it is first asked for.
