@@ -68,20 +68,7 @@ impl Adam {
         gradient: &[f64],
         learning_rate: f64,
     ) {
-        check([before.first_moment.len(), self.first_moment.len(), parameters.len(), next.len(), gradient.len()]);
-        self.hyperparameters = before.hyperparameters;
-        self.steps = before.steps + 1;
-        let rule = Rule::new(self.hyperparameters, self.steps, learning_rate);
-        let from = parameters.par_chunks(CHUNK).zip(before.first_moment.par_chunks(CHUNK));
-        let from = from.zip(before.second_moment.par_chunks(CHUNK)).zip(gradient.par_chunks(CHUNK));
-        let to = next.par_chunks_mut(CHUNK).zip(self.first_moment.par_chunks_mut(CHUNK));
-        let to = to.zip(self.second_moment.par_chunks_mut(CHUNK));
-        from.zip(to).for_each(|((((parameters, first), second), gradient), ((next, next_first), next_second))| {
-            next.copy_from_slice(parameters);
-            next_first.copy_from_slice(first);
-            next_second.copy_from_slice(second);
-            rule.apply(next, gradient, next_first, next_second, rounded);
-        });
+        self.become_next(before, parameters, next, gradient, learning_rate, rounded);
     }
 
     fn advance(
@@ -89,12 +76,32 @@ impl Adam {
         parameters: &mut [f64],
         gradient: &[f64],
         learning_rate: f64,
-        rounded: impl Fn(f64) -> f64 + Copy,
+        rounded: impl Fn(f64) -> f64 + Copy + Sync,
     ) {
-        check([self.first_moment.len(), self.second_moment.len(), parameters.len(), gradient.len()]);
-        self.steps += 1;
+        let (before, present) = (self.clone(), parameters.to_vec());
+        self.become_next(&before, &present, parameters, gradient, learning_rate, rounded);
+    }
+
+    fn become_next(
+        &mut self,
+        before: &Adam,
+        parameters: &[f64],
+        next: &mut [f64],
+        gradient: &[f64],
+        learning_rate: f64,
+        rounded: impl Fn(f64) -> f64 + Copy + Sync,
+    ) {
+        check([before.first_moment.len(), self.first_moment.len(), parameters.len(), next.len(), gradient.len()]);
+        self.hyperparameters = before.hyperparameters;
+        self.steps = before.steps + 1;
         let rule = Rule::new(self.hyperparameters, self.steps, learning_rate);
-        rule.apply(parameters, gradient, &mut self.first_moment, &mut self.second_moment, rounded);
+        let present = parameters.par_chunks(CHUNK).zip(before.first_moment.par_chunks(CHUNK));
+        let present = present.zip(before.second_moment.par_chunks(CHUNK)).zip(gradient.par_chunks(CHUNK));
+        let next = next.par_chunks_mut(CHUNK).zip(self.first_moment.par_chunks_mut(CHUNK));
+        let next = next.zip(self.second_moment.par_chunks_mut(CHUNK));
+        present.zip(next).for_each(|((((parameters, first), second), gradient), ((next, next_first), next_second))| {
+            rule.apply([parameters, first, second, gradient], [next, next_first, next_second], rounded);
+        });
     }
 }
 
@@ -130,25 +137,26 @@ impl Rule {
         }
     }
 
-    fn apply(
-        &self,
-        parameters: &mut [f64],
-        gradient: &[f64],
-        first: &mut [f64],
-        second: &mut [f64],
-        rounded: impl Fn(f64) -> f64 + Copy,
-    ) {
+    /// From parameters, their two moments and a gradient to the next parameters and moments.
+    fn apply(&self, present: [&[f64]; 4], next: [&mut [f64]; 3], rounded: impl Fn(f64) -> f64) {
         let Self { hyperparameters: Hyperparameters { beta1, beta2, epsilon, .. }, rate, correction, kept } = *self;
         // Compiled for several instruction sets and chosen at run time; all of them round alike.
-        pulp::Arch::new().dispatch(|| {
-            let moments = first.iter_mut().zip(second.iter_mut());
-            for ((parameter, derivative), (first, second)) in parameters.iter_mut().zip(gradient).zip(moments) {
-                *first = beta1 * *first + (1.0 - beta1) * derivative;
-                *second = beta2 * *second + (1.0 - beta2) * derivative * derivative;
-                let next = kept * *parameter - rate * *first / (second.sqrt() * correction + epsilon);
-                *parameter = rounded(next);
-            }
-        });
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let [parameters, first, second, gradient] = present;
+                let present = parameters.iter().zip(first).zip(second.iter().zip(gradient));
+                let [next, next_first, next_second] = next;
+                let next = next.iter_mut().zip(next_first.iter_mut().zip(next_second.iter_mut()));
+                for (((parameter, first), (second, derivative)), (next, (next_first, next_second))) in present.zip(next)
+                {
+                    let first = beta1 * first + (1.0 - beta1) * derivative;
+                    let second = beta2 * second + (1.0 - beta2) * derivative * derivative;
+                    (*next_first, *next_second) = (first, second);
+                    *next = rounded(kept * parameter - rate * first / (second.sqrt() * correction + epsilon));
+                }
+            },
+        );
     }
 }
 

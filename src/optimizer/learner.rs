@@ -87,7 +87,8 @@ impl HostLearner {
 
 impl Learn for HostLearner {
     fn begin(&mut self) {
-        self.gradient.fill(0.0);
+        // A large list at once would be written past the caches, and read back from memory right after.
+        self.gradient.chunks_mut(1 << 10).for_each(|chunk| chunk.fill(0.0));
         self.norm = None;
     }
 
