@@ -1,6 +1,6 @@
-// Finished trajectories: what filled each site, and the log-probability of the scored steps.
+// Finished trajectories: the object of each (lib/site_object.wgsl, lib/walk_object.wgsl), and the log-probability of the
+// scored steps.
 //
-//   fills[trajectory][site of the action at step t] = 256 t + value
 //   log_forward[trajectory] = sum over t >= scored_from of scores[trajectory][t], with Kahan's compensation
 //
 // One invocation a trajectory, one workgroup a block.
@@ -14,14 +14,11 @@
 fn finish(@builtin(global_invocation_id) launched: vec3<u32>) {
     let id = invocation_of(launched);
     let trajectory = work.block * BLOCK + id.x;
-    let row = trajectory * SITES;
-    for (var step = 0u; step < SITES; step++) {
-        let action = actions[row + step];
-        fills[row + action / VALUES] = step * 256u + action % VALUES;
-    }
+    let row = trajectory * MAX_STEPS;
+    note_object(trajectory);
     var sum = 0.0;
     var lost = 0.0;
-    for (var step = work.scored_from; step < SITES; step++) {
+    for (var step = work.scored_from; step < MAX_STEPS; step++) {
         let term = scores[row + step] - lost;
         let next = sum + term;
         lost = (next - sum) - term;

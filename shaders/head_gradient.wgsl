@@ -1,11 +1,11 @@
 // The head's part of what is added up over trajectories: the row and the bias of each output.
 //
-//   h of a row  = derivative * h_last at the state that uses the output
-//   h of a bias = derivative
+//   h of a row  = sum over the states that use the output of derivative * h_last
+//   h of a bias = sum of derivative
 //
-// An output is used once a trajectory. What is made of h, with the trajectory's coefficient, says the tally (lib/sum.wgsl
+// What is made of h, with the trajectory's coefficient, says the tally (lib/sum.wgsl
 // and its likes). Trajectories are added up block by block, blocks one after the other.
-// One invocation a quad of units, one more for the bias; (y) an output.
+// One invocation a quad of units, one more for the bias; (y) an output. The blocks are those from first_slice on.
 
 @group(0) @binding(5) var<storage, read> coefficients: array<f32>;
 @group(0) @binding(6) var<storage, read> activations: array<vec4<f32>>;
@@ -26,20 +26,25 @@ fn head_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
         if unit == last.outputs {
             place = HEAD_BIAS_GRADIENT + output;
         }
-        for (var block = 0u; block < work.blocks; block++) {
+        for (var block = work.first_slice; block < work.first_slice + work.slices; block++) {
             var tally = fresh(place);
             let rows = rows_of(block);
             for (var row = 0u; row < rows; row++) {
                 let trajectory = (work.block + block) * BLOCK + row;
-                let step = step_of(trajectory, output);
-                if step >= work.scored_from {
+                let steps = uses(trajectory, output);
+                let first = max(steps.x, work.scored_from);
+                var h = vec4<f32>();
+                for (var step = first; step < steps.y; step++) {
                     let here = slot(block, step);
                     let error = derivative(here, trajectory, step, output % OUTPUTS);
-                    // A bias has a quad to itself.
-                    var h = vec4(error, 0.0, 0.0, 0.0);
                     if unit < last.outputs {
-                        h = error * activations[here * STEP_SIZE + last.place + row * last.outputs + unit];
+                        h += error * activations[here * STEP_SIZE + last.place + row * last.outputs + unit];
+                    } else {
+                        // A bias has a quad to itself.
+                        h.x += error;
                     }
+                }
+                if first < steps.y {
                     tally = take(tally, coefficients[trajectory], h);
                 }
             }

@@ -1,10 +1,12 @@
 // Trajectories step by step: the policy's log-probability of each action, and the action itself where it is drawn.
 //
-//   z_0   = z_empty + sum over the actions so far of amount * column        one column more a step
+//   z_0   = z_empty + sum over the steps so far of amount * column          a column or two more a step
 //   h_0   = f(z_0),   h_l = f(W_l h_(l-1) + b_l)                            all hidden layers
-//   logit = <head row of (site, value), h_last> + bias                      the VALUES logits of the step's site only
-//   p     = softmax(logit),   score = log p[value]
-//   value = the first with p[0] + .. + p[value] > u,   u the second word of (trajectory, step)
+//   logit = <head row, h_last> + bias                                       of the OUTPUTS that the state uses
+//   p     = softmax(logit),   score = log p[choice]
+//   choice = the first with p[0] + .. + p[choice] > u,   u the second word of (trajectory, step)
+//
+// Which outputs these are, and how one is chosen: lib/site_choose.wgsl, lib/masked_choose.wgsl.
 //
 // Reads weights, and writes actions, scores, and for the gradient activations h, slopes f'(z) and probabilities p.
 // `state` holds z_0, from the start of each chain (start.wgsl) on.
@@ -17,38 +19,6 @@
 @group(0) @binding(6) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(7) var<storage, read_write> state: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> probabilities: array<f32>;
-
-// Logits at probabilities[place ..] become probabilities; the value taken or drawn goes into `actions`.
-fn choose(place: u32, trajectory: u32, step: u32) {
-    var most = probabilities[place];
-    for (var value = 1u; value < VALUES; value++) {
-        most = max(most, probabilities[place + value]);
-    }
-    var total = 0.0;
-    for (var value = 0u; value < VALUES; value++) {
-        total += exponential(vec4(probabilities[place + value] - most)).x;
-    }
-    let site = actions[trajectory * SITES + step] / VALUES;
-    var taken = actions[trajectory * SITES + step] % VALUES;
-    if step >= work.sampled_from {
-        let counter = vec4(work.iteration, work.first_trajectory + trajectory, step, work.stream);
-        let threshold = uniform_of(philox(counter, work.key).y) * total;
-        taken = VALUES - 1u;
-        var cumulative = 0.0;
-        for (var value = 0u; value < VALUES; value++) {
-            cumulative += exponential(vec4(probabilities[place + value] - most)).x;
-            if cumulative > threshold {
-                taken = value;
-                break;
-            }
-        }
-        actions[trajectory * SITES + step] = site * VALUES + taken;
-    }
-    scores[trajectory * SITES + step] = probabilities[place + taken] - most - logarithm(total);
-    for (var value = 0u; value < VALUES; value++) {
-        probabilities[place + value] = exponential(vec4(probabilities[place + value] - most)).x / total;
-    }
-}
 
 @compute @workgroup_size(ROLLOUT_GROUP)
 fn rollout(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) launched: vec3<u32>) {
@@ -68,7 +38,7 @@ fn rollout(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) la
         for (var i = lane; i < ROLLOUT_ROWS * width; i += ROLLOUT_GROUP) {
             var z = state[states + i];
             if step > begin {
-                z = set_site(z, i % width, actions[(first_trajectory + i / width) * SITES + step - 1u]);
+                z = after_step(z, i % width, first_trajectory + i / width, step - 1u);
             }
             state[states + i] = z;
             put(first_place + i, z);
@@ -78,15 +48,15 @@ fn rollout(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) la
         hidden_layers(lane, here, first_row);
 
         let heads = here * STEP_SIZE + last.place + first_row * last.outputs;
-        let places = (here * BLOCK + first_row) * VALUES;
-        for (var i = lane; i < ROLLOUT_ROWS * VALUES; i += ROLLOUT_GROUP) {
-            let row = i / VALUES;
-            let action = actions[(first_trajectory + row) * SITES + step] / VALUES * VALUES + i % VALUES;
-            probabilities[places + i] = head_output(heads + row * last.outputs, action);
+        let places = (here * BLOCK + first_row) * OUTPUTS;
+        for (var i = lane; i < ROLLOUT_ROWS * OUTPUTS; i += ROLLOUT_GROUP) {
+            let row = i / OUTPUTS;
+            let output = output_of(first_trajectory + row, step, i % OUTPUTS);
+            probabilities[places + i] = head_output(heads + row * last.outputs, output);
         }
         storageBarrier();
         for (var row = lane; row < ROLLOUT_ROWS; row += ROLLOUT_GROUP) {
-            choose(places + row * VALUES, first_trajectory + row, step);
+            choose(places + row * OUTPUTS, first_trajectory + row, step);
         }
         storageBarrier();
     }

@@ -1,6 +1,6 @@
 // The first layer's pre-activation where each chain of steps starts:
 //
-//   state[chain] = z_empty + sum over the actions before the chain's first step of amount * column
+//   state[chain] = z_empty + sum over the steps before the chain's first one of amount * column
 //
 // Chains start at first_step, first_step + group_steps, .. below last_step.
 // One invocation a quad of units of a trajectory, for all of its chains; (y) a block.
@@ -13,7 +13,7 @@
 fn start(@builtin(global_invocation_id) launched: vec3<u32>) {
     let id = invocation_of(launched);
     let width = network[0].outputs;
-    let row = ((work.block + id.y) * BLOCK + id.x / width) * SITES;
+    let trajectory = (work.block + id.y) * BLOCK + id.x / width;
     let unit = id.x % width;
     var z = weights[network[0].bias + unit];
     var chain = 0u;
@@ -22,6 +22,6 @@ fn start(@builtin(global_invocation_id) launched: vec3<u32>) {
             state[(id.y * work.chains + chain) * BLOCK * width + id.x] = z;
             chain++;
         }
-        z = set_site(z, unit, actions[row + step]);
+        z = after_step(z, unit, trajectory, step);
     }
 }

@@ -37,6 +37,10 @@ extern crate self as wgflow;
 #[cfg(test)]
 #[path = "../tests/common/compare.rs"]
 mod compare;
+#[cfg(test)]
+#[path = "../tests/common/grid.rs"]
+#[allow(dead_code)] // the target in it is for integration tests
+mod grid;
 
 pub mod commands;
 pub mod config;

@@ -1,8 +1,9 @@
-// The head of a policy: a state uses the VALUES rows of the site that its step fills.
+// The head `site` of a policy: a state uses the VALUES rows of the site that its step fills.
 //
 //   d score / d logit of a value = step weight * (1[value taken] - p[value])      lib/whole.wgsl, lib/stepwise.wgsl
 //
-// lib/single.wgsl declares the same functions for a network with one output.
+// lib/masked_choice.wgsl declares the same functions for policies whose states use all outputs, lib/single.wgsl for a network with
+// one output.
 
 @group(0) @binding(2) var<storage, read> actions: array<u32>;
 @group(0) @binding(3) var<storage, read> fills: array<u32>;
@@ -10,17 +11,18 @@
 
 // The first of the OUTPUTS outputs that the state before a step uses.
 fn first_output(trajectory: u32, step: u32) -> u32 {
-    return actions[trajectory * SITES + step] / VALUES * VALUES;
+    return actions[trajectory * MAX_STEPS + step] / VALUES * VALUES;
 }
 
-// The step whose state uses an output.
-fn step_of(trajectory: u32, output: u32) -> u32 {
-    return fills[trajectory * SITES + output / VALUES] >> 8u;
+// The steps whose states use an output: from the first to before the second.
+fn uses(trajectory: u32, output: u32) -> vec2<u32> {
+    let step = fills[trajectory * SITES + output / VALUES] >> 8u;
+    return vec2(step, step + 1u);
 }
 
 // The derivative at the `value`-th output that the state in slot `here`, that before `step`, uses.
 fn derivative(here: u32, trajectory: u32, step: u32, value: u32) -> f32 {
-    let taken = actions[trajectory * SITES + step] % VALUES;
+    let taken = actions[trajectory * MAX_STEPS + step] % VALUES;
     let hit = select(0.0, 1.0, value == taken);
     let error = hit - probabilities[(here * BLOCK + trajectory % BLOCK) * VALUES + value];
     return step_weight(trajectory, step) * error;

@@ -1,4 +1,5 @@
-// One step of the first layer: an action changes one input, so its pre-activation by one column of weights.
+// One step of the first layer where sites are filled: an action changes one input, so its pre-activation by one column of
+// weights.
 //
 // The kernel binds `weights`.
 

@@ -4,5 +4,5 @@
 @group(0) @binding(9) var<storage, read> step_coefficients: array<f32>;
 
 fn step_weight(trajectory: u32, step: u32) -> f32 {
-    return step_coefficients[trajectory * SITES + step];
+    return step_coefficients[trajectory * MAX_STEPS + step];
 }

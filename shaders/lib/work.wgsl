@@ -4,19 +4,22 @@
 // so that a row is a whole number of tiles, and are counted in vec4s ("quads") everywhere.
 //
 //   activations, slopes   [block of the part][step][layer][trajectory of the block][unit]
-//   probabilities         [block of the part][step][trajectory of the block][value]
+//   probabilities         [block of the part][step][trajectory of the block][output]
 //   actions, scores       [trajectory of the batch][step]
-//   fills                 [trajectory of the batch][site]: step * 256 + value of the action that filled the site
+//   fills                 [trajectory of the batch][site]: the object's value, plus 256 times the step that filled the site
+//                         where sites are filled
 //
 // A part that is not kept has room for one step a block, which each step overwrites.
 //
-// A policy sees the state before each of its SITES steps and has VALUES outputs for each: the logits of the step's site.
+// A policy sees the state before each of at most MAX_STEPS steps and has OUTPUTS outputs for each: the logits of the VALUES of
+// the step's site, or of all ACTIONS.
 // A network that gives log R sees finished objects only: then FINISHED is true, and there is one state with one output.
 //
-// Constants written by the host: BLOCK, SITES, VALUES, COLUMNS, COLUMNS_A_SITE, UNSET, UNIFORM_ORDER, ACTIVATION, LAYERS,
-// FINISHED, STATES (a trajectory), OUTPUTS (a state), STEP_SIZE (quads of one step of a block), HEAD, HEAD_BIAS,
-// CHANGES (places in `weights`), GRADIENT (length of a packed gradient), DENSE, DENSE_SIZE, HEAD_GRADIENT,
-// HEAD_BIAS_GRADIENT (places in it), CHUNK, ROLLOUT_GROUP, ROLLOUT_ROWS, TILE_ROWS, TILE_UNITS.
+// Constants written by the host: BLOCK, SITES, VALUES, MAX_STEPS, ACTIONS, COLUMNS, COLUMNS_A_SITE, UNSET, UNIFORM_ORDER,
+// ACTIVATION, LAYERS, FINISHED, STATES (a trajectory), OUTPUTS (a state), STEP_SIZE (quads of one step of a block), HEAD,
+// HEAD_BIAS, CHANGES, INITIAL (places in `weights`), HEAD_ROWS, STATE_WORDS, MASK_WORDS, WALK_SIZE (lib/walk.wgsl), GRADIENT
+// (length of a packed gradient), DENSE, DENSE_SIZE, HEAD_GRADIENT, HEAD_BIAS_GRADIENT (places in it), CHUNK, ROLLOUT_GROUP,
+// ROLLOUT_ROWS, TILE_ROWS, TILE_UNITS.
 
 struct Work {
     // Philox: the key, and three of the four words of the counter.
@@ -38,7 +41,7 @@ struct Work {
     chains: u32,
     // The layer this dispatch works on.
     layer: u32,
-    // The slices of the weight gradient this dispatch works on.
+    // The slices of the weight gradient, or the blocks of the part, that this dispatch works on.
     first_slice: u32,
     slices: u32,
     // Blocks of the part.

@@ -124,8 +124,7 @@ pub trait Differentiate: Send {
     ///
     /// Here, as in the two methods that follow, by the definition: a gradient a trajectory. Engines do better.
     fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
-        let count = self.held();
-        (0..count).map(|i| Ok(score(self, count, i)?.iter().map(|h| h * h).sum())).collect()
+        square_norms_by_definition(self)
     }
 
     /// Sums over the trajectories of the batch held of h_i, c_i h_i and their squares, c being `coefficients`, in the
@@ -174,6 +173,12 @@ pub trait Differentiate: Send {
 pub trait Engine: Roll + Differentiate {}
 
 impl<E: Roll + Differentiate> Engine for E {}
+
+/// [`Differentiate::square_norms`] by a gradient a trajectory.
+pub(crate) fn square_norms_by_definition<E: Differentiate + ?Sized>(engine: &mut E) -> Result<Vec<f64>, EngineError> {
+    let count = engine.held();
+    (0..count).map(|i| Ok(score(engine, count, i)?.iter().map(|h| h * h).sum())).collect()
+}
 
 /// h_i of one of `count` trajectories, as a gradient of its own.
 fn score<E: Differentiate + ?Sized>(engine: &mut E, count: usize, i: usize) -> Result<Vec<f64>, EngineError> {

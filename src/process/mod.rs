@@ -115,6 +115,24 @@ pub trait Process: fmt::Debug + Send + Sync {
     /// the words of `draw` only.
     fn backward(&self, objects: &Objects, draw: &Draw) -> Trajectories;
 
+    /// The same rules in WGSL, where there are some: the GPU engine cannot do without.
+    fn kernel(&self) -> Option<ProcessKernel> {
+        None
+    }
+
+    /// log P_B of each step of given trajectories, row-major [count, max_steps]; 0 after their ends.
+    fn log_backward_of(&self, trajectories: &Trajectories) -> Vec<f64> {
+        let steps = self.max_steps();
+        let mut log_backward = vec![0.0; trajectories.count() * steps];
+        log_backward.par_chunks_mut(steps).enumerate().for_each(|(row, log_backward)| {
+            let mut state = vec![0; self.state_words()];
+            for (log_backward, &action) in log_backward.iter_mut().zip(trajectories.row(row)) {
+                *log_backward = self.advance(&mut state, action).log_backward;
+            }
+        });
+        log_backward
+    }
+
     /// The objects that trajectories end in.
     fn finish(&self, trajectories: &Trajectories) -> Objects {
         let sites = self.sites();
@@ -133,4 +151,23 @@ pub trait Process: fmt::Debug + Send + Sync {
     fn as_site_filling(&self) -> Option<&SiteFilling> {
         None
     }
+}
+
+/// A process in WGSL: twins of the methods of [`Process`] of the same meaning.
+///
+/// The source defines
+///
+/// - `fn process_allows(trajectory: u32, action: u32) -> bool`,
+/// - `fn process_advance(trajectory: u32, action: u32) -> Advance`, which changes the state by `set_process_state` and returns
+///   `Advance(column_a, amount_a, column_b, amount_b, ends)` of types u32, f32, u32, f32, bool (an amount of 0 is no
+///   change),
+/// - `fn process_value(trajectory: u32, site: u32) -> u32`, the value of a site in the object that the state is.
+///
+/// It may call `process_state(trajectory: u32, word: u32) -> u32` and `set_process_state(trajectory: u32, word: u32, value: u32)`,
+/// and read the constants `SITES`, `VALUES`, `COLUMNS`, `ACTIONS` and `MAX_STEPS`. Loops should stay short, as in a target's
+/// kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessKernel {
+    /// WGSL with those functions: no bindings, entry points or overrides of its own.
+    pub source: String,
 }

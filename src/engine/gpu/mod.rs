@@ -36,9 +36,11 @@ use self::source::Sources;
 use self::stages::{Aim, Spread, Stages, Tally};
 use self::work::Work;
 use super::check::{self, Held};
-use super::{BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps};
+use super::{
+    BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps, square_norms_by_definition,
+};
 use crate::network::{Activation, Arrangement, Layout};
-use crate::process::{Objects, Process, SiteFilling, Trajectories};
+use crate::process::{Head, Objects, Process, Trajectories};
 use crate::targets::Target;
 
 /// Settings of a [`GpuEngine`].
@@ -101,19 +103,14 @@ impl GpuEngine {
     ) -> Result<Self, EngineError> {
         let process = process.into();
         check::shape(process.as_ref(), &layout)?;
-        let filling = process.as_site_filling().cloned();
-        let process = filling.ok_or_else(|| {
-            EngineError::Limit(
-                "the GPU engine knows site filling alone so far: other processes need engine.kind = \"cpu\"".into(),
-            )
-        })?;
         let context = Context::open(options.adapter.as_deref())?;
         let widest = layout.widths[1..layout.widths.len() - 1].iter().copied().max().unwrap_or(1);
         let tiling = options.tiling.unwrap_or_else(|| Tiling::suggested(context.adapter.kind, widest));
-        check_adapter(&context, &process, &tiling)?;
+        check_adapter(&context, process.as_ref(), &tiling)?;
         let network = Network::new(process, Sight::Steps, layout, tiling).map_err(|quads| {
             EngineError::Limit(format!("the network needs buffers of {} bytes: make its layers narrower", 16 * quads))
         })?;
+        supplied::check_process(&network)?;
         let sources = Sources::new(&network, activation);
         let memory_budget = options.memory_budget;
         let reward = Reward::new(&context, &sources, target, options.tiling, memory_budget)?;
@@ -150,7 +147,7 @@ impl GpuEngine {
 
     /// Bytes of one step of a block: of activations (as of slopes), and of probabilities.
     fn slot_bytes(&self) -> (u64, u64) {
-        (quads(self.network.step), (4 * BLOCK * self.network.process.values) as u64)
+        (quads(self.network.step), (4 * BLOCK * self.network.outputs()) as u64)
     }
 
     /// Makes room for `blocks` blocks with `room` steps each, in `chains` chains of steps a block.
@@ -176,8 +173,13 @@ impl GpuEngine {
         let trajectories = (blocks * BLOCK) as u64;
         let advice = "make the batch smaller";
         let (context, buffers) = (&self.context, &mut self.buffers);
-        for name in ["actions", "scores", "fills"] {
-            buffers.reserve(context, name, 4 * trajectories * self.network.process.max_steps() as u64, advice)?;
+        let process = &self.network.process;
+        for name in ["actions", "scores"] {
+            buffers.reserve(context, name, 4 * trajectories * process.max_steps() as u64, advice)?;
+        }
+        buffers.reserve(context, "fills", 4 * trajectories * process.sites() as u64, advice)?;
+        if self.network.filling.is_none() {
+            buffers.reserve(context, "walks", 4 * trajectories * self.network.walk_size() as u64, advice)?;
         }
         for name in ["log_forward", "log_rewards", "coefficients"] {
             buffers.reserve(context, name, 4 * trajectories, advice)?;
@@ -265,26 +267,44 @@ impl GpuEngine {
         Ok(gradient.into_iter().map(f64::from).collect())
     }
 
-    /// Log-probabilities of the batch's single steps.
-    fn single_steps(&mut self, scored_from: usize) -> Result<Steps, EngineError> {
-        let (process, count) = (&self.network.process, self.batch.count);
-        let max_steps = process.max_steps();
-        let [scores] = self.buffers.read::<f32, 1>(&self.context, ["scores"], count * max_steps)?;
-        let mut log_forward: Vec<f64> = scores.into_iter().map(f64::from).collect();
-        log_forward.chunks_exact_mut(max_steps).for_each(|row| row[..scored_from].fill(0.0));
-        let mut log_backward = vec![0.0; log_forward.len()];
-        process.add_order(scored_from, &mut log_forward, &mut log_backward);
-        Ok(Steps { max_steps, lengths: vec![max_steps; count], log_forward, log_backward })
+    /// What is known of the batch's backward policy and of its single steps, from the sums of the choices' log-probabilities.
+    fn complete(&mut self, scored_from: usize, stepwise: bool, batch: &mut Batch) -> Result<(), EngineError> {
+        let count = self.batch.count;
+        let max_steps = self.network.process.max_steps();
+        let mut steps = Steps { max_steps, ..Steps::default() };
+        if stepwise {
+            let [scores] = self.buffers.read::<f32, 1>(&self.context, ["scores"], count * max_steps)?;
+            steps.log_forward = scores.into_iter().map(f64::from).collect();
+            steps.log_forward.chunks_exact_mut(max_steps).for_each(|row| row[..scored_from].fill(0.0));
+        }
+        if let Some(filling) = &self.network.filling {
+            let log_order = filling.log_order(scored_from);
+            batch.log_forward.iter_mut().for_each(|sum| *sum += log_order);
+            batch.log_backward = vec![filling.log_backward(scored_from); count];
+            if stepwise {
+                steps.log_backward = vec![0.0; count * max_steps];
+                filling.add_order(scored_from, &mut steps.log_forward, &mut steps.log_backward);
+                steps.lengths = vec![max_steps; count];
+            }
+        } else {
+            let trajectories = self.trajectories()?;
+            let mut log_backward = self.network.process.log_backward_of(&trajectories);
+            log_backward.chunks_exact_mut(max_steps).for_each(|row| row[..scored_from].fill(0.0));
+            batch.log_backward = log_backward.chunks_exact(max_steps).map(|row| row.iter().sum()).collect();
+            steps.lengths = (0..count).map(|row| trajectories.row(row).len()).collect();
+            steps.log_backward = log_backward;
+        }
+        batch.steps = stepwise.then_some(steps);
+        Ok(())
     }
 
-    /// Uploads given actions; trajectories that fill up the last block set every site to its first value.
+    /// Uploads given actions; trajectories that fill up the last block are like the first one.
     fn upload(&self, trajectories: &Trajectories, count: usize) {
-        let process = &self.network.process;
-        let steps = process.max_steps();
+        let steps = self.network.process.max_steps();
         let mut actions = trajectories.actions()[..count * steps].to_vec();
-        let spare = (0..steps).map(|site| (site * process.values) as u32);
+        let first = actions[..steps].to_vec();
         let rest = count.next_multiple_of(BLOCK) - count;
-        actions.extend(spare.cycle().take(rest * steps));
+        actions.extend(first.iter().cycle().take(rest * steps));
         self.buffers.write(&self.context, "actions", &actions);
     }
 }
@@ -299,7 +319,7 @@ impl Roll for GpuEngine {
     }
 
     fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
-        check::request(&self.network.process, request)?;
+        check::request(self.network.process.as_ref(), request)?;
         let (steps, count) = (self.network.process.max_steps(), request.count);
         let blocks = count.div_ceil(BLOCK);
         let scored_from = request.given.map_or(0, |given| given.scored_from);
@@ -333,8 +353,8 @@ impl Roll for GpuEngine {
         }
         let Self { context, network, stages, buffers, .. } = self;
         let mut recorder = Recorder::new(context, buffers, &network.tiling);
-        if request.given.is_none() {
-            stages.order.record(&mut recorder, network, &whole);
+        if request.given.is_none() || network.filling.is_none() {
+            stages.begin.record(&mut recorder, network, &whole);
         }
         for first in (kept..blocks).step_by(loose.max(1)) {
             let part = Work { block: first as u32, blocks: loose.min(blocks - first) as u32, room: 1, ..work };
@@ -358,14 +378,10 @@ impl Roll for GpuEngine {
             let objects = self.objects()?;
             log_reward = self.reward.log_reward(&self.context, &objects)?;
         }
-        let log_order = self.network.process.log_order(scored_from);
-        let steps = if request.stepwise { Some(self.single_steps(scored_from)?) } else { None };
-        Ok(Batch {
-            log_forward: log_values.into_iter().map(|sum| f64::from(sum) + log_order).collect(),
-            log_backward: vec![self.network.process.log_backward(scored_from); count],
-            log_reward,
-            steps,
-        })
+        let log_forward = log_values.into_iter().map(f64::from).collect();
+        let mut batch = Batch { log_forward, log_reward, ..Batch::default() };
+        self.complete(scored_from, request.stepwise, &mut batch)?;
+        Ok(batch)
     }
 
     fn trajectories(&mut self) -> Result<Trajectories, EngineError> {
@@ -423,6 +439,9 @@ impl Differentiate for GpuEngine {
     fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
         self.held.differentiable()?;
         let HeldBatch { count, work, .. } = self.batch;
+        if self.network.filling.is_none() {
+            return square_norms_by_definition(self);
+        }
         if count == 0 || work.scored_from as usize == self.network.states() {
             return Ok(vec![0.0; count]);
         }
@@ -457,7 +476,7 @@ fn quads(count: u32) -> u64 {
     16 * u64::from(count)
 }
 
-fn check_adapter(context: &Context, process: &SiteFilling, tiling: &Tiling) -> Result<(), EngineError> {
+fn check_adapter(context: &Context, process: &dyn Process, tiling: &Tiling) -> Result<(), EngineError> {
     let (limits, name) = (&context.limits, &context.adapter.name);
     let too_many = |what: &str, has: usize, limit: &str, most: usize, advice: &str| {
         let message = format!("{what} is {has}, and {limit} of {name} is {most}: {advice}");
@@ -468,15 +487,17 @@ fn check_adapter(context: &Context, process: &SiteFilling, tiling: &Tiling) -> R
     }
     // Philox takes most of the `order` kernel's iterations: 12 a step at most.
     let most = recorder::ITERATIONS / 13;
-    too_many("the number of sites", process.sites, "what a loop can do", most, "take fewer sites")?;
+    too_many("the number of sites", process.sites(), "what a loop can do", most, "take fewer sites")?;
     let most = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize;
     let group = tiling.group.max(BLOCK);
     too_many("a workgroup", group, "max_compute_invocations_per_workgroup", most, "take a smaller tiling")?;
     // Uniforms, and the buffers that the rollout kernel binds.
     let bound = limits.max_storage_buffers_per_shader_stage as usize;
-    if bound < 7 {
-        let message =
-            format!("kernels bind 7 storage buffers, and {name} takes {bound} (max_storage_buffers_per_shader_stage)");
+    let needed = if process.head() == Head::Site { 7 } else { 8 };
+    if bound < needed {
+        let message = format!(
+            "kernels bind {needed} storage buffers, and {name} takes {bound} (max_storage_buffers_per_shader_stage)"
+        );
         return Err(EngineError::Limit(message));
     }
     Ok(())

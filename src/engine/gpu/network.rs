@@ -3,12 +3,14 @@
 //! Widths are padded with zero weights to whole tiles; as every activation is 0 at 0, padded units stay 0 and get no
 //! gradient. All sizes and places count quads (`vec4<f32>`, 4 numbers).
 
+use std::sync::Arc;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::tiling::Tiling;
 use crate::engine::BLOCK;
 use crate::network::{Arrangement, Layer as Tensor, Layout};
-use crate::process::{Encoding, Process, SiteFilling};
+use crate::process::{Encoding, Head, Process, SiteFilling};
 
 /// The twin of `Layer` in shaders/lib/work.wgsl.
 #[repr(C)]
@@ -42,7 +44,9 @@ pub(super) enum Sight {
 
 /// Where everything lies, in quads.
 pub(super) struct Network {
-    pub process: SiteFilling,
+    pub process: Arc<dyn Process>,
+    /// The process, where it chooses the sites and the policy their values; or where objects are finished.
+    pub filling: Option<SiteFilling>,
     pub sight: Sight,
     pub layout: Layout,
     /// Where parameters lie in a packed gradient, counted in numbers.
@@ -57,6 +61,7 @@ pub(super) struct Network {
     pub head: u32,
     pub head_bias: u32,
     pub changes: u32,
+    pub initial: u32,
     /// Length of the packed gradient, and places in it.
     pub gradient: u32,
     pub dense: u32,
@@ -70,7 +75,14 @@ impl Network {
     ///
     /// # Errors
     /// The number of quads, where it does not fit 32 bits.
-    pub fn new(process: SiteFilling, sight: Sight, layout: Layout, tiling: Tiling) -> Result<Self, u64> {
+    pub fn new(
+        process: impl Into<Arc<dyn Process>>,
+        sight: Sight,
+        layout: Layout,
+        tiling: Tiling,
+    ) -> Result<Self, u64> {
+        let process = process.into();
+        let filling = process.as_site_filling().filter(|_| process.head() == Head::Site).cloned();
         let hidden = &layout.widths[1..layout.widths.len() - 1];
         let widths: Vec<u64> =
             hidden.iter().map(|width| (width.next_multiple_of(tiling.multiple()) / 4) as u64).collect();
@@ -106,7 +118,8 @@ impl Network {
             arrangement: Arrangement::new(Vec::new(), 0),
             head: weights.take(rows * last),
             head_bias: weights.take(rows.div_ceil(4)),
-            changes: weights.take(process.values.div_ceil(4) as u64),
+            changes: weights.take(process.values().div_ceil(4) as u64),
+            initial: weights.take(process.columns().div_ceil(4) as u64),
             head_gradient: gradient.take(rows * last),
             head_bias_gradient: gradient.take(rows),
             weights: weights.0 as u32,
@@ -116,6 +129,7 @@ impl Network {
             step: step.0 as u32,
             layers,
             process,
+            filling,
             sight,
             layout,
             tiling,
@@ -136,7 +150,11 @@ impl Network {
 
     /// Outputs that are needed of a state.
     pub fn outputs(&self) -> usize {
-        if self.sight == Sight::Finished { 1 } else { self.process.values }
+        match (self.sight, &self.filling) {
+            (Sight::Finished, _) => 1,
+            (Sight::Steps, Some(filling)) => filling.values,
+            (Sight::Steps, None) => self.process.actions(),
+        }
     }
 
     /// Rows of the head.
@@ -161,26 +179,40 @@ impl Network {
         self.layers.iter().map(Layer::products).sum()
     }
 
-    /// What an action adds to its input, for each value of a site, as part of the weights.
-    pub fn changes(&self) -> Vec<f32> {
-        (0..self.process.values).map(|value| self.process.change(value).1 as f32).collect()
+    /// Words of the actions that a state allows, a bit each.
+    pub fn mask_words(&self) -> usize {
+        self.process.actions().div_ceil(32)
+    }
+
+    /// Words of what is known of a trajectory whose process is not site filling (shaders/lib/walk.wgsl).
+    pub fn walk_size(&self) -> usize {
+        self.process.state_words() + self.process.max_steps() * (self.mask_words() + 4)
+    }
+
+    /// The parts of the weights that are the process's own, with their places in quads: what setting a site to each of its
+    /// values adds to an input, and the inputs before the first action.
+    pub fn own_weights(&self) -> [(u32, Vec<f32>); 2] {
+        let changes = self
+            .filling
+            .as_ref()
+            .map_or(Vec::new(), |filling| (0..filling.values).map(|value| filling.change(value).1 as f32).collect());
+        let initial = self.process.initial_input().into_iter().map(|input| input as f32).collect();
+        [(self.changes, changes), (self.initial, initial)]
     }
 
     /// The first layer's pre-activation before the first action, from parameters in the order of the arrangement: its bias, and
-    /// all its columns times the code of unset sites, added up in f64.
+    /// its columns times the inputs then, added up in f64.
     pub fn start(&self, arranged: &[f64]) -> Vec<f32> {
         let first = &self.layers[0];
         let width = 4 * first.outputs as usize;
         let (weight, bias) = (4 * first.gradient as usize, 4 * first.gradient_bias as usize);
         let mut sums = vec![0.0; width];
-        let unset = self.process.unset();
-        if unset != 0.0 {
-            for column in arranged[weight..bias].chunks_exact(width) {
-                sums.iter_mut().zip(column).for_each(|(sum, value)| *sum += value);
-            }
+        let initial = self.process.initial_input();
+        let columns = arranged[weight..bias].chunks_exact(width).zip(&initial).filter(|(_, input)| **input != 0.0);
+        for (column, input) in columns {
+            sums.iter_mut().zip(column).for_each(|(sum, value)| *sum += input * value);
         }
-        let biases = arranged[bias..][..width].iter().zip(sums);
-        biases.map(|(bias, sum)| (bias + unset * sum) as f32).collect()
+        arranged[bias..][..width].iter().zip(sums).map(|(bias, sum)| (bias + sum) as f32).collect()
     }
 
     /// Quads of the largest layer's parameters.
@@ -229,10 +261,18 @@ impl Network {
     /// The constants that kernels know this network and process by.
     pub fn constants(&self) -> Vec<(&'static str, u32)> {
         let process = &self.process;
-        let columns_a_site = if process.encoding == Encoding::OneHot { process.values } else { 1 };
+        let columns_a_site = match &self.filling {
+            Some(SiteFilling { encoding: Encoding::OneHot, values, .. }) => *values,
+            _ => 1,
+        };
         vec![
-            ("SITES", process.sites as u32),
-            ("VALUES", process.values as u32),
+            ("SITES", process.sites() as u32),
+            ("VALUES", process.values() as u32),
+            ("MAX_STEPS", process.max_steps() as u32),
+            ("ACTIONS", process.actions() as u32),
+            ("STATE_WORDS", process.state_words() as u32),
+            ("MASK_WORDS", self.mask_words() as u32),
+            ("WALK_SIZE", self.walk_size() as u32),
             ("COLUMNS", process.columns() as u32),
             ("COLUMNS_A_SITE", columns_a_site as u32),
             ("LAYERS", self.layers.len() as u32),
@@ -245,6 +285,7 @@ impl Network {
             ("HEAD_ROWS", self.head_rows() as u32),
             ("HEAD_BIAS", self.head_bias),
             ("CHANGES", self.changes),
+            ("INITIAL", self.initial),
             ("GRADIENT", self.gradient),
             ("DENSE", self.dense),
             ("DENSE_SIZE", self.dense_size),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::engine::BLOCK;
 use crate::network::{Activation, LEAK};
-use crate::process::Order;
+use crate::process::{Order, SiteFilling};
 use crate::random::{MULTIPLIERS, ROUNDS, WEYL};
 
 use super::context::Context;
@@ -36,6 +36,19 @@ pub(super) const SUM: &str = shader!("lib/sum.wgsl");
 pub(super) const MOMENTS: &str = shader!("lib/moments.wgsl");
 pub(super) const LEFT_OUT: &str = shader!("lib/left_out.wgsl");
 
+const MASKED_CHOICE: &str = shader!("lib/masked_choice.wgsl");
+const SITE_STEPS: &str = shader!("lib/site_steps.wgsl");
+const SITE_COLUMNS: &str = shader!("lib/site_columns.wgsl");
+const SITE_CHOOSE: &str = shader!("lib/site_choose.wgsl");
+const SITE_OBJECT: &str = shader!("lib/site_object.wgsl");
+const WALK: &str = shader!("lib/walk.wgsl");
+const WALK_STEPS: &str = shader!("lib/walk_steps.wgsl");
+const WALK_COLUMNS: &str = shader!("lib/walk_columns.wgsl");
+const WALK_OBJECT: &str = shader!("lib/walk_object.wgsl");
+const PROCESS: &str = shader!("lib/process.wgsl");
+const MASKED_CHOOSE: &str = shader!("lib/masked_choose.wgsl");
+pub(super) const LATER: &str = shader!("lib/later.wgsl");
+
 /// Steps of a block that one slice of the weight gradient sums over. Part of the result's bits, so not a setting.
 pub(super) const CHUNK: usize = 32;
 
@@ -54,11 +67,13 @@ pub(super) struct Sources {
     tiling: Tiling,
     sight: Sight,
     layers: usize,
+    /// The rules of the process, where it is not site filling.
+    process: Option<String>,
 }
 
 impl Sources {
     pub fn new(network: &Network, activation: Activation) -> Self {
-        let (process, tiling) = (&network.process, network.tiling);
+        let (filling, tiling) = (network.filling.as_ref(), network.tiling);
         let mut constants = network.constants();
         constants.extend([
             ("BLOCK", BLOCK as u32),
@@ -79,18 +94,20 @@ impl Sources {
         for (name, value) in constants {
             writeln!(header, "const {name} = {value}u;").expect("a String takes all text");
         }
-        for (name, value) in
-            [("UNIFORM_ORDER", process.order == Order::Uniform), ("FINISHED", network.sight == Sight::Finished)]
-        {
+        for (name, value) in [
+            ("UNIFORM_ORDER", filling.is_some_and(|filling| filling.order == Order::Uniform)),
+            ("FINISHED", network.sight == Sight::Finished),
+        ] {
             writeln!(header, "const {name} = {value};").expect("a String takes all text");
         }
-        for (name, value) in [("LEAK", LEAK), ("UNSET", process.unset())] {
+        for (name, value) in [("LEAK", LEAK), ("UNSET", filling.map_or(0.0, SiteFilling::unset))] {
             writeln!(header, "const {name} = {:?}f;", value as f32).expect("a String takes all text");
         }
         for (name, [x, y]) in [("PHILOX_MULTIPLIERS", MULTIPLIERS), ("PHILOX_WEYL", WEYL)] {
             writeln!(header, "const {name} = vec2<u32>({x}u, {y}u);").expect("a String takes all text");
         }
-        Self { header, tiling, sight: network.sight, layers: network.layers.len() }
+        let process = if filling.is_some() { None } else { network.process.kernel().map(|kernel| kernel.source) };
+        Self { header, tiling, sight: network.sight, layers: network.layers.len(), process }
     }
 
     /// Bytes of the uniform buffer `network`.
@@ -103,9 +120,44 @@ impl Sources {
     pub fn outputs(&self, weights: Weights) -> [&'static str; 2] {
         match (self.sight, weights) {
             (Sight::Finished, _) => [SINGLE, ""],
-            (Sight::Steps, Weights::Trajectories) => [WHOLE, CHOICE],
-            (Sight::Steps, Weights::Steps) => [STEPWISE, CHOICE],
+            (Sight::Steps, Weights::Trajectories) => [WHOLE, self.choice()],
+            (Sight::Steps, Weights::Steps) => [STEPWISE, self.choice()],
         }
+    }
+
+    fn choice(&self) -> &'static str {
+        if self.process.is_some() { MASKED_CHOICE } else { CHOICE }
+    }
+
+    /// What a step does to the first layer.
+    pub fn steps(&self) -> [&str; 2] {
+        if self.process.is_some() { [WALK, WALK_STEPS] } else { [COLUMN, SITE_STEPS] }
+    }
+
+    /// The first layer's part of a score.
+    pub fn columns(&self) -> [&str; 2] {
+        if self.process.is_some() { [WALK, WALK_COLUMNS] } else { [SITE_COLUMNS, ""] }
+    }
+
+    /// How a step is chosen; what [`Sources::steps`] gives comes before it.
+    pub fn choose(&self) -> [&str; 3] {
+        match &self.process {
+            Some(process) => [process, PROCESS, MASKED_CHOOSE],
+            None => [SITE_CHOOSE, "", ""],
+        }
+    }
+
+    /// The rules of the process and what belongs to them; nothing for site filling.
+    pub fn rules(&self) -> [&str; 3] {
+        match &self.process {
+            Some(process) => [WALK, process, PROCESS],
+            None => [""; 3],
+        }
+    }
+
+    /// What notes the object of a trajectory; what [`Sources::rules`] gives comes before it.
+    pub fn object(&self) -> &'static str {
+        if self.process.is_some() { WALK_OBJECT } else { SITE_OBJECT }
     }
 
     /// The kernel `name` of the assembled `parts`.

@@ -1,19 +1,17 @@
 //! The WGSL that a target brings: checked by itself before it is put together with ours, so that what is wrong with it is
 //! told in its own lines.
 
-use naga::{AddressSpace, Module, ScalarKind, Span, TypeInner};
+use naga::{AddressSpace, Module, Span, TypeInner};
 
 use super::context::Context;
 use super::kernel::Kernel;
+use super::network::Network;
 use super::source::{Sources, shader};
 use crate::engine::EngineError;
 use crate::targets::Target;
 
 /// Ours that calls it.
 const REWARD: &str = shader!("reward.wgsl");
-
-/// What the target has to define.
-const FUNCTION: &str = "log_reward";
 
 /// The kernel `reward` with the function `log_reward` that `source` defines.
 ///
@@ -33,63 +31,154 @@ pub(super) fn kernel(
     Kernel::new(context, "reward", &format!("{source}\n{ours}"))
 }
 
-/// Looks at `source` with nothing but what it may use; `ours` is what it will be put together with.
+/// Looks at the source of a target's log R, that will be put together with `ours`.
 fn check(source: &str, ours: &str, sites: usize, values: usize) -> Result<(), String> {
-    let usable = format!(
-        "\nconst SITES = {sites}u;\nconst VALUES = {values}u;\n\
-         fn value(trajectory: u32, site: u32) -> u32 {{ return 0u; }}\n\
-         fn parameter(index: u32) -> f32 {{ return 0.0; }}\n"
-    );
-    let whole = format!("{source}{usable}");
-    let module = naga::front::wgsl::parse_str(&whole).map_err(|error| {
-        let lines = error.labels().map(|(span, _)| span.location(&whole).line_number);
-        numbered(lines.min(), error.message(), &error.emit_to_string_with_path(&whole, FUNCTION))
-    })?;
-    let at = |span: Span, what: String| Err(format!("line {}: {what}", span.location(&whole).line_number));
-
-    let own = naga::front::wgsl::parse_str(&format!("{ours}\nfn {FUNCTION}(trajectory: u32) -> f32 {{ return 0.0; }}"))
-        .map_err(|error| error.emit_to_string(ours))?;
-    let reserved: Vec<_> = names(&own).map(|(name, _)| name).collect();
-    for (name, span) in names(&module) {
-        // What it may use was put behind it.
-        let its_own = span.to_range().is_some_and(|range| range.start < source.len());
-        if its_own && name != FUNCTION && reserved.contains(&name) {
-            return at(span, format!("`{name}` is a name that wgflow uses: take another one"));
-        }
-    }
-    for (handle, variable) in module.global_variables.iter() {
-        if variable.binding.is_some() || !matches!(variable.space, AddressSpace::Private | AddressSpace::WorkGroup) {
-            let name = variable.name.as_deref().unwrap_or_default();
-            let what = format!("`{name}` is bound to a buffer: what it needs comes through RewardKernel::parameters");
-            return at(module.global_variables.get_span(handle), what);
-        }
-    }
-    if let Some((handle, _)) = module.overrides.iter().next() {
-        return at(
-            module.overrides.get_span(handle),
-            "an `override` is a constant that nobody sets: use `const`".into(),
-        );
-    }
-    if let Some(entry) = module.entry_points.first() {
-        return Err(format!("it has an entry point `{}` of its own: it is called as `{FUNCTION}`", entry.name));
-    }
-    let wanted = format!("fn {FUNCTION}(trajectory: u32) -> f32");
-    let found = module.functions.iter().find(|(_, function)| function.name.as_deref() == Some(FUNCTION));
-    let Some((handle, function)) = found else { return Err(format!("it does not define `{wanted}`")) };
-    let is = |ty, kind| {
-        let inner = &module.types[ty].inner;
-        matches!(inner, TypeInner::Scalar(scalar) if scalar.kind == kind && scalar.width == 4)
+    let contract = Contract {
+        usable: format!(
+            "\nconst SITES = {sites}u;\nconst VALUES = {values}u;\n\
+             fn value(trajectory: u32, site: u32) -> u32 {{ return 0u; }}\n\
+             fn parameter(index: u32) -> f32 {{ return 0.0; }}\n"
+        ),
+        functions: &[("log_reward", "fn log_reward(trajectory: u32) -> f32")],
+        inputs: "RewardKernel::parameters",
     };
-    let takes = matches!(function.arguments.as_slice(), [one] if is(one.ty, ScalarKind::Uint));
-    let gives = function.result.as_ref().is_some_and(|result| is(result.ty, ScalarKind::Float));
-    if !takes || !gives {
-        return at(module.functions.get_span(handle), format!("`{FUNCTION}` must be `{wanted}`"));
+    contract.check(source, ours)
+}
+
+/// Looks at the source of the process's rules, where it is not site filling.
+///
+/// # Errors
+/// `Limit` if there is none, `Kernel` as for a target's source.
+pub(super) fn check_process(network: &Network) -> Result<(), EngineError> {
+    if network.filling.is_some() {
+        return Ok(());
     }
-    let mut validator = naga::valid::Validator::new(Default::default(), Default::default());
-    validator.validate(&module).map(drop).map_err(|error| {
-        let line = error.location(&whole).map(|location| location.line_number);
-        numbered(line, &error.as_inner().to_string(), &error.emit_to_string_with_path(&whole, FUNCTION))
-    })
+    let process = &network.process;
+    let Some(kernel) = process.kernel() else {
+        let message = "the process has no WGSL (Process::kernel), without which a GPU cannot follow it: take \
+                       engine.kind = \"cpu\"";
+        return Err(EngineError::Limit(message.into()));
+    };
+    let numbers = [
+        ("SITES", process.sites()),
+        ("VALUES", process.values()),
+        ("COLUMNS", process.columns()),
+        ("ACTIONS", process.actions()),
+        ("MAX_STEPS", process.max_steps()),
+    ];
+    let constants: String = numbers.iter().map(|(name, number)| format!("const {name} = {number}u;\n")).collect();
+    let contract = Contract {
+        usable: format!(
+            "\n{constants}struct Advance {{ column_a: u32, amount_a: f32, column_b: u32, amount_b: f32, ends: bool }}\n\
+             fn process_state(trajectory: u32, word: u32) -> u32 {{ return 0u; }}\n\
+             fn set_process_state(trajectory: u32, word: u32, value: u32) {{ }}\n"
+        ),
+        functions: &[
+            ("process_allows", "fn process_allows(trajectory: u32, action: u32) -> bool"),
+            ("process_advance", "fn process_advance(trajectory: u32, action: u32) -> Advance"),
+            ("process_value", "fn process_value(trajectory: u32, site: u32) -> u32"),
+        ],
+        inputs: "Process::state_words",
+    };
+    // Names of all that it could meet in one of our kernels.
+    let ours = "fn mask_of(trajectory: u32) {} fn changes_of(trajectory: u32) {} fn is_allowed(mask: u32) {} \
+                fn note_allowed(step: u32) {} fn note_changes(step: u32) {} fn take_action(step: u32) {} \
+                fn take_none(step: u32) {} fn choose(place: u32) {} fn draw(place: u32) {} fn logit(place: u32) {} \
+                fn output_of(i: u32) {} fn slot(block: u32) {} fn tile(row: u32) {} fn multiply(row: u32) {} \
+                fn philox(key: u32) {} fn pick(word: u32) {} fn uniform_of(word: u32) {} fn put(place: u32) {} \
+                fn activate(x: f32) {} fn exponential(x: f32) {} fn logarithm(x: f32) {} \
+                var<private> work: u32; var<private> network: u32; var<private> walks: u32; var<private> weights: u32; \
+                var<private> actions: u32; var<private> scores: u32; var<private> probabilities: u32;";
+    contract
+        .check(&kernel.source, ours)
+        .map_err(|fault| EngineError::Kernel(format!("the process's rules in WGSL are not right: {fault}")))
+}
+
+/// What a supplied source may use, and has to define.
+struct Contract {
+    /// Declarations of what it may use.
+    usable: String,
+    /// Names and heads of the functions that it defines.
+    functions: &'static [(&'static str, &'static str)],
+    /// How it comes by what a buffer of its own would hold.
+    inputs: &'static str,
+}
+
+impl Contract {
+    /// Looks at `source` with nothing but what it may use; `ours` is what it will be put together with, or the like.
+    fn check(&self, source: &str, ours: &str) -> Result<(), String> {
+        let whole = format!("{source}{}", self.usable);
+        let (first, _) = self.functions[0];
+        let module = naga::front::wgsl::parse_str(&whole).map_err(|error| {
+            let lines = error.labels().map(|(span, _)| span.location(&whole).line_number);
+            numbered(lines.min(), error.message(), &error.emit_to_string_with_path(&whole, first))
+        })?;
+        let at = |span: Span, what: String| Err(format!("line {}: {what}", span.location(&whole).line_number));
+
+        let stubs: String = self.functions.iter().map(|(_, head)| stub(head)).collect();
+        let own = naga::front::wgsl::parse_str(&format!("{ours}\n{}{stubs}", structs(&self.usable, ours)))
+            .map_err(|error| error.emit_to_string(ours))?;
+        let wanted = |name: &str| self.functions.iter().any(|(function, _)| *function == name);
+        let reserved: Vec<_> = names(&own).map(|(name, _)| name).collect();
+        for (name, span) in names(&module) {
+            // What it may use was put behind it.
+            let its_own = span.to_range().is_some_and(|range| range.start < source.len());
+            if its_own && !wanted(name) && reserved.contains(&name) {
+                return at(span, format!("`{name}` is a name that wgflow uses: take another one"));
+            }
+        }
+        for (handle, variable) in module.global_variables.iter() {
+            if variable.binding.is_some() || !matches!(variable.space, AddressSpace::Private | AddressSpace::WorkGroup)
+            {
+                let name = variable.name.as_deref().unwrap_or_default();
+                let what = format!("`{name}` is bound to a buffer: what it needs comes through {}", self.inputs);
+                return at(module.global_variables.get_span(handle), what);
+            }
+        }
+        if let Some((handle, _)) = module.overrides.iter().next() {
+            let what = "an `override` is a constant that nobody sets: use `const`";
+            return at(module.overrides.get_span(handle), what.into());
+        }
+        if let Some(entry) = module.entry_points.first() {
+            return Err(format!("it has an entry point `{}` of its own: it is called as `{first}`", entry.name));
+        }
+        for (name, head) in self.functions {
+            let found = module.functions.iter().find(|(_, function)| function.name.as_deref() == Some(name));
+            let Some((handle, function)) = found else { return Err(format!("it does not define `{head}`")) };
+            let expected = own.functions.iter().find(|(_, function)| function.name.as_deref() == Some(name));
+            let (_, expected) = expected.expect("put there as a stub");
+            if shape(&module, function) != shape(&own, expected) {
+                return at(module.functions.get_span(handle), format!("`{name}` must be `{head}`"));
+            }
+        }
+        let mut validator = naga::valid::Validator::new(Default::default(), Default::default());
+        validator.validate(&module).map(drop).map_err(|error| {
+            let line = error.location(&whole).map(|location| location.line_number);
+            numbered(line, &error.as_inner().to_string(), &error.emit_to_string_with_path(&whole, first))
+        })
+    }
+}
+
+/// The types of a function's arguments and of its result.
+fn shape(module: &Module, function: &naga::Function) -> Vec<String> {
+    let text = |ty| match &module.types[ty] {
+        naga::Type { inner: TypeInner::Scalar(scalar), .. } => format!("{scalar:?}"),
+        other => other.name.clone().unwrap_or_default(),
+    };
+    let result = function.result.as_ref().map_or(String::new(), |result| text(result.ty));
+    function.arguments.iter().map(|argument| text(argument.ty)).chain([result]).collect()
+}
+
+/// A function with this head that returns a zero.
+fn stub(head: &str) -> String {
+    let result = head.rsplit("-> ").next().unwrap_or_default();
+    format!("{head} {{ return {result}(); }}\n")
+}
+
+/// Structs among declarations, where `ours` has them not already.
+fn structs(usable: &str, ours: &str) -> String {
+    let lines = usable.lines().filter(|line| line.starts_with("struct"));
+    lines.filter(|line| !ours.contains(line.split(' ').nth(1).unwrap_or_default())).collect()
 }
 
 fn numbered(line: Option<u32>, message: &str, picture: &str) -> String {

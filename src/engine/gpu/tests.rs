@@ -8,14 +8,15 @@ use super::context::{AdapterKind, Context};
 use super::network::{Layer, Network, Sight};
 use super::recorder::Recorder;
 use super::source::{
-    ACTIVATION, CHOICE, COLUMN, ELEMENTARY, LAYERS, LEFT_OUT, MOMENTS, MULTIPLY, PHILOX, SINGLE, STEPWISE, SUM,
-    Sources, TILE, WHOLE, shader,
+    ACTIVATION, COLUMN, ELEMENTARY, LATER, LAYERS, LEFT_OUT, MOMENTS, MULTIPLY, PHILOX, SINGLE, SUM, Sources, TILE,
+    Weights, shader,
 };
 use super::stages::Spread;
 use super::tiling::Tiling;
 use super::work::Work;
 use super::{GpuEngine, GpuOptions};
 use crate::engine::{BLOCK, Differentiate, EngineError, Given, Roll, Rollout};
+use crate::grid::Grid;
 use crate::network::{Activation, Initialisation, Layout, initialise};
 use crate::process::{Encoding, Objects, Order, Process, SiteFilling, Trajectories};
 use crate::random::{Draw, Stream, pick, uniform};
@@ -151,37 +152,52 @@ fn activations_and_slopes_are_those_of_the_host() {
     }
 }
 
-/// Every shader by its name and the parts it is made of.
-fn shaders() -> Vec<(&'static str, Vec<&'static str>)> {
+/// Every kernel of a network, with every tally and kind of coefficients, by name and parts.
+fn shaders(sources: &Sources) -> Vec<(&'static str, Vec<&str>)> {
     let reward = "fn log_reward(trajectory: u32) -> f32 { return f32(value(trajectory, 0u)); }";
+    let [column, steps] = sources.steps();
+    let [walk, columns] = sources.columns();
+    let rules = sources.rules();
+    let [whole, choice] = sources.outputs(Weights::Trajectories);
+    let [stepwise, _] = sources.outputs(Weights::Steps);
+    let choose = sources.choose();
+    let rollout =
+        [&[PHILOX, ELEMENTARY, ACTIVATION, TILE, LAYERS, column, steps][..], &choose, &[shader!("rollout.wgsl")]];
     let mut shaders = vec![
-        ("order", vec![PHILOX, shader!("order.wgsl")]),
-        ("start", vec![COLUMN, shader!("start.wgsl")]),
-        ("rollout", vec![PHILOX, ELEMENTARY, ACTIVATION, COLUMN, TILE, LAYERS, shader!("rollout.wgsl")]),
-        ("evaluate", vec![ELEMENTARY, ACTIVATION, COLUMN, TILE, LAYERS, shader!("evaluate.wgsl")]),
-        ("finish", vec![shader!("finish.wgsl")]),
+        ("spread", vec![shader!("spread.wgsl")]),
+        ("start", vec![column, steps, shader!("start.wgsl")]),
+        ("rollout", rollout.concat()),
+        ("finish", [&rules[..], &[sources.object(), shader!("finish.wgsl")]].concat()),
         ("reward", vec![shader!("reward.wgsl"), reward]),
-        ("head_backward", vec![WHOLE, CHOICE, shader!("head_backward.wgsl")]),
-        ("head_backward", vec![STEPWISE, CHOICE, shader!("head_backward.wgsl")]),
-        ("head_backward", vec![SINGLE, shader!("head_backward.wgsl")]),
+        ("head_backward", vec![whole, choice, shader!("head_backward.wgsl")]),
+        ("head_backward", vec![stepwise, choice, shader!("head_backward.wgsl")]),
         ("dense_backward", vec![TILE, shader!("dense_backward.wgsl")]),
         ("weight_gradient", vec![TILE, shader!("weight_gradient.wgsl")]),
         ("fold", vec![shader!("fold.wgsl")]),
         ("first_backward", vec![shader!("first_backward.wgsl")]),
-        ("spread", vec![shader!("spread.wgsl")]),
-        ("head_norms", vec![WHOLE, CHOICE, shader!("head_norms.wgsl")]),
-        ("hidden_norms", vec![MULTIPLY, shader!("hidden_norms.wgsl")]),
-        ("first_norms", vec![shader!("first_norms.wgsl")]),
-        ("sum_norms", vec![shader!("sum_norms.wgsl")]),
-        ("head_gradient", vec![SINGLE, SUM, shader!("head_gradient.wgsl")]),
-        ("head_gradient", vec![STEPWISE, CHOICE, SUM, shader!("head_gradient.wgsl")]),
+        ("head_gradient", vec![stepwise, choice, SUM, shader!("head_gradient.wgsl")]),
     ];
     for tally in [SUM, MOMENTS, LEFT_OUT] {
         shaders.extend([
-            ("head_gradient", vec![WHOLE, CHOICE, tally, shader!("head_gradient.wgsl")]),
+            ("head_gradient", vec![whole, choice, tally, shader!("head_gradient.wgsl")]),
             ("hidden_scores", vec![MULTIPLY, tally, shader!("hidden_scores.wgsl")]),
-            ("first_gradient", vec![tally, shader!("first_gradient.wgsl")]),
+            ("first_gradient", vec![LATER, walk, columns, tally, shader!("first_gradient.wgsl")]),
         ]);
+    }
+    if rules == [""; 3] {
+        shaders.extend([
+            ("order", vec![PHILOX, shader!("order.wgsl")]),
+            ("head_norms", vec![whole, choice, shader!("head_norms.wgsl")]),
+            ("hidden_norms", vec![MULTIPLY, shader!("hidden_norms.wgsl")]),
+            ("first_norms", vec![shader!("first_norms.wgsl")]),
+            ("sum_norms", vec![shader!("sum_norms.wgsl")]),
+            // Of a network of finished objects.
+            ("evaluate", vec![ELEMENTARY, ACTIVATION, COLUMN, TILE, LAYERS, shader!("evaluate.wgsl")]),
+            ("head_backward", vec![SINGLE, shader!("head_backward.wgsl")]),
+            ("head_gradient", vec![SINGLE, SUM, shader!("head_gradient.wgsl")]),
+        ]);
+    } else {
+        shaders.push(("walk", [&rules[..], &[shader!("walk.wgsl")]].concat()));
     }
     shaders
 }
@@ -201,8 +217,9 @@ fn uniforms_lie_in_wgsl_as_they_lie_in_rust() {
         first_step, last_step, group_steps, chains, layer, first_slice, slices, blocks, count, lists, first_x, first_y,
         first_z);
     let layer: Members = members!(Layer: inputs, outputs, forward, backward, bias, place, gradient, gradient_bias);
-    for (name, parts) in shaders() {
-        let source = sources(Activation::Swish).assemble(&parts);
+    let sources = sources(Activation::Elu);
+    for (name, parts) in shaders(&sources) {
+        let source = sources.assemble(&parts);
         let module = naga::front::wgsl::parse_str(&source).unwrap();
         let mut uniforms = 0;
         for (_, variable) in module.global_variables.iter() {
@@ -233,8 +250,9 @@ fn uniforms_lie_in_wgsl_as_they_lie_in_rust() {
 #[test]
 fn shaders_keep_to_the_limits_that_every_adapter_has() {
     let defaults = wgpu::Limits::default();
-    for (name, parts) in shaders() {
-        let module = naga::front::wgsl::parse_str(&sources(Activation::Elu).assemble(&parts)).unwrap();
+    let sources = sources(Activation::Elu);
+    for (name, parts) in shaders(&sources) {
+        let module = naga::front::wgsl::parse_str(&sources.assemble(&parts)).unwrap();
         let storage = |variable: &naga::GlobalVariable| matches!(variable.space, naga::AddressSpace::Storage { .. });
         let count = module.global_variables.iter().filter(|(_, variable)| storage(variable)).count();
         assert!(count <= defaults.max_storage_buffers_per_shader_stage as usize, "{name} binds {count} buffers");
@@ -262,6 +280,10 @@ fn every_kernel_translates_for_every_platform() {
             let process = SiteFilling { sites: 5, values: 3, order, encoding: encoding.clone() };
             let layout = Layout::new(process.columns(), hidden, process.actions());
             variants.push((Network::new(process, Sight::Steps, layout, tiling).unwrap(), activation));
+            let grid = Grid { sites: 2, side: 40 };
+            let layout = Layout::new(grid.columns(), hidden, grid.actions());
+            let process: Arc<dyn Process> = Arc::new(grid);
+            variants.push((Network::new(process, Sight::Steps, layout, tiling).unwrap(), activation));
         }
     }
     let mut translated = 0;
@@ -270,7 +292,7 @@ fn every_kernel_translates_for_every_platform() {
         // What adds up hidden layers is compiled only where there are some.
         let of_several = ["fold", "weight_gradient", "hidden_scores", "hidden_norms"];
         let one = network.layers.len() == 1;
-        for (name, parts) in shaders().into_iter().filter(|(name, _)| !one || !of_several.contains(name)) {
+        for (name, parts) in shaders(&sources).into_iter().filter(|(name, _)| !one || !of_several.contains(name)) {
             let module = naga::front::wgsl::parse_str(&sources.assemble(&parts)).unwrap();
             let mut validator = Validator::new(ValidationFlags::all(), Capabilities::default());
             let info = validator.validate(&module).unwrap_or_else(|error| panic!("{name}: {error:?}"));

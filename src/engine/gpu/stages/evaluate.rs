@@ -19,7 +19,7 @@ impl Evaluate {
         let (tiling, layers) = (&network.tiling, &network.layers);
         let first = tiling.trajectories * layers[0].outputs as usize;
         let last = layers[layers.len() - 1].outputs as usize;
-        let iterations = shared_iterations(tiling, first, network.process.sites + 1)
+        let iterations = shared_iterations(tiling, first, network.process.sites() + 1)
             + hidden_iterations(network)
             + shared_iterations(tiling, tiling.trajectories, last + 1);
         if iterations > ITERATIONS {

@@ -7,13 +7,14 @@ use crate::engine::gpu::recorder::Recorder;
 use crate::engine::gpu::source::{Sources, shader};
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
-use crate::process::Process;
 
 pub(in crate::engine::gpu) struct Finish(Kernel);
 
 impl Finish {
     pub fn new(context: &Context, sources: &Sources) -> Result<Self, EngineError> {
-        Ok(Self(sources.kernel(context, "finish", &[shader!("finish.wgsl")])?))
+        let [walk, rules, process] = sources.rules();
+        let parts = [walk, rules, process, sources.object(), shader!("finish.wgsl")];
+        Ok(Self(sources.kernel(context, "finish", &parts)?))
     }
 
     /// Finishes all blocks of `work`.

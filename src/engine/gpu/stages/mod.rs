@@ -1,20 +1,20 @@
 //! The stages of a rollout and of a gradient: which kernels, on what, in how many workgroups. Each file stands beside
 //! the shaders it names.
 
+mod begin;
 mod deltas;
 mod evaluate;
 mod finish;
 mod norms;
-mod order;
 mod rollout;
 mod spread;
 mod sums;
 
+pub(super) use begin::Begin;
 pub(super) use deltas::Deltas;
 pub(super) use evaluate::Evaluate;
 pub(super) use finish::Finish;
 pub(super) use norms::Norms;
-pub(super) use order::OrderSites;
 pub(super) use rollout::Steps;
 pub(super) use spread::Spread;
 pub(super) use sums::{Sums, Tally};
@@ -29,7 +29,7 @@ use crate::engine::EngineError;
 
 /// The stages of one engine's policy.
 pub(super) struct Stages {
-    pub order: OrderSites,
+    pub begin: Begin,
     pub steps: Steps,
     pub finish: Finish,
     deltas: Deltas,
@@ -70,7 +70,7 @@ enum Statistic {
 impl Stages {
     pub fn new(context: &Context, sources: Sources, network: &Network) -> Result<Self, EngineError> {
         let mut stages = Self {
-            order: OrderSites::new(context, &sources)?,
+            begin: Begin::new(context, &sources, network)?,
             steps: Steps::new(context, &sources, network)?,
             finish: Finish::new(context, &sources)?,
             deltas: Deltas::new(context, &sources, Weights::Trajectories)?,

@@ -4,11 +4,10 @@ use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::{Layer, Network};
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
-use crate::engine::gpu::source::{ACTIVATION, COLUMN, ELEMENTARY, LAYERS, PHILOX, Sources, TILE, shader};
+use crate::engine::gpu::source::{ACTIVATION, ELEMENTARY, LAYERS, PHILOX, Sources, TILE, shader};
 use crate::engine::gpu::tiling::Tiling;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
-use crate::process::Process;
 use crate::random::ROUNDS;
 
 /// Steps that a workgroup takes of a replay, whose steps need not wait for each other.
@@ -30,9 +29,13 @@ impl Steps {
             let message = "a step of the rollout is too long for one invocation: make hidden layers narrower";
             return Err(EngineError::Limit(message.into()));
         }
-        let parts = [PHILOX, ELEMENTARY, ACTIVATION, COLUMN, TILE, LAYERS, shader!("rollout.wgsl")];
+        let [column, steps] = sources.steps();
+        let [first, second, third] = sources.choose();
+        let common = [PHILOX, ELEMENTARY, ACTIVATION, TILE, LAYERS];
+        let own = [column, steps, first, second, third, shader!("rollout.wgsl")];
+        let parts = [&common[..], &own].concat();
         Ok(Self {
-            start: sources.kernel(context, "start", &[COLUMN, shader!("start.wgsl")])?,
+            start: sources.kernel(context, "start", &[column, steps, shader!("start.wgsl")])?,
             rollout: sources.kernel(context, "rollout", &parts)?,
             longest,
         })
@@ -74,12 +77,14 @@ impl Steps {
 /// Loop iterations of an invocation of the rollout for one step: a loop of n counts as n + 1.
 fn iterations(network: &Network) -> usize {
     let (tiling, layers) = (&network.tiling, &network.layers);
-    let values = network.process.values;
+    let outputs = network.outputs();
     let width = |layer: usize| layers[layer].outputs as usize;
-    let choice = 4 * (values + 1) + ROUNDS as usize + 1;
+    // Masks are written on the way where sites are not filled.
+    let passes = if network.filling.is_some() { 4 } else { 6 };
+    let choice = passes * (outputs + 1) + 3 * network.mask_words() + ROUNDS as usize + 4;
     shared_iterations(tiling, tiling.trajectories * width(0), 0)
         + hidden_iterations(network)
-        + shared_iterations(tiling, tiling.trajectories * values, width(layers.len() - 1) + 1)
+        + shared_iterations(tiling, tiling.trajectories * outputs, width(layers.len() - 1) + 1)
         + shared_iterations(tiling, tiling.trajectories, choice)
         + 2
 }

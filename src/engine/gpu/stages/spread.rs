@@ -24,7 +24,9 @@ impl Spread {
         buffers.reserve(context, "weights", bytes(network.weights), advice)?;
         buffers.reserve(context, "parameters", bytes(network.gradient), advice)?;
         buffers.reserve(context, "start", bytes(network.layers[0].outputs), advice)?;
-        buffers.write_at(context, "weights", bytes(network.changes), &network.changes());
+        for (place, numbers) in network.own_weights() {
+            buffers.write_at(context, "weights", bytes(place), &numbers);
+        }
         Ok(Self(sources.kernel(context, "spread", &[shader!("spread.wgsl")])?))
     }
 

@@ -3,12 +3,11 @@
 
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
-use crate::engine::gpu::network::Network;
+use crate::engine::gpu::network::{Network, Sight};
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
-use crate::engine::gpu::source::{CHUNK, LEFT_OUT, MOMENTS, MULTIPLY, SUM, Sources, TILE, Weights, shader};
+use crate::engine::gpu::source::{CHUNK, LATER, LEFT_OUT, MOMENTS, MULTIPLY, SUM, Sources, TILE, Weights, shader};
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
-use crate::process::Process;
 
 /// Bytes of hidden layers' slices that are held at once, where there are several, and how many: `fold` loops over them.
 const PARTIALS: u64 = 1 << 26;
@@ -64,6 +63,11 @@ impl Sums {
         tally: Tally,
         weights: Weights,
     ) -> Result<Self, EngineError> {
+        if blocks_at_once(network) == 0 {
+            let steps = network.process.max_steps();
+            let message = format!("trajectories of {steps} steps are too long for gradients on a GPU");
+            return Err(EngineError::Limit(message));
+        }
         // Four states an iteration, all trajectories of a block.
         let iterations = BLOCK * (network.states().div_ceil(4) + 2);
         if tally != Tally::Gradient && iterations > ITERATIONS {
@@ -73,6 +77,7 @@ impl Sums {
             return Err(EngineError::Limit(message));
         }
         let [step, choice] = sources.outputs(weights);
+        let [walk, columns] = sources.columns();
         let head = [step, choice, tally.source(), shader!("head_gradient.wgsl")];
         let hidden = || {
             let slices = match tally {
@@ -88,7 +93,11 @@ impl Sums {
             tally,
             head: sources.kernel(context, "head_gradient", &head)?,
             hidden: if network.layers.len() > 1 { Some(hidden()?) } else { None },
-            first: sources.kernel(context, "first_gradient", &[tally.source(), shader!("first_gradient.wgsl")])?,
+            first: sources.kernel(
+                context,
+                "first_gradient",
+                &[LATER, walk, columns, tally.source(), shader!("first_gradient.wgsl")],
+            )?,
         })
     }
 
@@ -114,14 +123,20 @@ impl Sums {
         let states = network.states() - part.scored_from as usize;
         let cost = (BLOCK * blocks * states * network.outputs() * 4 * last) as f64;
         let groups = [(last + 1).div_ceil(BLOCK), network.head_rows(), 1];
-        recorder.dispatch(&mut self.head, part, groups, cost);
+        let at_once_here = blocks_at_once(network);
+        for part in ranges(part, at_once_here) {
+            recorder.dispatch(&mut self.head, &part, groups, cost * f64::from(part.slices) / blocks as f64);
+        }
 
         self.hidden(recorder, network, part, at_once);
 
         let width = network.layers[0].outputs as usize;
         let columns = network.process.columns();
         let groups = [width.div_ceil(BLOCK), columns + 1, 1];
-        recorder.dispatch(&mut self.first, part, groups, (BLOCK * blocks * 4 * width * columns) as f64);
+        for part in ranges(part, at_once_here) {
+            let cost = (BLOCK * part.slices as usize * 4 * width * columns) as f64;
+            recorder.dispatch(&mut self.first, &part, groups, cost);
+        }
     }
 
     fn hidden(&mut self, recorder: &mut Recorder, network: &Network, part: &Work, at_once: usize) {
@@ -146,4 +161,23 @@ impl Sums {
             recorder.dispatch(&mut hidden.fold, &work, [quads.div_ceil(BLOCK), 1, 1], (4 * quads * count) as f64);
         }
     }
+}
+
+/// Blocks that one invocation may add up: where outputs and columns are used once a trajectory all of a part, else as many as a
+/// driver may loop over.
+fn blocks_at_once(network: &Network) -> usize {
+    match (network.sight, &network.filling) {
+        (Sight::Steps, None) => ITERATIONS / (BLOCK * (3 * network.process.max_steps() + 2) + 2),
+        _ => usize::MAX,
+    }
+}
+
+/// A part in ranges of at most so many blocks.
+fn ranges(part: &Work, most: usize) -> impl Iterator<Item = Work> {
+    let (part, most) = (*part, u32::try_from(most).unwrap_or(u32::MAX).min(part.blocks.max(1)));
+    (0..part.blocks).step_by(most as usize).map(move |first| Work {
+        first_slice: first,
+        slices: most.min(part.blocks - first),
+        ..part
+    })
 }

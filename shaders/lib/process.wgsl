@@ -1,0 +1,63 @@
+// The rules of a process, as its own source has them:
+//
+//   fn process_allows(trajectory: u32, action: u32) -> bool
+//   fn process_advance(trajectory: u32, action: u32) -> Advance
+//   fn process_value(trajectory: u32, site: u32) -> u32
+//
+// Its source comes before this one. It may call `process_state` and `set_process_state`. See ProcessKernel in src/process/mod.rs.
+
+// What an action does: to column_a amount_a is added, to column_b amount_b; whether the trajectory ends with it.
+struct Advance {
+    column_a: u32,
+    amount_a: f32,
+    column_b: u32,
+    amount_b: f32,
+    ends: bool,
+}
+
+fn process_state(trajectory: u32, word: u32) -> u32 {
+    return walks[trajectory * WALK_SIZE + word];
+}
+
+fn set_process_state(trajectory: u32, word: u32, value: u32) {
+    walks[trajectory * WALK_SIZE + word] = value;
+}
+
+// Writes down which actions are allowed at a step: those of the process's state, or none after the end.
+fn note_allowed(trajectory: u32, step: u32, ended: bool) {
+    let mask = mask_of(trajectory, step);
+    for (var word = 0u; word < MASK_WORDS; word++) {
+        var bits = 0u;
+        if !ended {
+            for (var action = 32u * word; action < min(32u * word + 32u, ACTIONS); action++) {
+                bits |= select(0u, 1u, process_allows(trajectory, action)) << (action % 32u);
+            }
+        }
+        walks[mask + word] = bits;
+    }
+}
+
+fn note_changes(trajectory: u32, step: u32, done: Advance) {
+    let place = changes_of(trajectory, step);
+    walks[place] = done.column_a;
+    walks[place + 1u] = bitcast<u32>(done.amount_a);
+    walks[place + 2u] = done.column_b;
+    walks[place + 3u] = bitcast<u32>(done.amount_b);
+}
+
+// Takes the action of a step, and writes down what that does and what is allowed then.
+fn take_action(trajectory: u32, step: u32, action: u32) {
+    let done = process_advance(trajectory, action);
+    note_changes(trajectory, step, done);
+    if step + 1u < MAX_STEPS {
+        note_allowed(trajectory, step + 1u, done.ends);
+    }
+}
+
+// A step after the end, which is none.
+fn take_none(trajectory: u32, step: u32) {
+    note_changes(trajectory, step, Advance(0u, 0.0, 0u, 0.0, true));
+    if step + 1u < MAX_STEPS {
+        note_allowed(trajectory, step + 1u, true);
+    }
+}

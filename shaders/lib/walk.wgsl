@@ -1,0 +1,19 @@
+// What is known of every trajectory of a process that is not site filling, row after row of WALK_SIZE words:
+//
+//   the state of the process        STATE_WORDS
+//   the actions allowed, by step    MAX_STEPS x MASK_WORDS, a bit each; none once the trajectory has ended
+//   what each step changes          MAX_STEPS x (column, amount, column, amount), amounts the bits of an f32
+
+@group(0) @binding(10) var<storage, read_write> walks: array<u32>;
+
+fn mask_of(trajectory: u32, step: u32) -> u32 {
+    return trajectory * WALK_SIZE + STATE_WORDS + step * MASK_WORDS;
+}
+
+fn changes_of(trajectory: u32, step: u32) -> u32 {
+    return trajectory * WALK_SIZE + STATE_WORDS + MAX_STEPS * MASK_WORDS + 4u * step;
+}
+
+fn is_allowed(mask: u32, action: u32) -> bool {
+    return (walks[mask + action / 32u] >> (action % 32u) & 1u) == 1u;
+}
