@@ -42,6 +42,7 @@ mod compare;
 #[allow(dead_code)] // the target in it is for integration tests
 mod grid;
 
+#[cfg(feature = "cli")]
 pub mod commands;
 pub mod config;
 pub mod data;
@@ -53,17 +54,24 @@ pub mod metrics;
 pub mod network;
 pub mod objective;
 pub mod optimizer;
+#[cfg(feature = "cli")]
 pub mod presets;
 pub mod process;
 pub mod random;
+#[cfg(feature = "cli")]
 pub mod report;
 pub mod run;
 pub mod schedule;
+#[cfg(feature = "cli")]
 pub mod session;
 pub mod stop;
+#[cfg(feature = "cli")]
 pub mod suite;
+#[cfg(feature = "cli")]
 pub mod summary;
 pub mod targets;
+#[cfg(feature = "cli")]
 pub mod throughput;
 pub mod trainer;
+#[cfg(feature = "cli")]
 pub mod variance;

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 2 bad usage or configuration, 75 stopped by SIGUSR1 and to be started again, 1 anything else.
 
+#[cfg(feature = "gpu")]
 mod adapters;
 mod bench;
 mod compare;
@@ -64,6 +65,7 @@ enum Command {
     /// Compares gradient estimators on a frozen policy: variance, bias, time
     Variance(variance::Arguments),
     /// Lists the GPU adapters of this machine
+    #[cfg(feature = "gpu")]
     Adapters(adapters::Arguments),
     /// Lists the built-in experiments and suites, or shows one
     Presets(presets::Arguments),
@@ -87,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Variance(arguments) => variance::run(&arguments),
+        #[cfg(feature = "gpu")]
         Command::Adapters(arguments) => adapters::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),
     };

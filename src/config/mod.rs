@@ -15,11 +15,12 @@ mod target;
 pub use density::{DataConfig, DensityConfig, FixedConfig, JointConfig};
 pub use difference::{Difference, differences};
 pub use error::ConfigError;
-pub(crate) use error::{deserialise, parse, quoted};
-pub(crate) use file::read;
+pub(crate) use error::{parse, quoted};
 pub(crate) use paths::anchor;
 pub use settings::{EngineConfig, EngineKind, EvaluationConfig, PolicyConfig, Precision, Settings, TrainingConfig};
 pub use target::{Inputs, IsingConfig, TargetConfig};
+#[cfg(feature = "cli")]
+pub(crate) use {error::deserialise, file::read};
 
 use std::path::Path;
 

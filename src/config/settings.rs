@@ -91,7 +91,8 @@ impl Default for EvaluationConfig {
 }
 
 /// Which engine carries out rollouts and gradients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "snake_case")]
 pub enum EngineKind {
     /// A hardware GPU if there is one, else the native engine.

@@ -3,14 +3,17 @@
 //! An engine holds a policy's parameters and the batch it last rolled out. Objectives never see it: they get a
 //! [`Batch`] of log-probabilities and give back [`Coefficients`], one number a trajectory or one a step.
 
+mod adapter;
 mod batch;
 mod check;
 pub mod cpu;
+#[cfg(feature = "gpu")]
 pub mod gpu;
 mod moments;
 mod request;
 mod reward;
 
+pub use adapter::{AdapterDescription, AdapterKind};
 pub(crate) use batch::RowCoefficients;
 pub use batch::{Batch, Coefficients, Steps};
 pub use moments::Moments;

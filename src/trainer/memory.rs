@@ -1,8 +1,9 @@
 //! Whether a run fits the memory, reckoned before anything of it is allocated; and if not, what would.
 
 use crate::config::{ConfigError, Precision, Settings};
-use crate::engine::gpu::AdapterKind;
-use crate::engine::{BLOCK, Load, Need, cpu, gpu};
+#[cfg(feature = "gpu")]
+use crate::engine::gpu;
+use crate::engine::{AdapterKind, BLOCK, Load, Need, cpu};
 use crate::memory;
 use crate::objective::Source;
 use crate::process::Process;
@@ -56,8 +57,9 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     let budget = settings.engine.memory_budget(Some(machine.available));
     let load = Load { batch, loose, moments };
     let engine = match machine.adapter {
+        #[cfg(feature = "gpu")]
         Some(kind) => gpu::need(&process, &layout, load, kind, budget),
-        None => {
+        _ => {
             let size = if settings.engine.precision == Precision::F64 { 8 } else { 4 };
             cpu::need(&process, &layout, load, size, machine.threads, budget)
         }

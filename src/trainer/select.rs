@@ -4,8 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use crate::config::{EngineConfig, EngineKind, Precision};
 use crate::engine::cpu::CpuEngine;
+#[cfg(feature = "gpu")]
 use crate::engine::gpu::{self, GpuEngine, GpuOptions};
-use crate::engine::{Engine, EngineError, Roll};
+use crate::engine::{AdapterKind, Engine, EngineError};
 use crate::memory;
 use crate::network::{Activation, Layout};
 use crate::process::Process;
@@ -29,11 +30,9 @@ pub fn select(
     let memory_budget = config.memory_budget(memory::available());
     let layout = layout.clone();
     if let Some(why) = reason_for_gpu(config) {
-        let adapter = adapter(config);
-        let options = GpuOptions { adapter, memory_budget, ..GpuOptions::default() };
-        let engine = GpuEngine::new(process, layout, activation, target, options)?;
+        let engine = on_gpu(adapter(config), memory_budget, process, layout, activation, target)?;
         let line = format!("{} ({why})", engine.name());
-        return Ok((Box::new(engine), line));
+        return Ok((engine, line));
     }
     let engine: Box<dyn Engine> = match config.precision {
         Precision::F32 => Box::new(CpuEngine::<f32>::new(process, layout, activation, target, memory_budget)?),
@@ -54,8 +53,48 @@ pub fn takes_gpu(config: &EngineConfig) -> bool {
 }
 
 /// What the adapter runs on that a run with this configuration takes, if it takes one and there is one.
-pub fn adapter_kind(config: &EngineConfig) -> Option<gpu::AdapterKind> {
-    reason_for_gpu(config).and_then(|_| gpu::kind(adapter(config).as_deref()))
+pub fn adapter_kind(config: &EngineConfig) -> Option<AdapterKind> {
+    reason_for_gpu(config).and_then(|_| kind(adapter(config).as_deref()))
+}
+
+#[cfg(feature = "gpu")]
+use gpu::{has_hardware_adapter, kind};
+
+#[cfg(feature = "gpu")]
+fn on_gpu(
+    adapter: Option<String>,
+    memory_budget: u64,
+    process: Arc<dyn Process>,
+    layout: Layout,
+    activation: Activation,
+    target: Arc<dyn Target>,
+) -> Result<Box<dyn Engine>, EngineError> {
+    let options = GpuOptions { adapter, memory_budget, ..GpuOptions::default() };
+    Ok(Box::new(GpuEngine::new(process, layout, activation, target, options)?))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn on_gpu(
+    _: Option<String>,
+    _: u64,
+    _: Arc<dyn Process>,
+    _: Layout,
+    _: Activation,
+    _: Arc<dyn Target>,
+) -> Result<Box<dyn Engine>, EngineError> {
+    let message =
+        "wgflow was built without its GPU engine (the feature `gpu`): take engine.kind = \"cpu\", and no adapter";
+    Err(EngineError::NoAdapter(message.into()))
+}
+
+#[cfg(not(feature = "gpu"))]
+fn kind(_: Option<&str>) -> Option<AdapterKind> {
+    None
+}
+
+#[cfg(not(feature = "gpu"))]
+fn has_hardware_adapter() -> bool {
+    false
 }
 
 fn reason_for_gpu(config: &EngineConfig) -> Option<&'static str> {
@@ -88,7 +127,7 @@ fn refuse_f64_on_gpu(config: &EngineConfig, environment: &str) -> Result<(), Eng
 /// Whether there is a hardware GPU; looked up once a process, for asking drivers takes time.
 fn has_hardware() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
-    *FOUND.get_or_init(gpu::has_hardware_adapter)
+    *FOUND.get_or_init(has_hardware_adapter)
 }
 
 /// Part of the name of the adapter asked for, if any was.

@@ -1,86 +1,34 @@
 //! The adapter and its device: what there is, which one is taken, and how its failures are reported.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wgpu::{Adapter, Backend, Backends, DeviceType};
 
-use crate::engine::EngineError;
+use crate::engine::{AdapterDescription, AdapterKind, EngineError};
 
-/// What an adapter runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AdapterKind {
-    Discrete,
-    Integrated,
-    Virtual,
-    Other,
-    /// A CPU that pretends to be a GPU.
-    Software,
-}
-
-impl AdapterKind {
-    fn of(kind: DeviceType) -> Self {
-        match kind {
-            DeviceType::DiscreteGpu => Self::Discrete,
-            DeviceType::IntegratedGpu => Self::Integrated,
-            DeviceType::VirtualGpu => Self::Virtual,
-            DeviceType::Other => Self::Other,
-            DeviceType::Cpu => Self::Software,
-        }
-    }
-
-    pub fn is_hardware(self) -> bool {
-        self != Self::Software
+/// What an adapter of this type runs on.
+fn kind_of(kind: DeviceType) -> AdapterKind {
+    match kind {
+        DeviceType::DiscreteGpu => AdapterKind::Discrete,
+        DeviceType::IntegratedGpu => AdapterKind::Integrated,
+        DeviceType::VirtualGpu => AdapterKind::Virtual,
+        DeviceType::Other => AdapterKind::Other,
+        DeviceType::Cpu => AdapterKind::Software,
     }
 }
 
-impl fmt::Display for AdapterKind {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Self::Discrete => "discrete GPU",
-            Self::Integrated => "integrated GPU",
-            Self::Virtual => "virtual GPU",
-            Self::Other => "other",
-            Self::Software => "software",
-        })
-    }
-}
-
-/// An adapter as people see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdapterDescription {
-    pub name: String,
-    /// "Vulkan", "Metal", "DX12" or "OpenGL".
-    pub backend: &'static str,
-    pub kind: AdapterKind,
-    pub driver: String,
-}
-
-impl AdapterDescription {
-    fn of(adapter: &Adapter) -> Self {
-        let info = adapter.get_info();
-        let backend = match info.backend {
-            Backend::Vulkan => "Vulkan",
-            Backend::Metal => "Metal",
-            Backend::Dx12 => "DX12",
-            Backend::Gl => "OpenGL",
-            _ => "other",
-        };
-        let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
-        Self { name: info.name, backend, kind: AdapterKind::of(info.device_type), driver }
-    }
-
-    /// Whether every word of `text` occurs in the name, backend or driver, whatever the case.
-    fn matches(&self, text: &str) -> bool {
-        let own = self.to_string().to_lowercase();
-        text.to_lowercase().split_whitespace().all(|word| own.contains(word))
-    }
-}
-
-impl fmt::Display for AdapterDescription {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} ({}, {}; {})", self.name, self.backend, self.kind, self.driver)
-    }
+/// The adapter as people see it.
+fn describe(adapter: &Adapter) -> AdapterDescription {
+    let info = adapter.get_info();
+    let backend = match info.backend {
+        Backend::Vulkan => "Vulkan",
+        Backend::Metal => "Metal",
+        Backend::Dx12 => "DX12",
+        Backend::Gl => "OpenGL",
+        _ => "other",
+    };
+    let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
+    AdapterDescription { name: info.name, backend, kind: kind_of(info.device_type), driver }
 }
 
 /// The adapters of this machine, best first: Vulkan, Metal and DX12 ones, or with `include_gl` those of OpenGL too (its
@@ -88,12 +36,12 @@ impl fmt::Display for AdapterDescription {
 pub fn adapters(include_gl: bool) -> Vec<AdapterDescription> {
     let mut backends = PRIMARY;
     backends.set(Backends::GL, include_gl);
-    enumerate(backends).iter().map(AdapterDescription::of).collect()
+    enumerate(backends).iter().map(describe).collect()
 }
 
 /// What the adapter runs on that an engine would open, if there is one: see [`super::GpuOptions::adapter`].
 pub fn kind(wanted: Option<&str>) -> Option<AdapterKind> {
-    find(wanted.unwrap_or_default()).ok().map(|adapter| AdapterDescription::of(&adapter).kind)
+    find(wanted.unwrap_or_default()).ok().map(|adapter| describe(&adapter).kind)
 }
 
 /// Whether there is an adapter that is more than a CPU.
@@ -120,7 +68,7 @@ fn enumerate(backends: Backends) -> Vec<Adapter> {
         let instance = wgpu::Instance::new(descriptor);
         adapters.extend(pollster::block_on(instance.enumerate_adapters(backends)));
     }
-    adapters.sort_by_key(|adapter| AdapterKind::of(adapter.get_info().device_type));
+    adapters.sort_by_key(|adapter| kind_of(adapter.get_info().device_type));
     adapters
 }
 
@@ -172,7 +120,7 @@ impl Context {
     /// `NoAdapter` if there is none, `Device` if the driver refuses.
     pub fn open(wanted: Option<&str>) -> Result<Self, EngineError> {
         let adapter = find(wanted.unwrap_or_default())?;
-        let description = AdapterDescription::of(&adapter);
+        let description = describe(&adapter);
 
         // Larger buffers and workgroups where the adapter has them, the defaults of WebGPU for all else.
         let own = adapter.limits();
@@ -233,14 +181,14 @@ impl Context {
 fn find(wanted: &str) -> Result<Adapter, EngineError> {
     let gl = wanted.to_lowercase().split_whitespace().any(|word| word == "gl" || word == "opengl");
     let mut adapters = enumerate(if gl { Backends::GL } else { PRIMARY });
-    match adapters.iter().position(|adapter| AdapterDescription::of(adapter).matches(wanted)) {
+    match adapters.iter().position(|adapter| describe(adapter).matches(wanted)) {
         Some(index) => Ok(adapters.swap_remove(index)),
         None => Err(no_adapter(wanted, &adapters)),
     }
 }
 
 fn no_adapter(wanted: &str, adapters: &[Adapter]) -> EngineError {
-    let names: Vec<_> = adapters.iter().map(|adapter| AdapterDescription::of(adapter).to_string()).collect();
+    let names: Vec<_> = adapters.iter().map(|adapter| describe(adapter).to_string()).collect();
     EngineError::NoAdapter(match (wanted, names.is_empty()) {
         ("", _) => "no GPU adapter was found (a software one comes with the package mesa-vulkan-drivers)".into(),
         (_, true) => format!("no GPU adapter matches \"{wanted}\": none was found at all"),

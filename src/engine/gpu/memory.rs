@@ -1,7 +1,7 @@
 //! What the GPU engine takes, on the device and on the host, reckoned without opening one.
 
 use super::MOST_BLOCKS;
-use super::context::AdapterKind;
+use crate::engine::AdapterKind;
 use crate::engine::{BLOCK, Load, Need};
 use crate::network::Layout;
 use crate::process::{Head, Process};

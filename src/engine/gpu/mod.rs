@@ -21,7 +21,8 @@ mod tests;
 mod tiling;
 mod work;
 
-pub use context::{AdapterDescription, AdapterKind, adapters, has_hardware_adapter, kind};
+pub use crate::engine::{AdapterDescription, AdapterKind};
+pub use context::{adapters, has_hardware_adapter, kind};
 pub use memory::need;
 pub use tiling::Tiling;
 

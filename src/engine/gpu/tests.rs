@@ -4,7 +4,7 @@ use std::mem::offset_of;
 use std::sync::Arc;
 
 use super::buffers::Buffers;
-use super::context::{AdapterKind, Context};
+use super::context::Context;
 use super::network::{Layer, Network, Sight};
 use super::recorder::Recorder;
 use super::source::{
@@ -15,6 +15,7 @@ use super::stages::Spread;
 use super::tiling::Tiling;
 use super::work::Work;
 use super::{GpuEngine, GpuOptions};
+use crate::engine::AdapterKind;
 use crate::engine::{BLOCK, Differentiate, EngineError, Given, Roll, Rollout};
 use crate::grid::Grid;
 use crate::network::{Activation, Initialisation, Layout, initialise};

@@ -1,6 +1,6 @@
 //! How large the pieces are that an invocation and a workgroup take.
 
-use super::context::AdapterKind;
+use crate::engine::AdapterKind;
 
 /// Sizes of register tiles and of the rollout's workgroups. Results do not depend on them, but for rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
