@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use wgflow::config::Settings;
 use wgflow::evaluation::evaluate;
+use wgflow::network::{Activation, Initialisation};
+use wgflow::objective::{self, Kind};
+use wgflow::optimizer::Schedule;
 use wgflow::process::Objects;
 use wgflow::targets::{Target, enumeration};
 use wgflow::trainer::Trainer;
@@ -37,25 +40,23 @@ impl Target for Words {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let settings: Settings = toml::from_str(
-        "policy = { hidden = [64, 64], initialisation = 'fan_in', activation = 'leaky_relu' }\n\
-         objective = { kind = 'trajectory_balance' }\n\
-         training = { iterations = 1500 }\n\
-         optimizer = { learning_rate = 3e-3, zeta_learning_rate = 0.1, schedule = 'cosine' }",
-    )?;
+    let mut settings = Settings::default();
+    settings.policy.hidden = vec![64, 64];
+    settings.policy.initialisation = Initialisation::FanIn;
+    settings.policy.activation = Activation::LeakyRelu;
+    settings.objective = objective::Settings::new(Kind::TrajectoryBalance);
+    settings.training.iterations = 1500;
+    settings.optimizer.learning_rate = 3e-3;
+    settings.optimizer.zeta_learning_rate = 0.1;
+    settings.optimizer.schedule = Schedule::Cosine;
+
     let (mut trainer, engine) = Trainer::build(&settings, Arc::new(Words))?;
     while !trainer.is_done() {
         trainer.step()?;
     }
     let evaluated = evaluate(&mut trainer, 4096)?;
-    let found = &evaluated.evaluation;
     println!("engine: {engine}");
-    println!(
-        "log Z exact {:.4}, estimated {:.4}, ELBO {:.4}",
-        found.log_z_exact.unwrap(),
-        found.log_z_estimate,
-        found.elbo
-    );
+    println!("{}", evaluated.evaluation);
     for word in evaluated.gflownet.rows().take(5) {
         println!("{}", word.iter().map(|&letter| char::from(b'a' + letter)).collect::<String>());
     }

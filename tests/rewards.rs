@@ -6,7 +6,6 @@ use wgflow::config::Settings;
 use wgflow::engine::EngineError;
 use wgflow::evaluation::{Evaluation, EvaluationError, evaluate};
 use wgflow::process::Objects;
-use wgflow::summary::evaluation_lines;
 use wgflow::targets::{RewardKernel, Target, enumeration};
 use wgflow::trainer::{PATIENCE, TrainError, Trainer};
 use wgflow::variance::{self, Candidate, GROUPS, Options};
@@ -84,7 +83,7 @@ fn assert_tells_of_forbidden_objects(found: &Evaluation) {
     let share = found.forbidden_fraction.unwrap();
     assert!(share > 0.0 && found.elbo == f64::NEG_INFINITY, "{found:?}");
     assert!(found.log_z_estimate.is_finite() && found.log_z_standard_error.is_finite() && found.ess > 1.0);
-    let lines = evaluation_lines(found);
+    let lines = found.to_string();
     assert!(lines.contains("minus infinity, by samples with R = 0") && lines.contains("% have R = 0"), "{lines}");
     let json = serde_json::to_value(found).unwrap();
     assert!(json["elbo"].is_null() && json["elbo_standard_error"].is_null() && json["log_z_estimate"].is_f64());

@@ -6,7 +6,6 @@ use crate::evaluation::{self, EvaluationError, Seed};
 use crate::metrics::exact::Comparison;
 use crate::session::Session;
 use crate::stop::Stop;
-use crate::summary;
 use crate::trainer::Trainer;
 
 #[derive(clap::Args)]
@@ -59,7 +58,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         object["evaluation_seed"] = arguments.seed.into();
         output::give(&format!("{object}\n"))?;
     } else {
-        let (seed, found) = (arguments.seed, summary::evaluation_lines(&evaluation));
+        let (seed, found) = (arguments.seed, &evaluation);
         let head = format!("engine: {engine}\niterations: {iteration}\nseed of this evaluation: {seed}");
         output::give(&format!("{head}\n{found}\n"))?;
     }

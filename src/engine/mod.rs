@@ -59,7 +59,7 @@ pub struct Load {
     pub batch: usize,
     /// Most trajectories rolled out at once without that.
     pub loose: usize,
-    /// Whether [`Engine::moments`] are asked for.
+    /// Whether [`Differentiate::moments`] are asked for.
     pub moments: bool,
 }
 

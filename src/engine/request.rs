@@ -12,7 +12,7 @@ pub struct Rollout<'a> {
     pub count: usize,
     /// Actions fixed beforehand; without any, whole trajectories are sampled from P_F.
     pub given: Option<Given<'a>>,
-    /// Keep what [`super::Engine::gradient`] needs.
+    /// Keep what [`super::Differentiate::accumulate`] needs.
     pub keep: bool,
     /// Tell the log-probabilities of single steps as well ([`super::Batch::steps`]).
     pub stepwise: bool,

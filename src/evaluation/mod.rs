@@ -3,6 +3,7 @@
 mod data;
 mod enumerated;
 mod seed;
+mod text;
 
 pub use enumerated::{allows_enumeration, enumerate};
 pub use seed::Seed;
