@@ -49,6 +49,7 @@ pub mod data;
 pub mod engine;
 pub mod evaluation;
 pub mod joint;
+mod logs;
 pub mod memory;
 pub mod metrics;
 pub mod network;

@@ -7,7 +7,7 @@ use super::optimal::Optimal;
 use super::own::Own;
 use super::weights::{centred_softmax, mean};
 use crate::engine::{Batch, Coefficients};
-use crate::metrics::log_mean_exp;
+use crate::logs::log_mean_exp;
 
 /// How a batch of trajectories becomes a gradient, sum_i c_i grad log P_F(tau_i).
 ///

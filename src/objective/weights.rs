@@ -2,7 +2,7 @@
 //!
 //! A NaN among the inputs makes every result NaN.
 
-use crate::metrics::log_sum_exp;
+use crate::logs::log_sum_exp;
 
 /// For each i, log of the mean weight of all trajectories but i. In O(B); NaN for a batch of one.
 ///
@@ -52,7 +52,7 @@ fn position_of_largest(values: &[f64]) -> usize {
 mod tests {
     use super::*;
     use crate::compare::assert_close_at_scale;
-    use crate::metrics::log_mean_exp;
+    use crate::logs::log_mean_exp;
 
     /// Each entry relative to itself, or to 1 if it is smaller.
     fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {

@@ -1,7 +1,7 @@
 //! Targets small enough that every object can be asked about.
 
 use super::{Target, check_shape};
-use crate::metrics::log_sum_exp;
+use crate::logs::log_sum_exp;
 use crate::process::Objects;
 
 /// Most objects that are enumerated: 20 sites of two values.

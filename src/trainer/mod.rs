@@ -6,6 +6,7 @@
 //! end the run.
 
 mod builder;
+pub mod checkpoint;
 pub mod memory;
 mod reduce;
 mod rewards;

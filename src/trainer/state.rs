@@ -1,8 +1,8 @@
 //! A trainer's whole state, to and from a checkpoint.
 
+use super::checkpoint::{Checkpoint, CheckpointError};
 use super::{TrainError, Trainer};
 use crate::optimizer::Adam;
-use crate::run::checkpoint::{Checkpoint, CheckpointError};
 use crate::targets::energy_model;
 
 /// Prefix of the policy's tensors.
