@@ -9,6 +9,9 @@
 mod buffers;
 mod context;
 mod kernel;
+#[cfg(test)]
+mod kernel_list;
+mod limits;
 mod memory;
 mod network;
 mod recorder;
@@ -30,6 +33,7 @@ use std::sync::Arc;
 
 use self::buffers::Buffers;
 use self::context::Context;
+use self::limits::check_adapter;
 use self::network::{Network, Sight};
 use self::recorder::Recorder;
 use self::reward::{Reward, padded};
@@ -41,7 +45,7 @@ use super::{
     BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps, square_norms_by_definition,
 };
 use crate::network::{Activation, Arrangement, Layout};
-use crate::process::{Head, Objects, Process, Trajectories};
+use crate::process::{Objects, Process, Trajectories};
 use crate::targets::Target;
 
 /// Settings of a [`GpuEngine`].
@@ -475,31 +479,4 @@ impl Differentiate for GpuEngine {
 /// Bytes of so many quads.
 fn quads(count: u32) -> u64 {
     16 * u64::from(count)
-}
-
-fn check_adapter(context: &Context, process: &dyn Process, tiling: &Tiling) -> Result<(), EngineError> {
-    let (limits, name) = (&context.limits, &context.adapter.name);
-    let too_many = |what: &str, has: usize, limit: &str, most: usize, advice: &str| {
-        let message = format!("{what} is {has}, and {limit} of {name} is {most}: {advice}");
-        if has > most { Err(EngineError::Limit(message)) } else { Ok(()) }
-    };
-    if let Some(fault) = tiling.fault() {
-        return Err(EngineError::Limit(fault));
-    }
-    // Philox takes most of the `order` kernel's iterations: 12 a step at most.
-    let most = recorder::ITERATIONS / 13;
-    too_many("the number of sites", process.sites(), "what a loop can do", most, "take fewer sites")?;
-    let most = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize;
-    let group = tiling.group.max(BLOCK);
-    too_many("a workgroup", group, "max_compute_invocations_per_workgroup", most, "take a smaller tiling")?;
-    // Uniforms, and the buffers that the rollout kernel binds.
-    let bound = limits.max_storage_buffers_per_shader_stage as usize;
-    let needed = if process.head() == Head::Site { 7 } else { 8 };
-    if bound < needed {
-        let message = format!(
-            "kernels bind {needed} storage buffers, and {name} takes {bound} (max_storage_buffers_per_shader_stage)"
-        );
-        return Err(EngineError::Limit(message));
-    }
-    Ok(())
 }
