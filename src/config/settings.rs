@@ -14,11 +14,17 @@ use crate::{objective, optimizer};
 pub struct Settings {
     /// Seed of all random numbers of the run, 0 to 2^63 - 1.
     pub seed: u64,
+    /// The policy network.
     pub policy: PolicyConfig,
+    /// What is minimised, and with which estimator.
     pub objective: objective::Settings,
+    /// How long, on how many trajectories, and how often it is written down.
     pub training: TrainingConfig,
+    /// How gradients become steps.
     pub optimizer: optimizer::Settings,
+    /// Sizes and times of evaluations.
     pub evaluation: EvaluationConfig,
+    /// What computes it all.
     pub engine: EngineConfig,
 }
 

@@ -58,6 +58,7 @@ impl TargetConfig {
         Ok(config)
     }
 
+    /// As the table `[target]` of an experiment file.
     pub fn to_table(&self) -> Table {
         Table::try_from(self).expect("a target's table has plain values")
     }

@@ -14,6 +14,7 @@ pub enum AdapterKind {
 }
 
 impl AdapterKind {
+    /// Whether it is anything but a processor that stands in for a GPU.
     pub fn is_hardware(self) -> bool {
         self != Self::Software
     }
@@ -34,10 +35,13 @@ impl fmt::Display for AdapterKind {
 /// An adapter as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdapterDescription {
+    /// As its driver tells it.
     pub name: String,
     /// "Vulkan", "Metal", "DX12" or "OpenGL".
     pub backend: &'static str,
+    /// What it runs on.
     pub kind: AdapterKind,
+    /// Name and version of the driver, as far as it tells them.
     pub driver: String,
 }
 

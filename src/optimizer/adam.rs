@@ -7,6 +7,7 @@ use rayon::prelude::*;
 pub struct Hyperparameters {
     pub beta1: f64,
     pub beta2: f64,
+    /// Added to the root of the second moment.
     pub epsilon: f64,
     /// Decoupled, as in AdamW: a step first multiplies the parameters by 1 - learning rate * weight decay.
     pub weight_decay: f64,

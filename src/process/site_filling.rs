@@ -33,9 +33,13 @@ pub enum Encoding {
 /// Site filling: `sites` sites of `values` values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SiteFilling {
+    /// Sites to fill, and so steps of a trajectory.
     pub sites: usize,
+    /// Values that a site can have, 0 to this less one.
     pub values: usize,
+    /// Which site is next.
     pub order: Order,
+    /// What the network sees of a site.
     pub encoding: Encoding,
 }
 

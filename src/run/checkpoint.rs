@@ -19,7 +19,9 @@ const VERSION: &str = "2";
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct CheckpointError {
+    /// The file.
     pub path: PathBuf,
+    /// What is wrong with it, and what to do.
     pub reason: String,
 }
 

@@ -102,6 +102,7 @@ impl Trainer {
         Builder::new(settings, target).build_on(engine)
     }
 
+    /// Iterations made so far, those before a resumption among them.
     pub fn iteration(&self) -> u32 {
         self.iteration
     }
@@ -111,14 +112,17 @@ impl Trainer {
         self.skipped
     }
 
+    /// What it was built with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
+    /// What is sampled from.
     pub fn target(&self) -> &dyn Target {
         self.target.as_ref()
     }
 
+    /// How objects are built.
     pub fn process(&self) -> &dyn Process {
         self.process.as_ref()
     }
