@@ -114,6 +114,7 @@ pub enum EngineKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
+    /// What a GPU computes in as well.
     #[default]
     F32,
     /// The oracle, several times slower.

@@ -15,7 +15,9 @@ use crate::targets::ising::Ising;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TargetConfig {
+    /// The Ising model.
     Ising(IsingConfig),
+    /// A density over the plane.
     Density(DensityConfig),
 }
 

@@ -5,9 +5,13 @@ use std::fmt;
 /// What an adapter runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
+    /// A GPU with memory of its own.
     Discrete,
+    /// A GPU that shares the processor's memory.
     Integrated,
+    /// A GPU passed through to a virtual machine.
     Virtual,
+    /// Unknown.
     Other,
     /// A CPU that pretends to be a GPU.
     Software,

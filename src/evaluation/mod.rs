@@ -95,6 +95,7 @@ pub struct Evaluated {
 /// Why an evaluation came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluationError {
+    /// The engine could not roll out what was to be evaluated.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The policy has diverged: its samples mean nothing.
@@ -103,7 +104,13 @@ pub enum EvaluationError {
          means anything. Its training has diverged: train again in a new run with a smaller optimizer.learning_rate, or \
          with optimizer.clip_norm"
     )]
-    Policy { found: f64, number: usize },
+    Policy {
+        /// log P_F of the trajectory.
+        found: f64,
+        /// Which trajectory of the evaluation, from 0.
+        number: usize,
+    },
+    /// It was asked to stop.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }

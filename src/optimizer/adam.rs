@@ -5,7 +5,9 @@ use rayon::prelude::*;
 /// Constants of Adam.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hyperparameters {
+    /// What is kept of the first moment at each step.
     pub beta1: f64,
+    /// What is kept of the second moment at each step.
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub epsilon: f64,

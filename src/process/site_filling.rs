@@ -25,7 +25,12 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Encoding {
     /// One input a site: `unset` before it is filled, `codes[value]` after.
-    Scalar { unset: f64, codes: Vec<f64> },
+    Scalar {
+        /// Before the site is filled.
+        unset: f64,
+        /// For each value, [values].
+        codes: Vec<f64>,
+    },
     /// `values` inputs a site, all zero before it is filled, a single one after.
     OneHot,
 }

@@ -96,9 +96,15 @@ pub trait Target: Send + Sync {
 /// How objects are drawn.
 pub enum Picture {
     /// As images `width` sites wide, row-major.
-    Grid { width: usize },
+    Grid {
+        /// Sites in a row.
+        width: usize,
+    },
     /// As points of the plane.
-    Plane { coding: Coding },
+    Plane {
+        /// Which point an object stands for.
+        coding: Coding,
+    },
 }
 
 /// A number for an object, from the values of its sites.
