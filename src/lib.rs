@@ -28,6 +28,7 @@
 //! println!("{engine}: {:?}", evaluate(&mut trainer, 4096)?.evaluation);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![warn(missing_docs)]
 // Printing panics where nothing can be written: what is said goes through `commands::output`.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
@@ -42,7 +43,9 @@ mod compare;
 #[allow(dead_code)] // the target in it is for integration tests
 mod grid;
 
+// What `cli` brings is the program's own: only what others build on is held to a docstring for everything.
 #[cfg(feature = "cli")]
+#[allow(missing_docs)]
 pub mod commands;
 pub mod config;
 pub mod data;
@@ -56,23 +59,30 @@ pub mod network;
 pub mod objective;
 pub mod optimizer;
 #[cfg(feature = "cli")]
+#[allow(missing_docs)]
 pub mod presets;
 pub mod process;
 pub mod random;
 #[cfg(feature = "cli")]
+#[allow(missing_docs)]
 pub mod report;
 pub mod run;
 pub mod schedule;
 #[cfg(feature = "cli")]
+#[allow(missing_docs)]
 pub mod session;
 pub mod stop;
 #[cfg(feature = "cli")]
+#[allow(missing_docs)]
 pub mod suite;
 #[cfg(feature = "cli")]
+#[allow(missing_docs)]
 pub mod summary;
 pub mod targets;
 #[cfg(feature = "cli")]
+#[allow(missing_docs)]
 pub mod throughput;
 pub mod trainer;
 #[cfg(feature = "cli")]
+#[allow(missing_docs)]
 pub mod variance;

@@ -93,14 +93,18 @@ pub fn pick(word: u32, n: u32) -> u32 {
 /// Which random numbers a batch uses: everything but the trajectory and the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
+    /// The run's.
     pub seed: u64,
+    /// Of the training, from 0.
     pub iteration: u32,
+    /// What the numbers are for.
     pub stream: Stream,
     /// Number of the batch's first trajectory, so that a batch can be a part of a larger one.
     pub first_trajectory: u32,
 }
 
 impl Draw {
+    /// A batch whose first trajectory is number 0.
     pub fn new(seed: u64, iteration: u32, stream: Stream) -> Self {
         Self { seed, iteration, stream, first_trajectory: 0 }
     }

@@ -3,6 +3,7 @@
 /// One of a run's iterations, numbered from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
+    /// Which one.
     pub iteration: u32,
     /// Iterations of the whole run, however many of them this process carries out.
     pub total: u32,

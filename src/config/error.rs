@@ -9,6 +9,7 @@ use toml::Table;
 pub struct ConfigError(String);
 
 impl ConfigError {
+    /// An error of this text, which names the key, what was found and what is allowed.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }

@@ -29,7 +29,9 @@ use toml::{Table, Value};
 /// A whole experiment: what is sampled, and how the sampler is trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// What is sampled from.
     pub target: TargetConfig,
+    /// How: everything that is not about the target.
     pub settings: Settings,
 }
 

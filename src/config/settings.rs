@@ -14,11 +14,17 @@ use crate::{objective, optimizer};
 pub struct Settings {
     /// Seed of all random numbers of the run, 0 to 2^63 - 1.
     pub seed: u64,
+    /// The policy network.
     pub policy: PolicyConfig,
+    /// What is minimised, and with which estimator.
     pub objective: objective::Settings,
+    /// How long, on how many trajectories, and how often it is written down.
     pub training: TrainingConfig,
+    /// How gradients become steps.
     pub optimizer: optimizer::Settings,
+    /// Sizes and times of evaluations.
     pub evaluation: EvaluationConfig,
+    /// What computes it all.
     pub engine: EngineConfig,
 }
 
@@ -108,6 +114,7 @@ pub enum EngineKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
+    /// What a GPU computes in as well.
     #[default]
     F32,
     /// The oracle, several times slower.

@@ -15,7 +15,9 @@ use crate::targets::ising::Ising;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TargetConfig {
+    /// The Ising model.
     Ising(IsingConfig),
+    /// A density over the plane.
     Density(DensityConfig),
 }
 
@@ -58,6 +60,7 @@ impl TargetConfig {
         Ok(config)
     }
 
+    /// As the table `[target]` of an experiment file.
     pub fn to_table(&self) -> Table {
         Table::try_from(self).expect("a target's table has plain values")
     }

@@ -16,18 +16,25 @@ use crate::random::Draw;
 /// A distribution over points of the plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum DataSet {
+    /// Two arms that wind around each other.
     #[serde(rename = "2spirals")]
     TwoSpirals,
+    /// Eight normal distributions on a circle.
     #[serde(rename = "8gaussians")]
     EightGaussians,
+    /// Concentric circles.
     #[serde(rename = "circles")]
     Circles,
+    /// Two interleaved half circles.
     #[serde(rename = "moons")]
     Moons,
+    /// Bent blades around the origin.
     #[serde(rename = "pinwheel")]
     Pinwheel,
+    /// A spiral.
     #[serde(rename = "swissroll")]
     SwissRoll,
+    /// Every other square of a board.
     #[serde(rename = "checkerboard")]
     Checkerboard,
 }

@@ -5,15 +5,20 @@ use std::fmt;
 /// What an adapter runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
+    /// A GPU with memory of its own.
     Discrete,
+    /// A GPU that shares the processor's memory.
     Integrated,
+    /// A GPU passed through to a virtual machine.
     Virtual,
+    /// Unknown.
     Other,
     /// A CPU that pretends to be a GPU.
     Software,
 }
 
 impl AdapterKind {
+    /// Whether it is anything but a processor that stands in for a GPU.
     pub fn is_hardware(self) -> bool {
         self != Self::Software
     }
@@ -34,10 +39,13 @@ impl fmt::Display for AdapterKind {
 /// An adapter as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdapterDescription {
+    /// As its driver tells it.
     pub name: String,
     /// "Vulkan", "Metal", "DX12" or "OpenGL".
     pub backend: &'static str,
+    /// What it runs on.
     pub kind: AdapterKind,
+    /// Name and version of the driver, as far as it tells them.
     pub driver: String,
 }
 

@@ -17,6 +17,7 @@ pub struct Batch {
 /// trajectory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Steps {
+    /// Numbers in a row: the most steps that a trajectory can have.
     pub max_steps: usize,
     /// Steps of each trajectory.
     pub lengths: Vec<usize>,

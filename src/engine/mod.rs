@@ -66,8 +66,11 @@ pub struct Load {
 /// Bytes of memory: at all times, and what comes on top of that.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Need {
+    /// From the start on, parameters and their gradient among them.
     pub always: u64,
+    /// While a training batch is rolled out and differentiated.
     pub training: u64,
+    /// While as many trajectories as an evaluation wants at once are rolled out.
     pub evaluation: u64,
 }
 

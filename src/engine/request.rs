@@ -21,6 +21,7 @@ pub struct Rollout<'a> {
 /// Actions fixed beforehand. Sites are always those given; values are taken before `sampled_from` and drawn from it on.
 #[derive(Clone, Copy, Debug)]
 pub struct Given<'a> {
+    /// Whose actions they are: one trajectory for each of the request's.
     pub trajectories: &'a Trajectories,
     /// First step whose log-probability counts (0: all).
     pub scored_from: usize,

@@ -12,7 +12,9 @@ use crate::trainer::Trainer;
 
 /// What was found.
 pub struct AgainstData {
+    /// Negative log-likelihood of a fresh point, in nats.
     pub nll: Estimate,
+    /// Squared maximum mean discrepancy between samples and points.
     pub mmd: f64,
     /// The points that the discrepancy is taken to.
     pub points: Objects,

@@ -30,6 +30,7 @@ const ENUMERATED_SITES: usize = 12;
 /// log-weights are NaN, and null in JSON as well.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Evaluation {
+    /// Forward trajectories that it was made from.
     pub samples: usize,
     /// log Z, where it is known exactly.
     pub log_z_exact: Option<f64>,
@@ -37,42 +38,53 @@ pub struct Evaluation {
     pub log_z_exact_missing: Option<String>,
     /// By importance sampling with forward samples, and its standard error.
     pub log_z_estimate: f64,
+    /// Of the estimate, by the delta method.
     pub log_z_standard_error: f64,
     /// E_{P_F}[log w] <= log Z, and its standard error.
     pub elbo: f64,
+    /// Of the mean.
     pub elbo_standard_error: f64,
     /// E[log w] >= log Z over target samples and backward trajectories, and its standard error, which is over Markov chains.
     pub eubo: Option<f64>,
+    /// Of the mean, over chains.
     pub eubo_standard_error: Option<f64>,
     /// Why there is none, otherwise.
     pub eubo_missing: Option<String>,
     /// Effective sample size of the forward samples, and as a fraction of them.
     pub ess: f64,
+    /// The same over their number.
     pub ess_fraction: f64,
     /// Fraction of the forward samples that have R = 0, whose weight is 0; with any, the ELBO is minus infinity, which is
     /// null in JSON. None without any R.
     pub forbidden_fraction: Option<f64>,
     /// Negative log-likelihood of fresh data and its standard error, which is over sets of points, where the target has data.
     pub nll: Option<f64>,
+    /// Of the mean, over sets.
     pub nll_standard_error: Option<f64>,
     /// Maximum mean discrepancy between forward samples and fresh data.
     pub mmd: Option<f64>,
     /// Comparison of the policy with the target object by object, for up to 12 sites of two values.
     pub exact: Option<exact::Comparison>,
+    /// The target's scalar summaries, in its own order.
     pub observables: Vec<Comparison>,
 }
 
 /// A scalar summary's mean over forward samples and over target samples.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
+    /// As the target calls it.
     pub name: String,
+    /// Mean over forward samples.
     pub gflownet: f64,
+    /// Mean over target samples, where the target has a sampler.
     pub target: Option<f64>,
 }
 
 /// An evaluation and the samples that it was made from.
 pub struct Evaluated {
+    /// The numbers.
     pub evaluation: Evaluation,
+    /// The forward samples.
     pub gflownet: Objects,
     /// As many samples of the target, where it has a sampler.
     pub target: Option<Objects>,
@@ -83,6 +95,7 @@ pub struct Evaluated {
 /// Why an evaluation came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluationError {
+    /// The engine could not roll out what was to be evaluated.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The policy has diverged: its samples mean nothing.
@@ -91,7 +104,13 @@ pub enum EvaluationError {
          means anything. Its training has diverged: train again in a new run with a smaller optimizer.learning_rate, or \
          with optimizer.clip_norm"
     )]
-    Policy { found: f64, number: usize },
+    Policy {
+        /// log P_F of the trajectory.
+        found: f64,
+        /// Which trajectory of the evaluation, from 0.
+        number: usize,
+    },
+    /// It was asked to stop.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }

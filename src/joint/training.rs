@@ -14,6 +14,7 @@ use crate::targets::energy_model::EnergyModel;
 /// How an energy model is trained along with a policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
+    /// The probability with which a proposal is accepted.
     pub acceptance: Acceptance,
     /// Iterations over which proposals grow from one site to all.
     pub horizon: u64,
@@ -26,7 +27,9 @@ pub struct Settings {
 /// An energy model in training.
 pub struct EnergyTraining {
     settings: Settings,
+    /// With the parameters of the last step.
     pub model: Arc<EnergyModel>,
+    /// The state of its optimizer.
     pub adam: Adam,
 }
 

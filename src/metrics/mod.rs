@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 /// A mean over samples, and how far it may be off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
+    /// The estimate itself.
     pub value: f64,
     /// One standard deviation of `value`, estimated from the same samples; NaN where they are fewer than two that are
     /// independent.

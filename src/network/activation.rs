@@ -4,6 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
+    /// max(x, 0).
     Relu,
     /// Slope 0.01 below zero, as in the authors' densities code.
     LeakyRelu,
@@ -11,6 +12,7 @@ pub enum Activation {
     Swish,
     /// x above zero, exp(x) - 1 below.
     Elu,
+    /// tanh(x).
     Tanh,
 }
 

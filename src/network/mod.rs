@@ -27,14 +27,18 @@ pub struct Layout {
 /// One linear layer's place in the list of parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
+    /// Width of what goes in.
     pub inputs: usize,
+    /// Width of what comes out.
     pub outputs: usize,
     /// The weight, [outputs, inputs] row-major.
     pub weight: Range<usize>,
+    /// The bias, [outputs].
     pub bias: Range<usize>,
 }
 
 impl Layout {
+    /// Hidden layers of these widths between inputs and outputs; without any, one linear layer.
     pub fn new(inputs: usize, hidden: &[usize], outputs: usize) -> Self {
         let mut widths = vec![inputs];
         widths.extend_from_slice(hidden);

@@ -8,6 +8,8 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub};
 
+use gemm_common::Parallelism;
+
 use super::{Activation, LEAK};
 
 /// f32 or f64.
@@ -31,12 +33,41 @@ pub trait Real:
     const NAME: &'static str;
     /// Distance from 1 to the next larger number.
     const EPSILON: Self;
+    /// Rounded to the nearest.
     fn from_f64(value: f64) -> Self;
+    /// Exactly this number.
     fn to_f64(self) -> f64;
 
     /// Activation and slope of each of `inputs`, which becomes the activation.
     fn activate(activation: Activation, values: &mut [Self], slopes: &mut [Self]);
+
+    /// The matrix product for this processor.
+    fn gemm() -> Gemm<Self>;
 }
+
+/// m, n, k; the result [m, n] with its strides of columns and rows, and whether to add to it; the factors with theirs;
+/// what multiplies the result as it is and the product; three conjugations that only complex numbers have; threads.
+pub type Gemm<T> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut T,
+    isize,
+    isize,
+    bool,
+    *const T,
+    isize,
+    isize,
+    *const T,
+    isize,
+    isize,
+    T,
+    T,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);
 
 impl Real for f64 {
     const NAME: &'static str = "f64";
@@ -54,6 +85,10 @@ impl Real for f64 {
         for (value, slope) in values.iter_mut().zip(slopes) {
             (*value, *slope) = activation.evaluate(*value);
         }
+    }
+
+    fn gemm() -> Gemm<Self> {
+        gemm_f64::gemm::f64::get_gemm_fn()
     }
 }
 
@@ -94,6 +129,10 @@ impl Real for f32 {
                 ((power.less_one() * inverse).copysign(x), 4.0 * e * inverse * inverse)
             }),
         }
+    }
+
+    fn gemm() -> Gemm<Self> {
+        gemm_f32::gemm::f32::get_gemm_fn()
     }
 }
 
@@ -230,18 +269,24 @@ impl<'a, T> Matrix<'a, T> {
 /// `out = keep * out + a * b` on one thread, `out` row-major [a.rows, b.columns], `keep` being 0 or 1.
 pub fn multiply<T: Real>(out: &mut [T], keep: bool, a: Matrix<T>, b: Matrix<T>) {
     assert_eq!(a.columns, b.rows, "inner sizes of a product");
-    let out = &mut out[..a.rows * b.columns];
+    let (out, columns) = (&mut out[..a.rows * b.columns], b.columns);
+    // The kernels prefer a result whose columns lie in one piece: what they form is the transposed product, unless that is
+    // a single row.
+    let (a, b, [row_stride, column_stride]) = match columns > 1 {
+        true => (b.transposed(), a.transposed(), [1, columns]),
+        false => (a, b, [columns, 1]),
+    };
     let one = T::from_f64(1.0);
     // SAFETY: the views above cover exactly the elements that their sizes and strides reach, and `out` is borrowed
     // mutably, so nothing overlaps it.
     unsafe {
-        gemm::gemm(
+        T::gemm()(
             a.rows,
             b.columns,
             a.columns,
             out.as_mut_ptr(),
-            1,
-            b.columns as isize,
+            column_stride as isize,
+            row_stride as isize,
             keep,
             a.values.as_ptr(),
             a.column_stride as isize,
@@ -254,7 +299,7 @@ pub fn multiply<T: Real>(out: &mut [T], keep: bool, a: Matrix<T>, b: Matrix<T>) 
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            Parallelism::None,
         );
     }
 }
@@ -288,6 +333,56 @@ mod tests {
                 assert!((f64::from(slope) - s).abs() < tolerance, "{activation:?}'({x}) = {slope}, not {s}");
             }
         }
+    }
+
+    /// A product as a single call of the crate whose kernels these are: shapes with one row or column among them.
+    fn product_by_gemm<T: Real>(out: &mut [T], keep: bool, a: Matrix<T>, b: Matrix<T>) {
+        let (one, columns) = (T::from_f64(1.0), b.columns as isize);
+        assert_eq!(out.len(), a.rows * b.columns);
+        let strides = [a.column_stride, a.row_stride, b.column_stride, b.row_stride].map(|stride| stride as isize);
+        let (x, y, none) = (a.values.as_ptr(), b.values.as_ptr(), gemm::Parallelism::None);
+        let [ac, ar, bc, br] = strides;
+        // SAFETY: as in `multiply`.
+        unsafe {
+            let out = out.as_mut_ptr();
+            let (m, n, k) = (a.rows, b.columns, a.columns);
+            gemm::gemm(m, n, k, out, 1, columns, keep, x, ac, ar, y, bc, br, one, one, false, false, false, none);
+        }
+    }
+
+    fn products_have_the_bits_of_gemm<T: Real>() {
+        let numbers = |count: usize, shift: f64| -> Vec<T> {
+            (0..count).map(|i| T::from_f64((i as f64 * 0.7 + shift).sin())).collect()
+        };
+        let mut compared = 0;
+        for [m, n, k] in
+            [[1, 1, 1], [5, 1, 7], [1, 6, 9], [64, 1, 256], [1, 256, 64], [3, 2, 1], [64, 128, 100], [33, 17, 65]]
+        {
+            let (a, b, start) = (numbers(m * k, 0.1), numbers(k * n, 0.2), numbers(m * n, 0.3));
+            let views_of_a = [Matrix::new(&a, m, k), Matrix::new(&a, k, m).transposed()];
+            let views_of_b = [Matrix::new(&b, k, n), Matrix::new(&b, n, k).transposed()];
+            for (a, b, keep) in
+                views_of_a.iter().flat_map(|a| views_of_b.iter().flat_map(move |b| [(a, b, true), (a, b, false)]))
+            {
+                let (mut ours, mut theirs) = (start.clone(), start.clone());
+                multiply(&mut ours, keep, *a, *b);
+                product_by_gemm(&mut theirs, keep, *a, *b);
+                assert!(ours.iter().all(|value| value.to_f64().is_finite()));
+                assert!(ours == theirs, "{} {m} {n} {k} {keep}", T::NAME);
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, 64);
+    }
+
+    #[test]
+    fn products_have_the_bits_of_gemm_in_f32() {
+        products_have_the_bits_of_gemm::<f32>();
+    }
+
+    #[test]
+    fn products_have_the_bits_of_gemm_in_f64() {
+        products_have_the_bits_of_gemm::<f64>();
     }
 
     #[test]

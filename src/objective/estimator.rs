@@ -28,10 +28,16 @@ pub enum Estimator {
     LogVariance,
     /// The Renyi divergence of order a, D_a(q || p), on samples of q: c_i = a/(a-1) (v_i - 1/B) with
     /// v = softmax((1-a) log w). The logarithm of a mean: biased by O(1/B). Loss: D_a - log Z.
-    Renyi { order: f64 },
+    Renyi {
+        /// a.
+        order: f64,
+    },
     /// The Tsallis divergence of order a, (E_q[(w/Z)^(1-a)] - 1) / (a - 1), on samples of q; see [`tsallis`]. log Z is
     /// the batch's own estimate, taken for a constant, which biases it by O(1/B). Loss: the divergence.
-    Tsallis { order: f64 },
+    Tsallis {
+        /// a.
+        order: f64,
+    },
     /// One of the user's.
     Own(Own),
 }

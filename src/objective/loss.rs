@@ -12,9 +12,15 @@ pub enum Loss {
     /// delta^2 / 2.
     HalfSquared,
     /// delta^2 / 2 up to |delta| = threshold, and straight on from there.
-    Huber { threshold: f64 },
+    Huber {
+        /// In nats, above 0.
+        threshold: f64,
+    },
     /// Linex(a): (exp(a t) - a t - 1) / a^2 with t = -delta.
-    Linex { scale: f64 },
+    Linex {
+        /// a, not 0.
+        scale: f64,
+    },
     /// exp(t) + exp(-t) - 2.
     ShiftedCosh,
 }

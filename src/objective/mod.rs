@@ -75,6 +75,7 @@ pub struct Term {
     pub source: Source,
     /// In (0, 1]; the weights of an iteration's terms add up to 1.
     pub weight: f64,
+    /// What coefficients the batch's trajectories get.
     pub estimator: Estimator,
 }
 

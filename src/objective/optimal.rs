@@ -34,7 +34,9 @@ pub enum Extent {
 /// What is still to be done to an estimate sum_i c_i h_i.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Optimal {
+    /// One k, or one for each parameter.
     pub extent: Extent,
+    /// Whether the trajectory itself is left out of its k.
     pub form: Form,
 }
 

@@ -42,6 +42,7 @@ pub trait OwnEstimator: fmt::Debug + Send + Sync {
 pub struct Own(Arc<dyn OwnEstimator>);
 
 impl Own {
+    /// Shares an estimator.
     pub fn new(estimator: impl OwnEstimator + 'static) -> Self {
         Self(Arc::new(estimator))
     }

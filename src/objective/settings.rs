@@ -94,10 +94,15 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossName {
+    /// [`Loss::Squared`].
     Squared,
+    /// [`Loss::HalfSquared`].
     HalfSquared,
+    /// [`Loss::Huber`].
     Huber,
+    /// [`Loss::Linex`].
     Linex,
+    /// [`Loss::ShiftedCosh`].
     ShiftedCosh,
 }
 

@@ -5,8 +5,11 @@ use rayon::prelude::*;
 /// Constants of Adam.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hyperparameters {
+    /// What is kept of the first moment at each step.
     pub beta1: f64,
+    /// What is kept of the second moment at each step.
     pub beta2: f64,
+    /// Added to the root of the second moment.
     pub epsilon: f64,
     /// Decoupled, as in AdamW: a step first multiplies the parameters by 1 - learning rate * weight decay.
     pub weight_decay: f64,

@@ -14,6 +14,7 @@ pub struct LogZ {
 }
 
 impl LogZ {
+    /// A zeta at this value; without one it starts later, from a batch.
     pub fn new(settings: Settings, value: Option<f64>) -> Self {
         let constants = Hyperparameters { weight_decay: 0.0, ..settings.hyperparameters() };
         Self { settings, value, adam: Adam::new(1, constants) }

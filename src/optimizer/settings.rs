@@ -38,6 +38,7 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
+    /// 1 at every iteration.
     Constant,
     /// A line from 1 at the first iteration to `final_fraction` at the last.
     Linear,

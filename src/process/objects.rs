@@ -39,18 +39,22 @@ impl Objects {
         Self::new(sites, digits)
     }
 
+    /// Values of an object.
     pub fn sites(&self) -> usize {
         self.sites
     }
 
+    /// Number of objects.
     pub fn count(&self) -> usize {
         self.values.len() / self.sites
     }
 
+    /// One object's values, [sites]. Panics if there is none of this index.
     pub fn row(&self, index: usize) -> &[u8] {
         &self.values[index * self.sites..][..self.sites]
     }
 
+    /// Each object's values, [sites].
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.values.chunks_exact(self.sites)
     }

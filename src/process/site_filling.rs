@@ -25,7 +25,12 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Encoding {
     /// One input a site: `unset` before it is filled, `codes[value]` after.
-    Scalar { unset: f64, codes: Vec<f64> },
+    Scalar {
+        /// Before the site is filled.
+        unset: f64,
+        /// For each value, [values].
+        codes: Vec<f64>,
+    },
     /// `values` inputs a site, all zero before it is filled, a single one after.
     OneHot,
 }
@@ -33,9 +38,13 @@ pub enum Encoding {
 /// Site filling: `sites` sites of `values` values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SiteFilling {
+    /// Sites to fill, and so steps of a trajectory.
     pub sites: usize,
+    /// Values that a site can have, 0 to this less one.
     pub values: usize,
+    /// Which site is next.
     pub order: Order,
+    /// What the network sees of a site.
     pub encoding: Encoding,
 }
 

@@ -43,6 +43,7 @@ impl Trajectories {
         self.max_steps
     }
 
+    /// Number of trajectories.
     pub fn count(&self) -> usize {
         self.actions.len() / self.max_steps
     }

@@ -79,6 +79,7 @@ impl RunDirectory {
         Err(ConfigError::new(message).into())
     }
 
+    /// As it was given.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -87,14 +88,17 @@ impl RunDirectory {
         self.path.join("config.toml")
     }
 
+    /// The last checkpoint, whether there is one or not.
     pub fn checkpoint_path(&self) -> PathBuf {
         self.path.join("checkpoint.safetensors")
     }
 
+    /// The log of metrics, a JSON object a line.
     pub fn metrics_path(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
     }
 
+    /// What the run has taken so far.
     pub fn times_path(&self) -> PathBuf {
         self.path.join("times.json")
     }

@@ -4,8 +4,6 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
-use npyz::WriterBuilder;
-
 use super::files::{self, FileError};
 use crate::process::Objects;
 
@@ -43,11 +41,19 @@ pub fn write(path: &Path, format: Format, objects: &Objects) -> Result<(), FileE
     })
 }
 
+/// Version 1.0 of NumPy's format (numpy.lib.format): a header of one line, padded so that the values begin at a multiple of
+/// 64 bytes, and the values. Written here, for the crate that reads and writes any such file brings 18 others with it.
 fn write_npy(file: &mut dyn Write, objects: &Objects) -> io::Result<()> {
-    let shape = [objects.count() as u64, objects.sites() as u64];
-    let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(file).begin_nd()?;
-    writer.extend(objects.values())?;
-    writer.finish()
+    const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
+    let (count, sites) = (objects.count(), objects.sites());
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({count}, {sites}, ), }}");
+    // Before the line: the magic and its own length in two bytes. Behind it: its end.
+    let before = MAGIC.len() + 2;
+    let length = (before + header.len() + 1).next_multiple_of(64) - before;
+    file.write_all(MAGIC)?;
+    file.write_all(&(length as u16).to_le_bytes())?;
+    writeln!(file, "{header:<width$}", width = length - 1)?;
+    file.write_all(objects.values())
 }
 
 fn write_csv(file: &mut dyn Write, objects: &Objects) -> io::Result<()> {
@@ -89,6 +95,21 @@ mod tests {
         assert_eq!(file.dtype().descr(), "'|u1'");
         assert_eq!(file.into_vec::<u8>().unwrap(), objects().values());
         assert_eq!(&bytes[bytes.len() - 6..], objects().values());
+    }
+
+    #[test]
+    fn npy_is_what_a_crate_for_it_writes_at_every_length_of_the_header() {
+        use npyz::WriterBuilder;
+        // The header grows by a digit a row, past a multiple of 64.
+        for count in (0..7).map(|digits| 10_usize.pow(digits)) {
+            let objects = Objects::new(2, vec![1; 2 * count]);
+            let mut expected = Vec::new();
+            let options = npyz::WriteOptions::new().default_dtype().shape(&[count as u64, 2]);
+            let mut writer = options.writer(&mut expected).begin_nd().unwrap();
+            writer.extend(objects.values()).unwrap();
+            writer.finish().unwrap();
+            assert!(written("x.npy", &objects) == expected, "{count} rows");
+        }
     }
 
     #[test]

@@ -51,6 +51,7 @@ impl Times {
             && *iterations < u32::MAX
     }
 
+    /// As JSON, in place of what was there.
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
         let text = serde_json::to_string_pretty(self).expect("numbers have a JSON form");
         files::write(path, format!("{text}\n").as_bytes())

@@ -96,9 +96,15 @@ pub trait Target: Send + Sync {
 /// How objects are drawn.
 pub enum Picture {
     /// As images `width` sites wide, row-major.
-    Grid { width: usize },
+    Grid {
+        /// Sites in a row.
+        width: usize,
+    },
     /// As points of the plane.
-    Plane { coding: Coding },
+    Plane {
+        /// Which point an object stands for.
+        coding: Coding,
+    },
 }
 
 /// A number for an object, from the values of its sites.
@@ -106,14 +112,18 @@ pub type Summarise = Box<dyn Fn(&[u8]) -> f64 + Send + Sync>;
 
 /// A scalar summary of an object.
 pub struct Observable {
+    /// Heads its column.
     pub name: &'static str,
+    /// The summary of one object.
     pub of: Summarise,
 }
 
 /// log R as an MLP with one output. Its inputs are an object's, encoded as for the policy with every site set.
 #[derive(Clone, Debug)]
 pub struct RewardNetwork {
+    /// Widths, and where the parameters of a layer lie.
     pub layout: Layout,
+    /// Of the hidden layers.
     pub activation: Activation,
     /// In the order of `layout`.
     pub parameters: Arc<[f64]>,
@@ -124,7 +134,9 @@ pub struct RewardNetwork {
 /// An energy model and, if it is trained along with the policy, how.
 #[derive(Clone)]
 pub struct Energy {
+    /// The target's log R.
     pub model: Arc<EnergyModel>,
+    /// None if it stays as it is.
     pub training: Option<joint::Settings>,
 }
 

@@ -11,7 +11,9 @@ use safetensors::tensor::Dtype;
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
 pub struct CheckpointError {
+    /// The file that it was read from; empty where it never was in one.
     pub path: PathBuf,
+    /// What is wrong with it.
     pub reason: String,
 }
 

@@ -39,17 +39,33 @@ pub const PATIENCE: u32 = 10;
 /// What ends training early.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
+    /// The engine refused, or failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The settings do not fit each other, the process or the target.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Too many steps in a row were skipped.
     #[error(
         "training diverged: {PATIENCE} steps in a row had no finite gradient (at iteration {iteration}: {found}); \
          the weights are those before them, and may be beyond use already. {advice}"
     )]
-    Diverged { iteration: u32, found: String, advice: &'static str },
+    Diverged {
+        /// The last of them.
+        iteration: u32,
+        /// What was not finite in it.
+        found: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A step failed, and the sampler of objects could not be set back to before it.
     #[error("{error}. Nor did the sampler of objects take its own state back: {reason}")]
-    Sampler { error: String, reason: String },
+    Sampler {
+        /// Why the step failed.
+        error: String,
+        /// Why the sampler did not go back.
+        reason: String,
+    },
 }
 
 /// A policy in training.
@@ -103,6 +119,7 @@ impl Trainer {
         Builder::new(settings, target).build_on(engine)
     }
 
+    /// Iterations made so far, those before a resumption among them.
     pub fn iteration(&self) -> u32 {
         self.iteration
     }
@@ -112,14 +129,17 @@ impl Trainer {
         self.skipped
     }
 
+    /// What it was built with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
+    /// What is sampled from.
     pub fn target(&self) -> &dyn Target {
         self.target.as_ref()
     }
 
+    /// How objects are built.
     pub fn process(&self) -> &dyn Process {
         self.process.as_ref()
     }

@@ -38,6 +38,7 @@ impl Trainer {
 /// A batch with log R as training takes it.
 #[derive(Clone, Debug)]
 pub struct TrainingBatch {
+    /// Log-probabilities and log R.
     pub batch: Batch,
     /// Trajectories that end in an object with R = 0.
     pub forbidden: usize,

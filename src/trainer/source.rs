@@ -8,10 +8,13 @@ use crate::targets::Sampler;
 
 /// What a source of batches may look at.
 pub struct Turn<'a> {
+    /// Whose trajectories are wanted.
     pub process: &'a dyn Process,
     /// Makes objects (samples of the target, or data), where the training has such a sampler.
     pub sampler: Option<&'a mut dyn Sampler>,
+    /// The run's.
     pub seed: u64,
+    /// From 0.
     pub iteration: u32,
     /// Trajectories that are wanted.
     pub count: usize,

@@ -126,8 +126,10 @@ fn get_moments(
 /// Why a checkpoint was not taken up.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
+    /// It could not be read, or is not of this training.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// What it holds could not be taken up.
     #[error(transparent)]
     Train(#[from] TrainError),
 }

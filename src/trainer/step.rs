@@ -19,7 +19,9 @@ use crate::targets::Sampler;
 /// What one iteration did.
 #[derive(Clone, Debug)]
 pub struct Step {
+    /// Which one, from 0.
     pub iteration: u32,
+    /// Sum of the losses of the objective's terms on this iteration's batches.
     pub loss: f64,
     /// Euclidean norm of the policy's gradient, before clipping.
     pub gradient_norm: f64,

@@ -18,6 +18,7 @@ pub struct Reward<T> {
 }
 
 impl<T: Real> Reward<T> {
+    /// log R of this target.
     pub fn new(target: Arc<dyn Target>) -> Self {
         let (sites, values, encoding): (_, _, Encoding) = (target.sites(), target.values(), target.encoding());
         let process = SiteFilling { sites, values, order: Order::Fixed, encoding };

@@ -51,6 +51,7 @@ impl EnergyModel {
         Self { layout, state: RwLock::new(State { network, parameters: parameters.into(), version: 0 }) }
     }
 
+    /// Widths of the network, and where the parameters of a layer lie.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }

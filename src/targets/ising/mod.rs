@@ -50,10 +50,12 @@ impl Ising {
         Ok(Self { side, coupling, log_z: OnceLock::new(), plan: OnceLock::new() })
     }
 
+    /// Spins along one edge of the torus.
     pub fn side(&self) -> usize {
         self.side
     }
 
+    /// J, the weight of every bond, in units of the temperature.
     pub fn coupling(&self) -> f64 {
         self.coupling
     }
