@@ -33,7 +33,7 @@ pub struct Layer {
     pub outputs: usize,
     /// The weight, [outputs, inputs] row-major.
     pub weight: Range<usize>,
-    /// The bias, [outputs].
+    /// The bias, `[outputs]`.
     pub bias: Range<usize>,
 }
 

@@ -49,12 +49,12 @@ impl Objects {
         self.values.len() / self.sites
     }
 
-    /// One object's values, [sites]. Panics if there is none of this index.
+    /// One object's values, `[sites]`. Panics if there is none of this index.
     pub fn row(&self, index: usize) -> &[u8] {
         &self.values[index * self.sites..][..self.sites]
     }
 
-    /// Each object's values, [sites].
+    /// Each object's values, `[sites]`.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.values.chunks_exact(self.sites)
     }

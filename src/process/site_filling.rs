@@ -28,7 +28,7 @@ pub enum Encoding {
     Scalar {
         /// Before the site is filled.
         unset: f64,
-        /// For each value, [values].
+        /// For each value, `[values]`.
         codes: Vec<f64>,
     },
     /// `values` inputs a site, all zero before it is filled, a single one after.
