@@ -6,8 +6,14 @@
 // Reads `fills`, and writes log_rewards and, for the gradient, activations and slopes.
 // One workgroup takes ROLLOUT_ROWS objects. Layers are those of lib/layers.wgsl.
 
-@group(0) @binding(5) var<storage, read> fills: array<u32>;
-@group(0) @binding(6) var<storage, read_write> log_rewards: array<f32>;
+#import wgflow::batch::value
+#import wgflow::column::set_site
+#import wgflow::constants::{BLOCK, LAYERS, ROLLOUT_GROUP, ROLLOUT_ROWS, SITES, STEP_SIZE, VALUES}
+#import wgflow::layers::{activate_at, head_output, hidden_layers}
+#import wgflow::weights::weights
+#import wgflow::work::{group_of, network, stored_step, work}
+
+@group(0) @binding(19) var<storage, read_write> log_rewards: array<f32>;
 
 @compute @workgroup_size(ROLLOUT_GROUP)
 fn evaluate(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) launched: vec3<u32>) {
@@ -15,23 +21,23 @@ fn evaluate(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) l
     let block = group.x * ROLLOUT_ROWS / BLOCK;
     let first_row = group.x * ROLLOUT_ROWS % BLOCK;
     let first_object = (work.block + block) * BLOCK + first_row;
-    let here = slot(block, 0u);
+    let here = stored_step(block, 0u);
     let width = network[0].outputs;
     let last = network[LAYERS - 1u];
 
-    let first_place = here * STEP_SIZE + network[0].place + first_row * width;
+    let first_unit = here * STEP_SIZE + network[0].offset + first_row * width;
     for (var i = lane; i < ROLLOUT_ROWS * width; i += ROLLOUT_GROUP) {
-        let row = (first_object + i / width) * SITES;
+        let object = first_object + i / width;
         var z = weights[network[0].bias + i % width];
         for (var site = 0u; site < SITES; site++) {
-            z = set_site(z, i % width, site * VALUES + (fills[row + site] & 255u));
+            z = set_site(z, i % width, site * VALUES + value(object, site));
         }
-        put(first_place + i, z);
+        activate_at(first_unit + i, z);
     }
     storageBarrier();
     hidden_layers(lane, here, first_row);
 
-    let heads = here * STEP_SIZE + last.place + first_row * last.outputs;
+    let heads = here * STEP_SIZE + last.offset + first_row * last.outputs;
     for (var row = lane; row < ROLLOUT_ROWS; row += ROLLOUT_GROUP) {
         log_rewards[first_object + row] = head_output(heads + row * last.outputs, 0u);
     }

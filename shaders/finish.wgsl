@@ -1,14 +1,36 @@
-// Finished trajectories: the object of each (lib/site_object.wgsl, lib/walk_object.wgsl), and the log-probability of the
-// scored steps.
+// Finished trajectories: the object of each, and the log-probability of the scored steps.
 //
-//   log_forward[trajectory] = sum over t >= scored_from of scores[trajectory][t], with Kahan's compensation
+//   log_forward[trajectory] = sum over t >= scored_from of log_probs[trajectory][t], with Kahan's compensation
 //
 // One invocation a trajectory, one workgroup a block.
 
-@group(0) @binding(2) var<storage, read> actions: array<u32>;
-@group(0) @binding(3) var<storage, read> scores: array<f32>;
-@group(0) @binding(4) var<storage, read_write> fills: array<u32>;
-@group(0) @binding(5) var<storage, read_write> log_forward: array<f32>;
+#import wgflow::constants::{BLOCK, MAX_STEPS, SITES, VALUES}
+#import wgflow::work::{invocation_of, work}
+#ifdef WALK
+#import wgflow::rules::process_value
+#endif
+
+@group(0) @binding(5) var<storage, read> actions: array<u32>;
+@group(0) @binding(6) var<storage, read_write> fills: array<u32>;
+@group(0) @binding(7) var<storage, read> log_probs: array<f32>;
+@group(0) @binding(18) var<storage, read_write> log_forward: array<f32>;
+
+#ifdef WALK
+// The object that the state of the process is.
+fn note_object(trajectory: u32) {
+    for (var site = 0u; site < SITES; site++) {
+        fills[trajectory * SITES + site] = process_value(trajectory, site);
+    }
+}
+#else
+// The object, and the step that filled each site: fills[site of the action at step t] = 256 t + value.
+fn note_object(trajectory: u32) {
+    for (var step = 0u; step < MAX_STEPS; step++) {
+        let action = actions[trajectory * MAX_STEPS + step];
+        fills[trajectory * SITES + action / VALUES] = step * 256u + action % VALUES;
+    }
+}
+#endif
 
 @compute @workgroup_size(BLOCK)
 fn finish(@builtin(global_invocation_id) launched: vec3<u32>) {
@@ -19,7 +41,7 @@ fn finish(@builtin(global_invocation_id) launched: vec3<u32>) {
     var sum = 0.0;
     var lost = 0.0;
     for (var step = work.scored_from; step < MAX_STEPS; step++) {
-        let term = scores[row + step] - lost;
+        let term = log_probs[row + step] - lost;
         let next = sum + term;
         lost = (next - sum) - term;
         sum = next;

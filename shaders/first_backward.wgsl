@@ -5,15 +5,17 @@
 //
 // One invocation a quad of units of a trajectory; (y) a block.
 
-@group(0) @binding(2) var<storage, read_write> slopes: array<vec4<f32>>;
+#import wgflow::constants::{BLOCK, STATES, STEP_SIZE}
+#import wgflow::deltas::slopes
+#import wgflow::work::{invocation_of, network, stored_step, work}
 
 @compute @workgroup_size(BLOCK)
 fn first_backward(@builtin(global_invocation_id) launched: vec3<u32>) {
     let id = invocation_of(launched);
     var sum = vec4<f32>();
     for (var left = STATES; left > work.scored_from; left--) {
-        let place = slot(id.y, left - 1u) * STEP_SIZE + network[0].place + id.x;
-        sum += slopes[place];
-        slopes[place] = sum;
+        let at = stored_step(id.y, left - 1u) * STEP_SIZE + network[0].offset + id.x;
+        sum += slopes[at];
+        slopes[at] = sum;
     }
 }

@@ -5,17 +5,28 @@
 //
 // Which these are: lib/site_columns.wgsl, lib/walk_columns.wgsl.
 // `slopes` of the first layer hold S (first_backward.wgsl). What is made of h, with the trajectory's coefficient, says the
-// tally (lib/sum.wgsl and its likes). Trajectories are added up block by block, blocks one after the other.
+// accumulator (lib/sum.wgsl and its likes). Trajectories are added up block by block, blocks one after the other.
 // One invocation a quad of units; (y) a column, the last one the bias. The blocks are those from first_slice on.
 
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> slopes: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> coefficients: array<f32>;
-@group(0) @binding(6) var<storage, read_write> gradient: array<vec4<f32>>;
+#import wgflow::constants::{BLOCK, GRADIENT}
+#import wgflow::work::{invocation_of, network, rows_of, work}
+#ifdef WALK
+#import wgflow::walk_columns::first_layer_score
+#else
+#import wgflow::site_columns::first_layer_score
+#endif
+#ifdef MOMENTS
+#import wgflow::moments::{LISTS, accumulate, accumulated, accumulator_at}
+#endif
+#ifdef LEFT_OUT
+#import wgflow::left_out::{LISTS, accumulate, accumulated, accumulator_at}
+#endif
+#ifdef SUM
+#import wgflow::sum::{LISTS, accumulate, accumulated, accumulator_at}
+#endif
 
-fn store(slice: u32, list: u32, place: u32, value: vec4<f32>) {
-    gradient[list * GRADIENT + place] += value;
-}
+@group(0) @binding(12) var<storage, read_write> gradient: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read> coefficients: array<f32>;
 
 @compute @workgroup_size(BLOCK)
 fn first_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
@@ -24,16 +35,18 @@ fn first_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
     let unit = id.x;
     let column = id.y;
     if unit < width {
-        let place = network[0].gradient + column * width + unit;
+        let offset = network[0].gradient + column * width + unit;
         for (var block = work.first_slice; block < work.first_slice + work.slices; block++) {
-            var tally = fresh(place);
+            var accumulator = accumulator_at(offset);
             let rows = rows_of(block);
             for (var row = 0u; row < rows; row++) {
                 let trajectory = (work.block + block) * BLOCK + row;
                 let h = first_layer_score(block, trajectory, row * width + unit, column);
-                tally = take(tally, coefficients[trajectory], h);
+                accumulator = accumulate(accumulator, coefficients[trajectory], h);
             }
-            finish(tally, 0u, place);
+            for (var list = 0u; list < LISTS; list++) {
+                gradient[list * GRADIENT + offset] += accumulated(accumulator, list);
+            }
         }
     }
 }

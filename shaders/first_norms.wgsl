@@ -6,10 +6,13 @@
 // `pieces` [trajectory of this dispatch][piece]; these come after those of the states.
 // One invocation a quad of units of a trajectory; (y) a block.
 
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> actions: array<u32>;
-@group(0) @binding(4) var<storage, read> slopes: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> pieces: array<f32>;
+#import wgflow::backpropagated::slopes
+#import wgflow::batch::action_of
+#import wgflow::constants::{BLOCK, PIECES, SITES, STATES, STEP_SIZE, UNSET, VALUES}
+#import wgflow::weights::change_of
+#import wgflow::work::{invocation_of, network, stored_step, work}
+
+@group(0) @binding(15) var<storage, read_write> pieces: array<f32>;
 
 @compute @workgroup_size(BLOCK)
 fn first_norms(@builtin(global_invocation_id) launched: vec3<u32>) {
@@ -18,16 +21,15 @@ fn first_norms(@builtin(global_invocation_id) launched: vec3<u32>) {
     let row = id.x / width;
     let block = work.first_slice + id.y;
     let trajectory = (work.block + block) * BLOCK + row;
-    let place = network[0].place + id.x;
-    let all = slopes[slot(block, work.scored_from) * STEP_SIZE + place];
+    let unit = network[0].offset + id.x;
+    let all = slopes[stored_step(block, work.scored_from) * STEP_SIZE + unit];
     var norm = dot(all, all);
     for (var step = 0u; step < SITES; step++) {
         var h = UNSET * all;
         let state = max(work.scored_from, step + 1u);
         if state < STATES {
-            let value = actions[trajectory * SITES + step] % VALUES;
-            let amount = weights[CHANGES + value / 4u][value % 4u];
-            h = fma(vec4(amount), slopes[slot(block, state) * STEP_SIZE + place], h);
+            let amount = change_of(action_of(trajectory, step) % VALUES);
+            h = fma(vec4(amount), slopes[stored_step(block, state) * STEP_SIZE + unit], h);
         }
         norm += dot(h, h);
     }

@@ -4,19 +4,22 @@
 //
 // One invocation a quad.
 
-@group(0) @binding(2) var<storage, read> partials: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> gradient: array<vec4<f32>>;
+#import wgflow::constants::{BLOCK, DENSE, DENSE_SIZE, GRADIENT}
+#import wgflow::work::{invocation_of, work}
+
+@group(0) @binding(12) var<storage, read_write> gradient: array<vec4<f32>>;
+@group(0) @binding(13) var<storage, read> partials: array<vec4<f32>>;
 
 @compute @workgroup_size(BLOCK)
 fn fold(@builtin(global_invocation_id) launched: vec3<u32>) {
     let id = invocation_of(launched);
     let size = work.lists * DENSE_SIZE;
     if id.x < size {
-        let place = id.x / DENSE_SIZE * GRADIENT + DENSE + id.x % DENSE_SIZE;
-        var sum = gradient[place];
+        let at = id.x / DENSE_SIZE * GRADIENT + DENSE + id.x % DENSE_SIZE;
+        var sum = gradient[at];
         for (var slice = 0u; slice < work.slices; slice++) {
             sum += partials[slice * size + id.x];
         }
-        gradient[place] = sum;
+        gradient[at] = sum;
     }
 }

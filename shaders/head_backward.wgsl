@@ -6,14 +6,25 @@
 // Outputs and their derivatives are those of lib/choice.wgsl or lib/single.wgsl.
 // One invocation a quad of units, one workgroup row (y) a step, (z) a block.
 
-@group(0) @binding(5) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> slopes: array<vec4<f32>>;
+#import wgflow::constants::{BLOCK, HEAD, LAYERS, OUTPUTS, STEP_SIZE}
+#import wgflow::deltas::slopes
+#import wgflow::weights::weights
+#import wgflow::work::{invocation_of, network, stored_step, work}
+#ifdef OBJECTS
+#import wgflow::single::{derivative, first_output}
+#else
+#ifdef WALK
+#import wgflow::masked_choice::{derivative, first_output}
+#else
+#import wgflow::choice::{derivative, first_output}
+#endif
+#endif
 
 @compute @workgroup_size(BLOCK)
 fn head_backward(@builtin(global_invocation_id) launched: vec3<u32>) {
     let id = invocation_of(launched);
     let step = work.first_step + id.y;
-    let here = slot(id.z, step);
+    let here = stored_step(id.z, step);
     let last = network[LAYERS - 1u];
     let row = id.x / last.outputs;
     let unit = id.x % last.outputs;
@@ -24,6 +35,5 @@ fn head_backward(@builtin(global_invocation_id) launched: vec3<u32>) {
         let delta = derivative(here, trajectory, step, value);
         sum = fma(vec4(delta), weights[HEAD + (first + value) * last.outputs + unit], sum);
     }
-    let place = here * STEP_SIZE + last.place + id.x;
-    slopes[place] = slopes[place] * sum;
+    slopes[here * STEP_SIZE + last.offset + id.x] *= sum;
 }

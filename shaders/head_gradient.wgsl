@@ -3,17 +3,34 @@
 //   h of a row  = sum over the states that use the output of derivative * h_last
 //   h of a bias = sum of derivative
 //
-// What is made of h, with the trajectory's coefficient, says the tally (lib/sum.wgsl
+// What is made of h, with the trajectory's coefficient, says the accumulator (lib/sum.wgsl
 // and its likes). Trajectories are added up block by block, blocks one after the other.
 // One invocation a quad of units, one more for the bias; (y) an output. The blocks are those from first_slice on.
 
-@group(0) @binding(5) var<storage, read> coefficients: array<f32>;
-@group(0) @binding(6) var<storage, read> activations: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> gradient: array<vec4<f32>>;
+#import wgflow::backpropagated::activations
+#import wgflow::constants::{BLOCK, GRADIENT, HEAD_BIAS_GRADIENT, HEAD_GRADIENT, LAYERS, OUTPUTS, STEP_SIZE}
+#import wgflow::work::{invocation_of, network, rows_of, stored_step, work}
+#ifdef OBJECTS
+#import wgflow::single::{derivative, uses}
+#else
+#ifdef WALK
+#import wgflow::masked_choice::{derivative, uses}
+#else
+#import wgflow::choice::{derivative, uses}
+#endif
+#endif
+#ifdef MOMENTS
+#import wgflow::moments::{LISTS, accumulate, accumulated, accumulator_at}
+#endif
+#ifdef LEFT_OUT
+#import wgflow::left_out::{LISTS, accumulate, accumulated, accumulator_at}
+#endif
+#ifdef SUM
+#import wgflow::sum::{LISTS, accumulate, accumulated, accumulator_at}
+#endif
 
-fn store(slice: u32, list: u32, place: u32, value: vec4<f32>) {
-    gradient[list * GRADIENT + place] += value;
-}
+@group(0) @binding(12) var<storage, read_write> gradient: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read> coefficients: array<f32>;
 
 @compute @workgroup_size(BLOCK)
 fn head_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
@@ -22,12 +39,12 @@ fn head_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
     let unit = id.x;
     let output = id.y;
     if unit <= last.outputs {
-        var place = HEAD_GRADIENT + output * last.outputs + unit;
+        var offset = HEAD_GRADIENT + output * last.outputs + unit;
         if unit == last.outputs {
-            place = HEAD_BIAS_GRADIENT + output;
+            offset = HEAD_BIAS_GRADIENT + output;
         }
         for (var block = work.first_slice; block < work.first_slice + work.slices; block++) {
-            var tally = fresh(place);
+            var accumulator = accumulator_at(offset);
             let rows = rows_of(block);
             for (var row = 0u; row < rows; row++) {
                 let trajectory = (work.block + block) * BLOCK + row;
@@ -35,20 +52,22 @@ fn head_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
                 let first = max(steps.x, work.scored_from);
                 var h = vec4<f32>();
                 for (var step = first; step < steps.y; step++) {
-                    let here = slot(block, step);
+                    let here = stored_step(block, step);
                     let error = derivative(here, trajectory, step, output % OUTPUTS);
                     if unit < last.outputs {
-                        h += error * activations[here * STEP_SIZE + last.place + row * last.outputs + unit];
+                        h += error * activations[here * STEP_SIZE + last.offset + row * last.outputs + unit];
                     } else {
                         // A bias has a quad to itself.
                         h.x += error;
                     }
                 }
                 if first < steps.y {
-                    tally = take(tally, coefficients[trajectory], h);
+                    accumulator = accumulate(accumulator, coefficients[trajectory], h);
                 }
             }
-            finish(tally, 0u, place);
+            for (var list = 0u; list < LISTS; list++) {
+                gradient[list * GRADIENT + offset] += accumulated(accumulator, list);
+            }
         }
     }
 }

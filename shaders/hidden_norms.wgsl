@@ -5,32 +5,32 @@
 // where delta is that of layer l and h that of layer l - 1. So no gradient is formed, only products of states: T^2 / 2 of
 // them, each as long as a layer is wide. Pairs t < u count twice.
 // `pieces` [trajectory of this dispatch][piece]; sum_norms.wgsl adds them up.
-// Register tiles of pairs (lib/multiply.wgsl, and lib/tile.wgsl for $R and $U): (x) a trajectory of the block, (y) a tile,
-// (z) a block.
+// Register tiles of pairs, as in lib/tile.wgsl: (x) a trajectory of the block, (y) a tile, (z) a block.
 
-@group(0) @binding(2) var<storage, read> activations: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> slopes: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> pieces: array<f32>;
+#import wgflow::backpropagated::{activations, slopes}
+#import wgflow::constants::{BLOCK, PAIR_TILES, PIECES, STATES, STEP_SIZE, TILE_ROWS, TILE_UNITS}
+#import wgflow::multiply::multiply
+#import wgflow::work::{group_of, network, stored_step, work}
 
-// Four states of a trajectory from state 4 * quad on, at its k-th quad of units; `last` in place of any beyond it.
-fn deltas(place: u32, last: u32, quad: u32, k: u32) -> mat4x4<f32> {
-    let state = 4u * quad;
-    return mat4x4(
-        slopes[place + min(state, last) * STEP_SIZE + k],
-        slopes[place + min(state + 1u, last) * STEP_SIZE + k],
-        slopes[place + min(state + 2u, last) * STEP_SIZE + k],
-        slopes[place + min(state + 3u, last) * STEP_SIZE + k],
-    );
+@group(0) @binding(15) var<storage, read_write> pieces: array<f32>;
+
+// Tiles of <delta_t, delta_u> and of <h_t, h_u>.
+struct Pairs {
+    of_deltas: array<array<mat4x4<f32>, TILE_UNITS>, TILE_ROWS>,
+    of_signals: array<array<mat4x4<f32>, TILE_UNITS>, TILE_ROWS>,
 }
 
-fn signals(place: u32, last: u32, quad: u32, k: u32) -> mat4x4<f32> {
-    let state = 4u * quad;
-    return mat4x4(
-        activations[place + min(state, last) * STEP_SIZE + k],
-        activations[place + min(state + 1u, last) * STEP_SIZE + k],
-        activations[place + min(state + 2u, last) * STEP_SIZE + k],
-        activations[place + min(state + 3u, last) * STEP_SIZE + k],
-    );
+// Where the k-th quad of units of states 4 quad .. 4 quad + 4 of a trajectory lies; `last` in place of any beyond it.
+fn states_of(offset: u32, last: u32, quad: u32, k: u32) -> vec4<u32> {
+    return vec4(offset + k) + min(vec4(4u * quad) + vec4(0u, 1u, 2u, 3u), vec4(last)) * STEP_SIZE;
+}
+
+fn deltas_of(at: vec4<u32>) -> mat4x4<f32> {
+    return mat4x4(slopes[at.x], slopes[at.y], slopes[at.z], slopes[at.w]);
+}
+
+fn signals_of(at: vec4<u32>) -> mat4x4<f32> {
+    return mat4x4(activations[at.x], activations[at.y], activations[at.z], activations[at.w]);
 }
 
 // What a state t adds with four states u.
@@ -57,27 +57,38 @@ fn hidden_norms(@builtin(local_invocation_index) row_of_block: u32, @builtin(wor
     let across = (STATES + 4u * TILE_UNITS - 1u) / (4u * TILE_UNITS);
     let row = group.y / across * TILE_ROWS;
     let unit = group.y % across * TILE_UNITS;
-    let here = slot(work.first_slice + group.z, work.scored_from) * STEP_SIZE;
+    let here = stored_step(work.first_slice + group.z, work.scored_from) * STEP_SIZE;
     let last = STATES - 1u - work.scored_from;
     var norm = 0.0;
     // Other tiles have no pair with t <= u.
     if row < unit + TILE_UNITS && 4u * unit <= last {
-        let delta = here + layer.place + row_of_block * layer.outputs;
-        var of_deltas$R$U = mat4x4<f32>();
+        var pairs = Pairs();
+        let delta = here + layer.offset + row_of_block * layer.outputs;
         for (var k = 0u; k < layer.outputs; k++) {
-            let left$R = deltas(delta, last, row + $Ru, k);
-            let right$U = transpose(deltas(delta, last, unit + $Uu, k));
-            of_deltas$R$U = multiply(of_deltas$R$U, left$R, right$U);
+            for (var u = 0u; u < TILE_UNITS; u++) {
+                let right = transpose(deltas_of(states_of(delta, last, unit + u, k)));
+                for (var r = 0u; r < TILE_ROWS; r++) {
+                    let left = deltas_of(states_of(delta, last, row + r, k));
+                    pairs.of_deltas[r][u] = multiply(pairs.of_deltas[r][u], left, right);
+                }
+            }
         }
-        let signal = here + before.place + row_of_block * layer.inputs;
-        var of_signals$R$U = mat4x4<f32>();
+        let signal = here + before.offset + row_of_block * layer.inputs;
         for (var k = 0u; k < layer.inputs; k++) {
-            let left$R = signals(signal, last, row + $Ru, k);
-            let right$U = transpose(signals(signal, last, unit + $Uu, k));
-            of_signals$R$U = multiply(of_signals$R$U, left$R, right$U);
+            for (var u = 0u; u < TILE_UNITS; u++) {
+                let right = transpose(signals_of(states_of(signal, last, unit + u, k)));
+                for (var r = 0u; r < TILE_ROWS; r++) {
+                    let left = signals_of(states_of(signal, last, row + r, k));
+                    pairs.of_signals[r][u] = multiply(pairs.of_signals[r][u], left, right);
+                }
+            }
         }
-        norm += add_quad(last, row + $Ru, unit + $Uu, of_deltas$R$U, of_signals$R$U);
+        for (var r = 0u; r < TILE_ROWS; r++) {
+            for (var u = 0u; u < TILE_UNITS; u++) {
+                norm += add_quad(last, row + r, unit + u, pairs.of_deltas[r][u], pairs.of_signals[r][u]);
+            }
+        }
     }
-    let place = STATES + network[0].outputs + (work.layer - 1u) * PAIR_TILES + group.y;
-    pieces[(group.z * BLOCK + row_of_block) * PIECES + place] = norm;
+    let piece = STATES + network[0].outputs + (work.layer - 1u) * PAIR_TILES + group.y;
+    pieces[(group.z * BLOCK + row_of_block) * PIECES + piece] = norm;
 }

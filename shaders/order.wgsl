@@ -6,7 +6,11 @@
 // Writes actions[trajectory][t] = order[t] * VALUES, the value still to be chosen.
 // One invocation a trajectory, one workgroup a block.
 
-@group(0) @binding(2) var<storage, read_write> actions: array<u32>;
+#import wgflow::constants::{BLOCK, SITES, UNIFORM_ORDER, VALUES}
+#import wgflow::philox::{philox, pick}
+#import wgflow::work::{invocation_of, work}
+
+@group(0) @binding(5) var<storage, read_write> actions: array<u32>;
 
 @compute @workgroup_size(BLOCK)
 fn order(@builtin(global_invocation_id) launched: vec3<u32>) {

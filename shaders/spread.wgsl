@@ -6,9 +6,12 @@
 // `start` is the first layer's pre-activation before the first action. CHANGES is not touched.
 // (x) a quad of a layer, the bias after the weight; (y) a layer, the head last.
 
-@group(0) @binding(2) var<storage, read> parameters: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> start: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> weights: array<vec4<f32>>;
+#import wgflow::constants::{BLOCK, COLUMNS, HEAD, HEAD_BIAS, HEAD_BIAS_GRADIENT, HEAD_GRADIENT, HEAD_ROWS, LAYERS}
+#import wgflow::work::{invocation_of, network}
+
+@group(0) @binding(2) var<storage, read_write> weights: array<vec4<f32>>;
+@group(0) @binding(21) var<storage, read> parameters: array<vec4<f32>>;
+@group(0) @binding(22) var<storage, read> start: array<vec4<f32>>;
 
 fn spread_first(i: u32) {
     let layer = network[0];
@@ -26,12 +29,12 @@ fn spread_hidden(index: u32, i: u32) {
     if i < size {
         weights[layer.backward + i] = parameters[layer.gradient + i];
         let input = i / layer.outputs;
-        let place = layer.gradient + 4u * (i % layer.outputs) * layer.inputs + input / 4u;
+        let at = layer.gradient + 4u * (i % layer.outputs) * layer.inputs + input / 4u;
         weights[layer.forward + i] = vec4(
-            parameters[place][input % 4u],
-            parameters[place + layer.inputs][input % 4u],
-            parameters[place + 2u * layer.inputs][input % 4u],
-            parameters[place + 3u * layer.inputs][input % 4u],
+            parameters[at][input % 4u],
+            parameters[at + layer.inputs][input % 4u],
+            parameters[at + 2u * layer.inputs][input % 4u],
+            parameters[at + 3u * layer.inputs][input % 4u],
         );
     } else if i < size + layer.outputs {
         weights[layer.bias + i - size] = parameters[layer.gradient_bias + i - size];

@@ -5,9 +5,16 @@
 // Chains start at first_step, first_step + group_steps, .. below last_step.
 // One invocation a quad of units of a trajectory, for all of its chains; (y) a block.
 
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> actions: array<u32>;
-@group(0) @binding(4) var<storage, read_write> state: array<vec4<f32>>;
+#import wgflow::constants::BLOCK
+#import wgflow::weights::weights
+#import wgflow::work::{invocation_of, network, work}
+#ifdef WALK
+#import wgflow::walk_steps::after_step
+#else
+#import wgflow::site_steps::after_step
+#endif
+
+@group(0) @binding(17) var<storage, read_write> state: array<vec4<f32>>;
 
 @compute @workgroup_size(BLOCK)
 fn start(@builtin(global_invocation_id) launched: vec3<u32>) {

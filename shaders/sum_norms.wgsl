@@ -4,8 +4,11 @@
 //
 // One invocation a trajectory, one workgroup a block.
 
-@group(0) @binding(2) var<storage, read> pieces: array<f32>;
-@group(0) @binding(3) var<storage, read_write> norms: array<f32>;
+#import wgflow::constants::{BLOCK, PIECES}
+#import wgflow::work::{invocation_of, work}
+
+@group(0) @binding(15) var<storage, read> pieces: array<f32>;
+@group(0) @binding(23) var<storage, read_write> norms: array<f32>;
 
 @compute @workgroup_size(BLOCK)
 fn sum_norms(@builtin(global_invocation_id) launched: vec3<u32>) {

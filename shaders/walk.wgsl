@@ -3,7 +3,11 @@
 //
 // One invocation a trajectory, one workgroup a block.
 
-@group(0) @binding(2) var<storage, read> actions: array<u32>;
+#import wgflow::batch::action_of
+#import wgflow::constants::{ACTIONS, BLOCK, STATE_WORDS}
+#import wgflow::process::{note_allowed, take_action, take_none}
+#import wgflow::walk::set_process_state
+#import wgflow::work::{invocation_of, work}
 
 @compute @workgroup_size(BLOCK)
 fn walk(@builtin(global_invocation_id) launched: vec3<u32>) {
@@ -14,7 +18,7 @@ fn walk(@builtin(global_invocation_id) launched: vec3<u32>) {
     }
     note_allowed(trajectory, 0u, false);
     for (var step = 0u; step < work.sampled_from; step++) {
-        let action = actions[trajectory * MAX_STEPS + step];
+        let action = action_of(trajectory, step);
         if action < ACTIONS {
             take_action(trajectory, step, action);
         } else {

@@ -227,6 +227,28 @@ fn gpu_square_norms_follow_f64_over_many_steps() {
     assert_eq!(moments_of(&mut engine, &coefficients(COUNT)).squares, vec![0.0; setting.layout.parameters()]);
 }
 
+/// Mesa's software drivers leave all loops of an invocation after 65,535 iterations, which the loops over a register tile must
+/// not be among: 1,950 steps are 62,720 without them.
+#[test]
+fn gpu_moments_follow_f64_over_as_many_steps_as_there_may_be() {
+    let setting = Setting::wave(1950, 2, Order::Uniform, &[8, 8], Activation::Tanh);
+    let (mut double, mut engine) = (setting.native::<f64>(), gpu(&setting, GpuOptions::default()));
+    let count = BLOCK;
+    double.rollout(&Rollout::sample(DRAW, count).kept()).unwrap();
+    let trajectories = double.trajectories().unwrap();
+    engine.rollout(&replay(&trajectories, 0)).unwrap();
+    let (coefficients, layers) = (coefficients(count), setting.layout.layers());
+    let expected = moments_of(&mut double, &coefficients);
+    let found = moments_of(&mut engine, &coefficients);
+    // The second layer, whose products are in tiles; the rounding of sums over 1,950 states in f32.
+    let hidden = layers[1].weight.start..layers[1].bias.end;
+    let sizes: Vec<f64> =
+        expected.squares[hidden.clone()].iter().map(|square| (square * count as f64).sqrt()).collect();
+    assert_close_at_scale(&found.sum[hidden.clone()], &expected.sum[hidden.clone()], &sizes, 1e-3, "sums");
+    let squares = &expected.squares[hidden.clone()];
+    assert_close_at_scale(&found.squares[hidden], squares, squares, 1e-3, "squares");
+}
+
 #[test]
 fn memory_dispatches_and_what_was_asked_before_change_no_bit_on_the_gpu() {
     let setting = Setting::wave(9, 2, Order::Uniform, &[24, 16], Activation::Swish);

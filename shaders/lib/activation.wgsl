@@ -1,6 +1,8 @@
 // The nonlinearity and its slope, the twin of src/network/activation.rs. Every one of them is 0 at 0.
-//
-// Constants written by the host: ACTIVATION, and RELU, LEAKY_RELU, SWISH, ELU, TANH, which it is one of; LEAK.
+
+#define_import_path wgflow::activation
+#import wgflow::constants::{ACTIVATION, RELU, LEAKY_RELU, SWISH, ELU, LEAK}
+#import wgflow::elementary::{exponential, exponential_parts, less_one}
 
 struct Activated {
     value: vec4<f32>,

@@ -4,6 +4,8 @@
 // a trajectory, so both are spelt out: x = n log(2) + r, then a polynomial in r (the coefficients are those of the
 // Cephes library's expf and logf). The constant is not split in two: compilers may join the pieces again.
 
+#define_import_path wgflow::elementary
+
 const LOG_2 = 0.69314718056;
 
 // exp(x) as power * (1 + q), power a power of two, with x clamped to where the result is a normal number.

@@ -1,9 +1,14 @@
-// The kernel binds `slopes`, where those of the first layer hold sums over later states (first_backward.wgsl).
+// Sums of the first layer's deltas over later states (first_backward.wgsl), which `slopes` hold.
 
-// The sum of deltas from a state on; there is none after the last.
-fn later(block: u32, state: u32, place: u32) -> vec4<f32> {
+#define_import_path wgflow::later
+#import wgflow::backpropagated::slopes
+#import wgflow::constants::{STATES, STEP_SIZE}
+#import wgflow::work::{network, stored_step}
+
+// The sum of deltas from a state on, of a quad of units of a trajectory; there is none after the last.
+fn later(block: u32, state: u32, unit: u32) -> vec4<f32> {
     if state >= STATES {
         return vec4<f32>();
     }
-    return slopes[slot(block, state) * STEP_SIZE + network[0].place + place];
+    return slopes[stored_step(block, state) * STEP_SIZE + network[0].offset + unit];
 }

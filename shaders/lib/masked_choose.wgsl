@@ -1,5 +1,14 @@
 // A step's choice among all actions that its state allows (lib/walk.wgsl), with functions as in lib/site_choose.wgsl.
 
+#define_import_path wgflow::masked_choose
+#import wgflow::constants::{ACTIONS, MASK_WORDS, MAX_STEPS}
+#import wgflow::elementary::{exponential, logarithm}
+#import wgflow::philox::{philox, uniform_of}
+#import wgflow::process::{take_action, take_none}
+#import wgflow::steps_taken::{actions, log_probs, probabilities}
+#import wgflow::walk::{is_allowed, mask_of, walks}
+#import wgflow::work::work
+
 // In place of an action after the end of a trajectory.
 const NO_ACTION = 0xffffffffu;
 
@@ -10,20 +19,20 @@ fn output_of(trajectory: u32, step: u32, i: u32) -> u32 {
     return i;
 }
 
-// The logit at probabilities[place + action], or what stands for one that is not allowed.
-fn logit(place: u32, mask: u32, action: u32) -> f32 {
-    return select(FORBIDDEN, probabilities[place + action], is_allowed(mask, action));
+// The logit at probabilities[first + action], or what stands for one that is not allowed.
+fn logit(first: u32, mask: u32, action: u32) -> f32 {
+    return select(FORBIDDEN, probabilities[first + action], is_allowed(mask, action));
 }
 
 // The sum of exponentials up to which a word of random numbers goes, gone through: the action that it falls on, or the last
 // one that is allowed.
-fn draw(place: u32, mask: u32, most: f32, threshold: f32) -> u32 {
+fn draw(first: u32, mask: u32, most: f32, threshold: f32) -> u32 {
     var taken = NO_ACTION;
     var cumulative = 0.0;
     for (var action = 0u; action < ACTIONS; action++) {
         if is_allowed(mask, action) {
             taken = action;
-            cumulative += exponential(vec4(probabilities[place + action] - most)).x;
+            cumulative += exponential(vec4(probabilities[first + action] - most)).x;
             if cumulative > threshold {
                 break;
             }
@@ -32,7 +41,7 @@ fn draw(place: u32, mask: u32, most: f32, threshold: f32) -> u32 {
     return taken;
 }
 
-fn choose(place: u32, trajectory: u32, step: u32) {
+fn choose(first: u32, trajectory: u32, step: u32) {
     let mask = mask_of(trajectory, step);
     let index = trajectory * MAX_STEPS + step;
     var ended = true;
@@ -41,9 +50,9 @@ fn choose(place: u32, trajectory: u32, step: u32) {
     }
     if ended {
         for (var action = 0u; action < ACTIONS; action++) {
-            probabilities[place + action] = 0.0;
+            probabilities[first + action] = 0.0;
         }
-        scores[index] = 0.0;
+        log_probs[index] = 0.0;
         if step >= work.sampled_from {
             actions[index] = NO_ACTION;
             take_none(trajectory, step);
@@ -52,24 +61,24 @@ fn choose(place: u32, trajectory: u32, step: u32) {
     }
     var most = FORBIDDEN;
     for (var action = 0u; action < ACTIONS; action++) {
-        most = max(most, logit(place, mask, action));
+        most = max(most, logit(first, mask, action));
     }
     var total = 0.0;
     for (var action = 0u; action < ACTIONS; action++) {
         if is_allowed(mask, action) {
-            total += exponential(vec4(probabilities[place + action] - most)).x;
+            total += exponential(vec4(probabilities[first + action] - most)).x;
         }
     }
     var taken = actions[index];
     if step >= work.sampled_from {
         let counter = vec4(work.iteration, work.first_trajectory + trajectory, step, work.stream);
-        taken = draw(place, mask, most, uniform_of(philox(counter, work.key).y) * total);
+        taken = draw(first, mask, most, uniform_of(philox(counter, work.key).y) * total);
         actions[index] = taken;
     }
-    scores[index] = probabilities[place + taken] - most - logarithm(total);
+    log_probs[index] = probabilities[first + taken] - most - logarithm(total);
     for (var action = 0u; action < ACTIONS; action++) {
-        let share = exponential(vec4(probabilities[place + action] - most)).x / total;
-        probabilities[place + action] = select(0.0, share, is_allowed(mask, action));
+        let share = exponential(vec4(probabilities[first + action] - most)).x / total;
+        probabilities[first + action] = select(0.0, share, is_allowed(mask, action));
     }
     if step >= work.sampled_from {
         take_action(trajectory, step, taken);

@@ -3,8 +3,9 @@
 //   round:  (c0, c1, c2, c3) <- (hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0)),  k <- k + W
 //
 // WGSL has no 64-bit product, so its upper half is put together from 16-bit halves.
-//
-// Constants written by the host: PHILOX_MULTIPLIERS, PHILOX_WEYL, PHILOX_ROUNDS.
+
+#define_import_path wgflow::philox
+#import wgflow::constants::{PHILOX_MULTIPLIERS, PHILOX_ROUNDS, PHILOX_WEYL}
 
 // The upper 32 bits of a * b.
 fn multiply_high(a: u32, b: u32) -> u32 {

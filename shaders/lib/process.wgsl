@@ -1,27 +1,16 @@
-// The rules of a process, as its own source has them:
+// What is written down of a process that is not site filling as it goes along. Its rules are its own source
+// (wgflow::rules; see ProcessKernel in src/process/mod.rs):
 //
 //   fn process_allows(trajectory: u32, action: u32) -> bool
 //   fn process_advance(trajectory: u32, action: u32) -> Advance
 //   fn process_value(trajectory: u32, site: u32) -> u32
 //
-// Its source comes before this one. It may call `process_state` and `set_process_state`. See ProcessKernel in src/process/mod.rs.
+// They may call `process_state` and `set_process_state` (lib/walk.wgsl).
 
-// What an action does: to column_a amount_a is added, to column_b amount_b; whether the trajectory ends with it.
-struct Advance {
-    column_a: u32,
-    amount_a: f32,
-    column_b: u32,
-    amount_b: f32,
-    ends: bool,
-}
-
-fn process_state(trajectory: u32, word: u32) -> u32 {
-    return walks[trajectory * WALK_SIZE + word];
-}
-
-fn set_process_state(trajectory: u32, word: u32, value: u32) {
-    walks[trajectory * WALK_SIZE + word] = value;
-}
+#define_import_path wgflow::process
+#import wgflow::constants::{ACTIONS, MASK_WORDS, MAX_STEPS}
+#import wgflow::rules::{process_advance, process_allows}
+#import wgflow::walk::{Advance, changes_of, mask_of, walks}
 
 // Writes down which actions are allowed at a step: those of the process's state, or none after the end.
 fn note_allowed(trajectory: u32, step: u32, ended: bool) {
@@ -38,11 +27,11 @@ fn note_allowed(trajectory: u32, step: u32, ended: bool) {
 }
 
 fn note_changes(trajectory: u32, step: u32, done: Advance) {
-    let place = changes_of(trajectory, step);
-    walks[place] = done.column_a;
-    walks[place + 1u] = bitcast<u32>(done.amount_a);
-    walks[place + 2u] = done.column_b;
-    walks[place + 3u] = bitcast<u32>(done.amount_b);
+    let change = changes_of(trajectory, step);
+    walks[change] = done.column_a;
+    walks[change + 1u] = bitcast<u32>(done.amount_a);
+    walks[change + 2u] = done.column_b;
+    walks[change + 3u] = bitcast<u32>(done.amount_b);
 }
 
 // Takes the action of a step, and writes down what that does and what is allowed then.

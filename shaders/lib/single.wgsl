@@ -1,6 +1,8 @@
 // The head of a network over finished objects: one output, which is what is differentiated. Functions as in
 // lib/choice.wgsl.
 
+#define_import_path wgflow::single
+
 fn first_output(trajectory: u32, step: u32) -> u32 {
     return 0u;
 }

@@ -1,20 +1,27 @@
-// A step's choice where sites are filled: one of the VALUES of its site. The kernel binds `actions`, `scores` and
-// `probabilities`. lib/masked_choose.wgsl declares the same functions for all other processes.
+// A step's choice where sites are filled: one of the VALUES of its site. lib/masked_choose.wgsl declares the same functions for
+// all other processes.
+
+#define_import_path wgflow::site_choose
+#import wgflow::constants::{MAX_STEPS, VALUES}
+#import wgflow::elementary::{exponential, logarithm}
+#import wgflow::philox::{philox, uniform_of}
+#import wgflow::steps_taken::{actions, log_probs, probabilities}
+#import wgflow::work::work
 
 // The i-th output that a state uses.
 fn output_of(trajectory: u32, step: u32, i: u32) -> u32 {
     return actions[trajectory * MAX_STEPS + step] / VALUES * VALUES + i;
 }
 
-// Logits at probabilities[place ..] become probabilities; the value taken or drawn goes into `actions`.
-fn choose(place: u32, trajectory: u32, step: u32) {
-    var most = probabilities[place];
+// Logits at probabilities[first ..] become probabilities; the value taken or drawn goes into `actions`.
+fn choose(first: u32, trajectory: u32, step: u32) {
+    var most = probabilities[first];
     for (var value = 1u; value < VALUES; value++) {
-        most = max(most, probabilities[place + value]);
+        most = max(most, probabilities[first + value]);
     }
     var total = 0.0;
     for (var value = 0u; value < VALUES; value++) {
-        total += exponential(vec4(probabilities[place + value] - most)).x;
+        total += exponential(vec4(probabilities[first + value] - most)).x;
     }
     let site = actions[trajectory * MAX_STEPS + step] / VALUES;
     var taken = actions[trajectory * MAX_STEPS + step] % VALUES;
@@ -24,7 +31,7 @@ fn choose(place: u32, trajectory: u32, step: u32) {
         taken = VALUES - 1u;
         var cumulative = 0.0;
         for (var value = 0u; value < VALUES; value++) {
-            cumulative += exponential(vec4(probabilities[place + value] - most)).x;
+            cumulative += exponential(vec4(probabilities[first + value] - most)).x;
             if cumulative > threshold {
                 taken = value;
                 break;
@@ -32,8 +39,8 @@ fn choose(place: u32, trajectory: u32, step: u32) {
         }
         actions[trajectory * MAX_STEPS + step] = site * VALUES + taken;
     }
-    scores[trajectory * MAX_STEPS + step] = probabilities[place + taken] - most - logarithm(total);
+    log_probs[trajectory * MAX_STEPS + step] = probabilities[first + taken] - most - logarithm(total);
     for (var value = 0u; value < VALUES; value++) {
-        probabilities[place + value] = exponential(vec4(probabilities[place + value] - most)).x / total;
+        probabilities[first + value] = exponential(vec4(probabilities[first + value] - most)).x / total;
     }
 }

@@ -1,5 +1,10 @@
-// What a step does to the first layer where sites are filled: what its action says. The kernel binds `weights` and `actions`.
-// lib/walk_steps.wgsl declares the same function for all other processes.
+// What a step does to the first layer where sites are filled: what its action says. lib/walk_steps.wgsl declares the same
+// function for all other processes.
+
+#define_import_path wgflow::site_steps
+#import wgflow::column::set_site
+#import wgflow::constants::MAX_STEPS
+#import wgflow::steps_taken::actions
 
 // z after a step, where `z` is a quad of units before it.
 fn after_step(z: vec4<f32>, unit: u32, trajectory: u32, step: u32) -> vec4<f32> {

@@ -1,22 +1,26 @@
-// A tally of trajectories: sum of c h, over those it has taken.
-//
-// The kernel defines
-//   fn store(slice: u32, list: u32, place: u32, value: vec4<f32>)        `place` in a gradient, for list 0, 1, ..
+// An accumulator of trajectories: sum of c h, over those it was given. lib/moments.wgsl and lib/left_out.wgsl declare the same
+// for other sums.
 
-struct Tally {
+#define_import_path wgflow::sum
+
+// Sums that an accumulator comes to.
+const LISTS = 1u;
+
+struct Accumulator {
     sum: vec4<f32>,
 }
 
-// An empty tally for a place of the gradient.
-fn fresh(place: u32) -> Tally {
-    return Tally(vec4<f32>());
+// An empty one for an offset of the gradient.
+fn accumulator_at(offset: u32) -> Accumulator {
+    return Accumulator(vec4<f32>());
 }
 
-// Takes a trajectory with coefficient c, and h its derivatives there.
-fn take(tally: Tally, c: f32, h: vec4<f32>) -> Tally {
-    return Tally(fma(vec4(c), h, tally.sum));
+// With one more trajectory, of coefficient c, whose derivatives there are h.
+fn accumulate(before: Accumulator, c: f32, h: vec4<f32>) -> Accumulator {
+    return Accumulator(fma(vec4(c), h, before.sum));
 }
 
-fn finish(tally: Tally, slice: u32, place: u32) {
-    store(slice, 0u, place, tally.sum);
+// Its sum number `list`, below LISTS.
+fn accumulated(accumulator: Accumulator, list: u32) -> vec4<f32> {
+    return accumulator.sum;
 }

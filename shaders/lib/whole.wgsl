@@ -3,6 +3,8 @@
 //
 // lib/stepwise.wgsl declares the same function for coefficients of single steps.
 
+#define_import_path wgflow::whole
+
 fn step_weight(trajectory: u32, step: u32) -> f32 {
     return 1.0;
 }

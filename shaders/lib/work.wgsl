@@ -1,11 +1,11 @@
-// What every kernel of the engine shares: the uniforms, and the places of things in buffers.
+// What every kernel of the engine shares: the uniforms, and how buffers are laid out.
 //
 // Trajectories come in blocks of BLOCK. A part of the batch, some whole blocks, is worked on at once. Widths are padded
 // so that a row is a whole number of tiles, and are counted in vec4s ("quads") everywhere.
 //
 //   activations, slopes   [block of the part][step][layer][trajectory of the block][unit]
 //   probabilities         [block of the part][step][trajectory of the block][output]
-//   actions, scores       [trajectory of the batch][step]
+//   actions, log_probs    [trajectory of the batch][step]
 //   fills                 [trajectory of the batch][site]: the object's value, plus 256 times the step that filled the site
 //                         where sites are filled
 //
@@ -15,11 +15,10 @@
 // the step's site, or of all ACTIONS.
 // A network that gives log R sees finished objects only: then FINISHED is true, and there is one state with one output.
 //
-// Constants written by the host: BLOCK, SITES, VALUES, MAX_STEPS, ACTIONS, COLUMNS, COLUMNS_A_SITE, UNSET, UNIFORM_ORDER,
-// ACTIVATION, LAYERS, FINISHED, STATES (a trajectory), OUTPUTS (a state), STEP_SIZE (quads of one step of a block), HEAD,
-// HEAD_BIAS, CHANGES, INITIAL (places in `weights`), HEAD_ROWS, STATE_WORDS, MASK_WORDS, WALK_SIZE (lib/walk.wgsl), GRADIENT
-// (length of a packed gradient), DENSE, DENSE_SIZE, HEAD_GRADIENT, HEAD_BIAS_GRADIENT (places in it), CHUNK, ROLLOUT_GROUP,
-// ROLLOUT_ROWS, TILE_ROWS, TILE_UNITS.
+// A buffer has one name and one binding number wherever it is bound; src/engine/gpu/kernel.rs binds it by its name.
+
+#define_import_path wgflow::work
+#import wgflow::constants::{BLOCK, LAYERS}
 
 struct Work {
     // Philox: the key, and three of the four words of the counter.
@@ -56,7 +55,7 @@ struct Work {
     first_z: u32,
 }
 
-// A hidden layer; sizes and places in quads.
+// A hidden layer; sizes and offsets in quads.
 struct Layer {
     // Width of the layer before it (0 for the first layer, which is never multiplied out).
     inputs: u32,
@@ -68,7 +67,7 @@ struct Layer {
     // Bias in `weights`; for the first layer the pre-activation of the empty object.
     bias: u32,
     // Output, within a step of `activations` and of `slopes`.
-    place: u32,
+    offset: u32,
     // Weight [output][input] in `gradient`, or [column][output] for the first layer, and bias.
     gradient: u32,
     gradient_bias: u32,
@@ -87,8 +86,8 @@ fn invocation_of(launched: vec3<u32>) -> vec3<u32> {
     return launched + vec3(BLOCK * work.first_x, work.first_y, work.first_z);
 }
 
-// Where a step of a block of the part lies, in steps.
-fn slot(block: u32, step: u32) -> u32 {
+// Where a step of a block of the part is stored, in steps.
+fn stored_step(block: u32, step: u32) -> u32 {
     return block * work.room + step % work.room;
 }
 

@@ -4,6 +4,7 @@ use naga::AddressSpace;
 
 use super::buffers::Buffers;
 use super::context::Context;
+use super::link::Linked;
 use super::work::Work;
 use crate::engine::EngineError;
 
@@ -21,20 +22,22 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// Compiles the entry point `name` of `source`.
+    /// Compiles the entry point `name` of a source.
     ///
     /// # Errors
-    /// `Kernel` with the compiler's message if the source is at fault.
-    pub fn new(context: &Context, name: &str, source: &str) -> Result<Self, EngineError> {
+    /// `Kernel` with the compiler's message, and the file and line of it, if the source is at fault.
+    pub fn new(context: &Context, name: &str, linked: &Linked) -> Result<Self, EngineError> {
         let fault = |message: String| EngineError::Kernel(format!("the kernel `{name}` does not compile: {message}"));
-        let module = naga::front::wgsl::parse_str(source).map_err(|error| fault(error.emit_to_string(source)))?;
+        let (module, info) = linked.read().map_err(fault)?;
 
-        let entry = module.entry_points.iter().find(|entry| entry.name == name);
-        let group = entry.ok_or_else(|| fault("it has no such entry point".into()))?.workgroup_size;
+        let index = module.entry_points.iter().position(|entry| entry.name == name);
+        let index = index.ok_or_else(|| fault("it has no such entry point".into()))?;
+        let (group, used) = (module.entry_points[index].workgroup_size, info.get_entry_point(index));
 
         let mut entries = Vec::new();
         let mut resources = Vec::new();
-        for (_, variable) in module.global_variables.iter() {
+        // A file declares more than every kernel that imports it reads.
+        for (_, variable) in module.global_variables.iter().filter(|(handle, _)| !used[*handle].is_empty()) {
             let Some(place) = variable.binding.filter(|place| place.group == 0) else { continue };
             let variable_name = variable.name.clone().unwrap_or_default();
             let dynamic = variable_name == Work::BUFFER;
@@ -56,10 +59,15 @@ impl Kernel {
 
         let device = &context.device;
         let scopes = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation].map(|f| device.push_error_scope(f));
-        let shader = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(name),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(linked.text().into()) };
+        let shader = if linked.is_foreign() {
+            device.create_shader_module(descriptor)
+        } else {
+            // SAFETY: our kernels stay within their buffers and arrays and their loops end; every size they go by is the
+            // host's. Checks would keep compilers from unrolling the loops over a register tile.
+            unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+        };
         let layout =
             device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {

@@ -1,66 +1,76 @@
 //! Every kernel there is, translated for every platform.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::link::{KERNELS, LIBRARY, Linked, find};
 use super::network::{Network, Sight};
-use super::source::{
-    ACTIVATION, COLUMN, ELEMENTARY, LATER, LAYERS, LEFT_OUT, MOMENTS, MULTIPLY, PHILOX, SINGLE, SUM, Sources, TILE,
-    Weights, shader,
-};
+use super::source::{RULES, Sources, TARGET, USABLE_BY_RULES, USABLE_BY_TARGETS, Weights};
+use super::stages::Tally;
 use super::tiling::Tiling;
 use crate::engine::AdapterKind;
 use crate::grid::Grid;
 use crate::network::{Activation, Layout};
 use crate::process::{Encoding, Order, Process, SiteFilling};
 
-/// Every kernel of a network, with every tally and kind of coefficients, by name and parts.
-pub fn shaders(sources: &Sources) -> Vec<(&'static str, Vec<&str>)> {
-    let reward = "fn log_reward(trajectory: u32) -> f32 { return f32(value(trajectory, 0u)); }";
-    let [column, steps] = sources.steps();
-    let [walk, columns] = sources.columns();
-    let rules = sources.rules();
-    let [whole, choice] = sources.outputs(Weights::Trajectories);
-    let [stepwise, _] = sources.outputs(Weights::Steps);
-    let choose = sources.choose();
-    let rollout =
-        [&[PHILOX, ELEMENTARY, ACTIVATION, TILE, LAYERS, column, steps][..], &choose, &[shader!("rollout.wgsl")]];
-    let mut shaders = vec![
-        ("spread", vec![shader!("spread.wgsl")]),
-        ("start", vec![column, steps, shader!("start.wgsl")]),
-        ("rollout", rollout.concat()),
-        ("finish", [&rules[..], &[sources.object(), shader!("finish.wgsl")]].concat()),
-        ("reward", vec![shader!("reward.wgsl"), reward]),
-        ("head_backward", vec![whole, choice, shader!("head_backward.wgsl")]),
-        ("head_backward", vec![stepwise, choice, shader!("head_backward.wgsl")]),
-        ("dense_backward", vec![TILE, shader!("dense_backward.wgsl")]),
-        ("weight_gradient", vec![TILE, shader!("weight_gradient.wgsl")]),
-        ("fold", vec![shader!("fold.wgsl")]),
-        ("first_backward", vec![shader!("first_backward.wgsl")]),
-        ("head_gradient", vec![stepwise, choice, SUM, shader!("head_gradient.wgsl")]),
+/// A kernel by its name and what holds in it.
+pub type Variant = (&'static str, Vec<&'static str>);
+
+/// Every kernel of a network, with every accumulator and kind of coefficients.
+pub fn variants(network: &Network) -> Vec<Variant> {
+    let (single, stepwise) = (Weights::Trajectories.definitions(), Weights::Steps.definitions());
+    let mut variants = vec![
+        ("spread", vec![]),
+        ("head_backward", single.to_vec()),
+        ("dense_backward", vec!["BACKWARD"]),
+        ("first_backward", vec![]),
+        ("weight_gradient", vec!["GRADIENT"]),
+        ("fold", vec![]),
+        ("head_gradient", vec![Tally::Gradient.definition()]),
+        ("first_gradient", vec![Tally::Gradient.definition()]),
     ];
-    for tally in [SUM, MOMENTS, LEFT_OUT] {
-        shaders.extend([
-            ("head_gradient", vec![whole, choice, tally, shader!("head_gradient.wgsl")]),
-            ("hidden_scores", vec![MULTIPLY, tally, shader!("hidden_scores.wgsl")]),
-            ("first_gradient", vec![LATER, walk, columns, tally, shader!("first_gradient.wgsl")]),
+    if network.sight == Sight::Finished {
+        variants.push(("evaluate", vec!["FORWARD"]));
+        return variants;
+    }
+    for tally in [Tally::Moments, Tally::LeftOut] {
+        variants.extend([
+            ("head_gradient", vec![tally.definition()]),
+            ("hidden_scores", vec![tally.definition(), "SCORES"]),
+            ("first_gradient", vec![tally.definition()]),
         ]);
     }
-    if rules == [""; 3] {
-        shaders.extend([
-            ("order", vec![PHILOX, shader!("order.wgsl")]),
-            ("head_norms", vec![whole, choice, shader!("head_norms.wgsl")]),
-            ("hidden_norms", vec![MULTIPLY, shader!("hidden_norms.wgsl")]),
-            ("first_norms", vec![shader!("first_norms.wgsl")]),
-            ("sum_norms", vec![shader!("sum_norms.wgsl")]),
-            // Of a network of finished objects.
-            ("evaluate", vec![ELEMENTARY, ACTIVATION, COLUMN, TILE, LAYERS, shader!("evaluate.wgsl")]),
-            ("head_backward", vec![SINGLE, shader!("head_backward.wgsl")]),
-            ("head_gradient", vec![SINGLE, SUM, shader!("head_gradient.wgsl")]),
-        ]);
+    variants.extend([
+        ("start", vec![]),
+        ("rollout", vec!["FORWARD"]),
+        ("finish", vec![]),
+        ("reward", vec![]),
+        ("head_backward", stepwise.to_vec()),
+        ("head_gradient", [&[Tally::Gradient.definition()], stepwise].concat()),
+    ]);
+    if network.filling.is_some() {
+        let norms = ["order", "head_norms", "hidden_norms", "first_norms", "sum_norms"];
+        variants.extend(norms.map(|name| (name, vec![])));
     } else {
-        shaders.push(("walk", [&rules[..], &[shader!("walk.wgsl")]].concat()));
+        variants.push(("walk", vec![]));
     }
-    shaders
+    variants
+}
+
+/// A target's part of a kernel.
+const LOG_REWARD: &str =
+    "fn log_reward(trajectory: u32) -> f32 { return f32(value(trajectory, 0u) + SITES + VALUES) * parameter(0u); }";
+
+/// Sources without and with a target's log R.
+pub fn sources(network: &Network, activation: Activation) -> [Sources; 2] {
+    let sources = Sources::new(network, activation);
+    let with_target = sources.supplying(TARGET, LOG_REWARD, USABLE_BY_TARGETS);
+    [sources, with_target]
+}
+
+/// The source of a variant.
+pub fn linked([sources, with_target]: &[Sources; 2], (name, definitions): &Variant) -> Linked {
+    if *name == "reward" { with_target } else { sources }.link(name, definitions)
 }
 
 /// Every kernel, for every encoding and order, some depths, all activations and both kinds of tiles, in the languages of
@@ -68,11 +78,10 @@ pub fn shaders(sources: &Sources) -> Vec<(&'static str, Vec<&str>)> {
 #[test]
 fn every_kernel_translates_for_every_platform() {
     use naga::back::{glsl, hlsl, msl, spv};
-    use naga::valid::{Capabilities, ValidationFlags, Validator};
 
     let tilings = [AdapterKind::Discrete, AdapterKind::Software].map(|kind| Tiling::suggested(kind, 40));
     let encodings = [Encoding::OneHot, Encoding::Scalar { unset: -1.0, codes: vec![0.0, 0.5, 1.0] }];
-    let mut variants = Vec::new();
+    let mut networks = Vec::new();
     for (index, activation) in Activation::ALL.into_iter().enumerate() {
         let order = if index % 2 == 0 { Order::Uniform } else { Order::Fixed };
         let encoding = encodings[index % 2].clone();
@@ -80,23 +89,25 @@ fn every_kernel_translates_for_every_platform() {
         for tiling in tilings {
             let process = SiteFilling { sites: 5, values: 3, order, encoding: encoding.clone() };
             let layout = Layout::new(process.columns(), hidden, process.actions());
-            variants.push((Network::new(process, Sight::Steps, layout, tiling).unwrap(), activation));
+            networks.push((Network::new(process.clone(), Sight::Steps, layout, tiling).unwrap(), activation));
+            let layout = Layout::new(process.columns(), hidden, 1);
+            networks.push((Network::new(process, Sight::Finished, layout, tiling).unwrap(), activation));
             let grid = Grid { sites: 2, side: 40 };
             let layout = Layout::new(grid.columns(), hidden, grid.actions());
             let process: Arc<dyn Process> = Arc::new(grid);
-            variants.push((Network::new(process, Sight::Steps, layout, tiling).unwrap(), activation));
+            networks.push((Network::new(process, Sight::Steps, layout, tiling).unwrap(), activation));
         }
     }
     let mut translated = 0;
-    for (network, activation) in &variants {
-        let sources = Sources::new(network, *activation);
+    for (network, activation) in &networks {
+        let sources = sources(network, *activation);
         // What adds up hidden layers is compiled only where there are some.
         let of_several = ["fold", "weight_gradient", "hidden_scores", "hidden_norms"];
         let one = network.layers.len() == 1;
-        for (name, parts) in shaders(&sources).into_iter().filter(|(name, _)| !one || !of_several.contains(name)) {
-            let module = naga::front::wgsl::parse_str(&sources.assemble(&parts)).unwrap();
-            let mut validator = Validator::new(ValidationFlags::all(), Capabilities::default());
-            let info = validator.validate(&module).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        for variant in variants(network).into_iter().filter(|(name, _)| !one || !of_several.contains(name)) {
+            let name = variant.0;
+            let (module, info) =
+                linked(&sources, &variant).read().unwrap_or_else(|error| panic!("{variant:?}: {error}"));
             spv::write_vec(&module, &info, &spv::Options::default(), None)
                 .unwrap_or_else(|error| panic!("{name} in SPIR-V: {error}"));
             let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
@@ -129,4 +140,61 @@ fn every_kernel_translates_for_every_platform() {
         }
     }
     assert!(translated > 200, "{translated}");
+}
+
+/// Every file is what it is to naga_oil, whose language they are in: it declares what others import from it, and imports all that
+/// it uses.
+#[test]
+fn every_file_imports_what_it_uses() {
+    use naga_oil::compose::{ComposableModuleDescriptor, Composer, NagaModuleDescriptor, ShaderDefValue};
+
+    let grid = Grid { sites: 2, side: 4 };
+    let foreign = [
+        format!("#define_import_path {RULES}\n{USABLE_BY_RULES}\n{}", grid.kernel().unwrap().source),
+        format!("#define_import_path {TARGET}\n{USABLE_BY_TARGETS}\n{LOG_REWARD}"),
+    ];
+    let mut composer = Composer::default();
+    let files = LIBRARY.iter().map(|(path, text)| (*path, *text));
+    let mut waiting: Vec<_> = files.chain([(RULES, foreign[0].as_str()), (TARGET, foreign[1].as_str())]).collect();
+    // What imports nothing comes first, what imports only that next.
+    while !waiting.is_empty() {
+        let before = waiting.len();
+        waiting.retain(|(file_path, source)| {
+            let module = ComposableModuleDescriptor { source, file_path, ..Default::default() };
+            composer.add_composable_module(module).is_err()
+        });
+        let left: Vec<_> = waiting.iter().map(|(path, _)| path).collect();
+        assert!(left.len() < before, "imports of {left:?} are not there, or go round in a circle");
+    }
+
+    let filling = SiteFilling { sites: 5, values: 3, order: Order::Uniform, encoding: Encoding::OneHot };
+    let cases: [(Arc<dyn Process>, Sight); 3] = [
+        (Arc::new(filling.clone()), Sight::Steps),
+        (Arc::new(grid), Sight::Steps),
+        (Arc::new(filling), Sight::Finished),
+    ];
+    let tiling = Tiling::suggested(AdapterKind::Software, 40);
+    let mut used = BTreeSet::new();
+    for (process, sight) in cases {
+        let outputs = if sight == Sight::Finished { 1 } else { process.actions() };
+        let layout = Layout::new(process.columns(), &[8, 24], outputs);
+        let network = Network::new(process, sight, layout, tiling).unwrap();
+        let sources = sources(&network, Activation::Swish);
+        for variant in variants(&network) {
+            let name = variant.0;
+            let holds = |name: &&str| (name.to_string(), ShaderDefValue::Bool(true));
+            let descriptor = NagaModuleDescriptor {
+                source: find(KERNELS, name).unwrap(),
+                file_path: name,
+                shader_defs: sources[0].definitions(&variant.1).iter().map(holds).collect(),
+                ..Default::default()
+            };
+            let made = composer.make_naga_module(descriptor).map_err(|error| error.emit_to_string(&composer));
+            let module = made.unwrap_or_else(|error| panic!("{variant:?}: {error}"));
+            assert!(module.entry_points.iter().any(|entry| entry.name == name), "{variant:?}");
+            used.extend(linked(&sources, &variant).files().map(str::to_owned));
+        }
+    }
+    let unused: Vec<_> = KERNELS.iter().chain(LIBRARY).filter(|(path, _)| !used.contains(*path)).collect();
+    assert!(unused.is_empty(), "no kernel has {unused:?}");
 }

@@ -12,6 +12,7 @@ mod kernel;
 #[cfg(test)]
 mod kernel_list;
 mod limits;
+mod link;
 mod memory;
 mod network;
 mod recorder;
@@ -115,8 +116,8 @@ impl GpuEngine {
         let network = Network::new(process, Sight::Steps, layout, tiling).map_err(|quads| {
             EngineError::Limit(format!("the network needs buffers of {} bytes: make its layers narrower", 16 * quads))
         })?;
-        supplied::check_process(&network)?;
         let sources = Sources::new(&network, activation);
+        supplied::check_process(&sources, &network)?;
         let memory_budget = options.memory_budget;
         let reward = Reward::new(&context, &sources, target, options.tiling, memory_budget)?;
         let bytes = sources.uniform_bytes();
@@ -179,7 +180,7 @@ impl GpuEngine {
         let advice = "make the batch smaller";
         let (context, buffers) = (&self.context, &mut self.buffers);
         let process = &self.network.process;
-        for name in ["actions", "scores"] {
+        for name in ["actions", "log_probs"] {
             buffers.reserve(context, name, 4 * trajectories * process.max_steps() as u64, advice)?;
         }
         buffers.reserve(context, "fills", 4 * trajectories * process.sites() as u64, advice)?;
@@ -278,8 +279,8 @@ impl GpuEngine {
         let max_steps = self.network.process.max_steps();
         let mut steps = Steps { max_steps, ..Steps::default() };
         if stepwise {
-            let [scores] = self.buffers.read::<f32, 1>(&self.context, ["scores"], count * max_steps)?;
-            steps.log_forward = scores.into_iter().map(f64::from).collect();
+            let [log_probs] = self.buffers.read::<f32, 1>(&self.context, ["log_probs"], count * max_steps)?;
+            steps.log_forward = log_probs.into_iter().map(f64::from).collect();
             steps.log_forward.chunks_exact_mut(max_steps).for_each(|row| row[..scored_from].fill(0.0));
         }
         if let Some(filling) = &self.network.filling {
@@ -467,10 +468,10 @@ impl Differentiate for GpuEngine {
         check::moments(&self.network.arrangement, moments)?;
         self.held.differentiable()?;
         let lists = [&moments.squares, &moments.weighted_squares];
-        let known: Vec<f32> = lists.into_iter().flatten().map(|&value| value as f32).collect();
-        let bytes = size_of_val(known.as_slice()) as u64;
-        self.buffers.reserve(&self.context, "known", bytes, "make hidden layers narrower")?;
-        self.buffers.write(&self.context, "known", &known);
+        let totals: Vec<f32> = lists.into_iter().flatten().map(|&value| value as f32).collect();
+        let bytes = size_of_val(totals.as_slice()) as u64;
+        self.buffers.reserve(&self.context, "totals", bytes, "make hidden layers narrower")?;
+        self.buffers.write(&self.context, "totals", &totals);
         let [gradient] = self.sums(Tally::LeftOut, coefficients)?;
         Ok(gradient)
     }

@@ -21,7 +21,7 @@ pub(super) struct Layer {
     pub forward: u32,
     pub backward: u32,
     pub bias: u32,
-    pub place: u32,
+    pub offset: u32,
     pub gradient: u32,
     pub gradient_bias: u32,
 }
@@ -104,7 +104,7 @@ impl Network {
                 forward: weights.take(input_rows * outputs),
                 bias: weights.take(outputs),
                 backward: weights.take(4 * outputs * inputs),
-                place: step.take(block * outputs),
+                offset: step.take(block * outputs),
                 gradient: gradient.take(weight),
                 gradient_bias: gradient.take(outputs),
             });

@@ -1,4 +1,4 @@
-//! WGSL text: the shader files, the constants they expect, and their register tiles written out.
+//! WGSL sources of the kernels: the shader files with the constants of one network, process and tiling.
 
 use std::fmt::Write;
 
@@ -9,45 +9,9 @@ use crate::random::{MULTIPLIERS, ROUNDS, WEYL};
 
 use super::context::Context;
 use super::kernel::Kernel;
+use super::link::{Linked, Supplied, link};
 use super::network::{Layer, Network, Sight};
-use super::tiling::Tiling;
 use crate::engine::EngineError;
-
-macro_rules! shader {
-    ($file:literal) => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file))
-    };
-}
-pub(super) use shader;
-
-const WORK: &str = shader!("lib/work.wgsl");
-pub(super) const PHILOX: &str = shader!("lib/philox.wgsl");
-pub(super) const ELEMENTARY: &str = shader!("lib/elementary.wgsl");
-pub(super) const ACTIVATION: &str = shader!("lib/activation.wgsl");
-pub(super) const COLUMN: &str = shader!("lib/column.wgsl");
-pub(super) const MULTIPLY: &str = shader!("lib/multiply.wgsl");
-pub(super) const TILE: &str = concat!(shader!("lib/multiply.wgsl"), shader!("lib/tile.wgsl"));
-pub(super) const LAYERS: &str = shader!("lib/layers.wgsl");
-pub(super) const CHOICE: &str = shader!("lib/choice.wgsl");
-pub(super) const WHOLE: &str = shader!("lib/whole.wgsl");
-pub(super) const STEPWISE: &str = shader!("lib/stepwise.wgsl");
-pub(super) const SINGLE: &str = shader!("lib/single.wgsl");
-pub(super) const SUM: &str = shader!("lib/sum.wgsl");
-pub(super) const MOMENTS: &str = shader!("lib/moments.wgsl");
-pub(super) const LEFT_OUT: &str = shader!("lib/left_out.wgsl");
-
-const MASKED_CHOICE: &str = shader!("lib/masked_choice.wgsl");
-const SITE_STEPS: &str = shader!("lib/site_steps.wgsl");
-const SITE_COLUMNS: &str = shader!("lib/site_columns.wgsl");
-const SITE_CHOOSE: &str = shader!("lib/site_choose.wgsl");
-const SITE_OBJECT: &str = shader!("lib/site_object.wgsl");
-const WALK: &str = shader!("lib/walk.wgsl");
-const WALK_STEPS: &str = shader!("lib/walk_steps.wgsl");
-const WALK_COLUMNS: &str = shader!("lib/walk_columns.wgsl");
-const WALK_OBJECT: &str = shader!("lib/walk_object.wgsl");
-const PROCESS: &str = shader!("lib/process.wgsl");
-const MASKED_CHOOSE: &str = shader!("lib/masked_choose.wgsl");
-pub(super) const LATER: &str = shader!("lib/later.wgsl");
 
 /// Steps of a block that one slice of the weight gradient sums over. Part of the result's bits, so not a setting.
 pub(super) const CHUNK: usize = 32;
@@ -61,14 +25,33 @@ pub(super) enum Weights {
     Steps,
 }
 
+impl Weights {
+    /// What kernels know it by.
+    pub fn definitions(self) -> &'static [&'static str] {
+        match self {
+            Self::Trajectories => &[],
+            Self::Steps => &["STEPWISE"],
+        }
+    }
+}
+
+/// Import path of a process's rules in WGSL (ProcessKernel), and what they may use.
+pub(super) const RULES: &str = "wgflow::rules";
+pub(super) const USABLE_BY_RULES: &str = "#import wgflow::constants::{ACTIONS, COLUMNS, MAX_STEPS, SITES, VALUES}\n\
+                                          #import wgflow::walk::{Advance, process_state, set_process_state}";
+
+/// Import path of a target's log R in WGSL (RewardKernel), and what it may use.
+pub(super) const TARGET: &str = "wgflow::target";
+pub(super) const USABLE_BY_TARGETS: &str = "#import wgflow::batch::value\n\
+                                            #import wgflow::constants::{SITES, VALUES}\n\
+                                            #import wgflow::parameters::parameter";
+
 /// What turns shader files into sources: the constants of one engine.
 pub(super) struct Sources {
-    header: String,
-    tiling: Tiling,
-    sight: Sight,
+    supplied: Vec<Supplied>,
+    /// What holds of the network and its process in every kernel.
+    definition: Option<&'static str>,
     layers: usize,
-    /// The rules of the process, where it is not site filling.
-    process: Option<String>,
 }
 
 impl Sources {
@@ -106,8 +89,19 @@ impl Sources {
         for (name, [x, y]) in [("PHILOX_MULTIPLIERS", MULTIPLIERS), ("PHILOX_WEYL", WEYL)] {
             writeln!(header, "const {name} = vec2<u32>({x}u, {y}u);").expect("a String takes all text");
         }
-        let process = if filling.is_some() { None } else { network.process.kernel().map(|kernel| kernel.source) };
-        Self { header, tiling, sight: network.sight, layers: network.layers.len(), process }
+        let mut supplied = vec![Supplied { path: "wgflow::constants", text: header, foreign: None }];
+        let process = if filling.is_some() { None } else { network.process.kernel() };
+        let definition = match (network.sight, &process) {
+            (Sight::Finished, _) => Some("OBJECTS"),
+            (Sight::Steps, Some(_)) => Some("WALK"),
+            (Sight::Steps, None) => None,
+        };
+        supplied.extend(process.map(|rules| Supplied {
+            path: RULES,
+            text: rules.source,
+            foreign: Some(USABLE_BY_RULES),
+        }));
+        Self { supplied, definition, layers: network.layers.len() }
     }
 
     /// Bytes of the uniform buffer `network`.
@@ -115,78 +109,31 @@ impl Sources {
         (self.layers * size_of::<Layer>()) as u64
     }
 
-    /// How the head of this network is used, and what steps weigh: the functions that lib/choice.wgsl and lib/whole.wgsl
-    /// explain.
-    pub fn outputs(&self, weights: Weights) -> [&'static str; 2] {
-        match (self.sight, weights) {
-            (Sight::Finished, _) => [SINGLE, ""],
-            (Sight::Steps, Weights::Trajectories) => [WHOLE, self.choice()],
-            (Sight::Steps, Weights::Steps) => [STEPWISE, self.choice()],
-        }
+    /// The kernel `name` where `definitions` hold besides what holds of the network.
+    pub fn kernel(&self, context: &Context, name: &str, definitions: &[&str]) -> Result<Kernel, EngineError> {
+        Kernel::new(context, name, &self.link(name, definitions))
     }
 
-    fn choice(&self) -> &'static str {
-        if self.process.is_some() { MASKED_CHOICE } else { CHOICE }
+    /// Its source.
+    pub fn link(&self, name: &str, definitions: &[&str]) -> Linked {
+        link(name, None, &self.definitions(definitions), &self.supplied)
     }
 
-    /// What a step does to the first layer.
-    pub fn steps(&self) -> [&str; 2] {
-        if self.process.is_some() { [WALK, WALK_STEPS] } else { [COLUMN, SITE_STEPS] }
+    /// The source of a kernel that is no file.
+    #[cfg(test)]
+    pub fn link_text(&self, name: &str, text: &str) -> Linked {
+        link(name, Some(text), &self.definitions(&[]), &self.supplied)
     }
 
-    /// The first layer's part of a score.
-    pub fn columns(&self) -> [&str; 2] {
-        if self.process.is_some() { [WALK, WALK_COLUMNS] } else { [SITE_COLUMNS, ""] }
+    /// The same with what somebody else has written for `path`, which may use what the lines `usable` import.
+    pub fn supplying(&self, path: &'static str, text: &str, usable: &'static str) -> Self {
+        let ours = self.supplied.iter().filter(|source| source.foreign.is_none()).cloned();
+        let theirs = Supplied { path, text: text.into(), foreign: Some(usable) };
+        Self { supplied: ours.chain([theirs]).collect(), ..*self }
     }
 
-    /// How a step is chosen; what [`Sources::steps`] gives comes before it.
-    pub fn choose(&self) -> [&str; 3] {
-        match &self.process {
-            Some(process) => [process, PROCESS, MASKED_CHOOSE],
-            None => [SITE_CHOOSE, "", ""],
-        }
-    }
-
-    /// The rules of the process and what belongs to them; nothing for site filling.
-    pub fn rules(&self) -> [&str; 3] {
-        match &self.process {
-            Some(process) => [WALK, process, PROCESS],
-            None => [""; 3],
-        }
-    }
-
-    /// What notes the object of a trajectory; what [`Sources::rules`] gives comes before it.
-    pub fn object(&self) -> &'static str {
-        if self.process.is_some() { WALK_OBJECT } else { SITE_OBJECT }
-    }
-
-    /// The kernel `name` of the assembled `parts`.
-    pub fn kernel(&self, context: &Context, name: &str, parts: &[&str]) -> Result<Kernel, EngineError> {
-        Kernel::new(context, name, &self.assemble(parts))
-    }
-
-    /// One source of the constants, the common declarations and `parts`.
-    pub fn assemble(&self, parts: &[&str]) -> String {
-        let mut source = self.header.clone();
-        for part in [&[WORK], parts].concat() {
-            for line in part.lines() {
-                self.write_out(line, &mut source);
-            }
-        }
-        source
-    }
-
-    /// A line once for every row quad it mentions as `$R` and every unit quad it mentions as `$U`.
-    fn write_out(&self, line: &str, source: &mut String) {
-        let times = |mark, count| if line.contains(mark) { count } else { 1 };
-        for row in 0..times("$R", self.tiling.rows) {
-            for unit in 0..times("$U", self.tiling.units) {
-                // A name with both marks needs something between the numbers.
-                let pair = format!("{row}_{unit}");
-                let line = line.replace("$R$U", &pair).replace("$R", &row.to_string()).replace("$U", &unit.to_string());
-                source.push_str(&line);
-                source.push('\n');
-            }
-        }
+    /// All that holds in a kernel where `more` does.
+    pub fn definitions<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
+        more.iter().copied().chain(self.definition).collect()
     }
 }

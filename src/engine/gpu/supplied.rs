@@ -6,12 +6,9 @@ use naga::{AddressSpace, Module, Span, TypeInner};
 use super::context::Context;
 use super::kernel::Kernel;
 use super::network::Network;
-use super::source::{Sources, shader};
+use super::source::{RULES, Sources, TARGET, USABLE_BY_RULES, USABLE_BY_TARGETS};
 use crate::engine::EngineError;
 use crate::targets::Target;
-
-/// Ours that calls it.
-const REWARD: &str = shader!("reward.wgsl");
 
 /// The kernel `reward` with the function `log_reward` that `source` defines.
 ///
@@ -23,17 +20,16 @@ pub(super) fn kernel(
     target: &dyn Target,
     source: &str,
 ) -> Result<Kernel, EngineError> {
-    let ours = sources.assemble(&[REWARD]);
-    check(source, &ours, target.sites(), target.values()).map_err(|fault| {
+    let contract = of_targets(target.sites(), target.values());
+    let ours = sources.supplying(TARGET, &contract.stubs(), USABLE_BY_TARGETS).link("reward", &[]);
+    contract.check(source, &[ours.text()]).map_err(|fault| {
         EngineError::Kernel(format!("the target's part of the kernel `reward` is not right: {fault}"))
     })?;
-    // It comes first, so that a compiler that finds still more counts its lines as its author does.
-    Kernel::new(context, "reward", &format!("{source}\n{ours}"))
+    sources.supplying(TARGET, source, USABLE_BY_TARGETS).kernel(context, "reward", &[])
 }
 
-/// Looks at the source of a target's log R, that will be put together with `ours`.
-fn check(source: &str, ours: &str, sites: usize, values: usize) -> Result<(), String> {
-    let contract = Contract {
+fn of_targets(sites: usize, values: usize) -> Contract {
+    Contract {
         usable: format!(
             "\nconst SITES = {sites}u;\nconst VALUES = {values}u;\n\
              fn value(trajectory: u32, site: u32) -> u32 {{ return 0u; }}\n\
@@ -41,15 +37,14 @@ fn check(source: &str, ours: &str, sites: usize, values: usize) -> Result<(), St
         ),
         functions: &[("log_reward", "fn log_reward(trajectory: u32) -> f32")],
         inputs: "RewardKernel::parameters",
-    };
-    contract.check(source, ours)
+    }
 }
 
 /// Looks at the source of the process's rules, where it is not site filling.
 ///
 /// # Errors
 /// `Limit` if there is none, `Kernel` as for a target's source.
-pub(super) fn check_process(network: &Network) -> Result<(), EngineError> {
+pub(super) fn check_process(sources: &Sources, network: &Network) -> Result<(), EngineError> {
     if network.filling.is_some() {
         return Ok(());
     }
@@ -80,17 +75,12 @@ pub(super) fn check_process(network: &Network) -> Result<(), EngineError> {
         ],
         inputs: "Process::state_words",
     };
-    // Names of all that it could meet in one of our kernels.
-    let ours = "fn mask_of(trajectory: u32) {} fn changes_of(trajectory: u32) {} fn is_allowed(mask: u32) {} \
-                fn note_allowed(step: u32) {} fn note_changes(step: u32) {} fn take_action(step: u32) {} \
-                fn take_none(step: u32) {} fn choose(place: u32) {} fn draw(place: u32) {} fn logit(place: u32) {} \
-                fn output_of(i: u32) {} fn slot(block: u32) {} fn tile(row: u32) {} fn multiply(row: u32) {} \
-                fn philox(key: u32) {} fn pick(word: u32) {} fn uniform_of(word: u32) {} fn put(place: u32) {} \
-                fn activate(x: f32) {} fn exponential(x: f32) {} fn logarithm(x: f32) {} \
-                var<private> work: u32; var<private> network: u32; var<private> walks: u32; var<private> weights: u32; \
-                var<private> actions: u32; var<private> scores: u32; var<private> probabilities: u32;";
+    // All kernels that the rules are part of.
+    let stubbed = sources.supplying(RULES, &contract.stubs(), USABLE_BY_RULES);
+    let ours = [("walk", &[][..]), ("rollout", &["FORWARD"]), ("finish", &[])];
+    let ours = ours.map(|(name, definitions)| stubbed.link(name, definitions));
     contract
-        .check(&kernel.source, ours)
+        .check(&kernel.source, &ours.each_ref().map(|linked| linked.text()))
         .map_err(|fault| EngineError::Kernel(format!("the process's rules in WGSL are not right: {fault}")))
 }
 
@@ -105,8 +95,13 @@ struct Contract {
 }
 
 impl Contract {
-    /// Looks at `source` with nothing but what it may use; `ours` is what it will be put together with, or the like.
-    fn check(&self, source: &str, ours: &str) -> Result<(), String> {
+    /// Functions of the heads asked for that do nothing.
+    fn stubs(&self) -> String {
+        self.functions.iter().map(|(_, head)| stub(head)).collect()
+    }
+
+    /// Looks at `source` with nothing but what it may use; `ours` is what it will be put together with, stubs in its place.
+    fn check(&self, source: &str, ours: &[&str]) -> Result<(), String> {
         let whole = format!("{source}{}", self.usable);
         let (first, _) = self.functions[0];
         let module = naga::front::wgsl::parse_str(&whole).map_err(|error| {
@@ -115,11 +110,10 @@ impl Contract {
         })?;
         let at = |span: Span, what: String| Err(format!("line {}: {what}", span.location(&whole).line_number));
 
-        let stubs: String = self.functions.iter().map(|(_, head)| stub(head)).collect();
-        let own = naga::front::wgsl::parse_str(&format!("{ours}\n{}{stubs}", structs(&self.usable, ours)))
-            .map_err(|error| error.emit_to_string(ours))?;
+        let read = |text: &&str| naga::front::wgsl::parse_str(text).map_err(|error| error.emit_to_string(text));
+        let ours = ours.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let wanted = |name: &str| self.functions.iter().any(|(function, _)| *function == name);
-        let reserved: Vec<_> = names(&own).map(|(name, _)| name).collect();
+        let reserved: Vec<_> = ours.iter().flat_map(names).map(|(name, _)| name).collect();
         for (name, span) in names(&module) {
             // What it may use was put behind it.
             let its_own = span.to_range().is_some_and(|range| range.start < source.len());
@@ -145,9 +139,10 @@ impl Contract {
         for (name, head) in self.functions {
             let found = module.functions.iter().find(|(_, function)| function.name.as_deref() == Some(name));
             let Some((handle, function)) = found else { return Err(format!("it does not define `{head}`")) };
-            let expected = own.functions.iter().find(|(_, function)| function.name.as_deref() == Some(name));
-            let (_, expected) = expected.expect("put there as a stub");
-            if shape(&module, function) != shape(&own, expected) {
+            let stubs = ours.iter().flat_map(|own| own.functions.iter().map(move |(_, function)| (own, function)));
+            let mut stubs = stubs.filter(|(_, function)| function.name.as_deref() == Some(name));
+            let (own, expected) = stubs.next().expect("put there as a stub");
+            if shape(&module, function) != shape(own, expected) {
                 return at(module.functions.get_span(handle), format!("`{name}` must be `{head}`"));
             }
         }
@@ -175,12 +170,6 @@ fn stub(head: &str) -> String {
     format!("{head} {{ return {result}(); }}\n")
 }
 
-/// Structs among declarations, where `ours` has them not already.
-fn structs(usable: &str, ours: &str) -> String {
-    let lines = usable.lines().filter(|line| line.starts_with("struct"));
-    lines.filter(|line| !ours.contains(line.split(' ').nth(1).unwrap_or_default())).collect()
-}
-
 fn numbered(line: Option<u32>, message: &str, picture: &str) -> String {
     let line = line.map_or(String::new(), |line| format!("line {line}: "));
     format!("{line}{message}\n{picture}")
@@ -205,10 +194,11 @@ mod tests {
     const OURS: &str = "const BLOCK = 64u;\nstruct Work { block: u32 }\n\
         @group(0) @binding(0) var<uniform> work: Work;\n\
         fn slot(step: u32) -> u32 { return step; }\n\
+        fn log_reward(trajectory: u32) -> f32 { return 0.0; }\n\
         @compute @workgroup_size(BLOCK) fn reward() {}";
 
     fn fault(source: &str) -> String {
-        check(source, OURS, 4, 3).expect_err(source)
+        of_targets(4, 3).check(source, &[OURS]).expect_err(source)
     }
 
     #[test]
@@ -224,7 +214,7 @@ mod tests {
                 calls++;
                 return parameter(0u) * sum / f32(VALUES);
             }";
-        assert_eq!(check(source, OURS, 4, 3), Ok(()));
+        assert_eq!(of_targets(4, 3).check(source, &[OURS]), Ok(()));
     }
 
     #[test]

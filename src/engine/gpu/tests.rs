@@ -1,14 +1,17 @@
 //! Shared pieces of WGSL by themselves, and every shader against the Rust it must agree with.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
 use std::sync::Arc;
 
 use super::buffers::Buffers;
 use super::context::Context;
-use super::kernel_list::shaders;
+use super::kernel::Kernel;
+use super::kernel_list::{linked, sources as sources_of, variants};
+use super::link::{KERNELS, LIBRARY};
 use super::network::{Layer, Network, Sight};
 use super::recorder::Recorder;
-use super::source::{ACTIVATION, ELEMENTARY, PHILOX, Sources, shader};
+use super::source::Sources;
 use super::stages::Spread;
 use super::tiling::Tiling;
 use super::work::Work;
@@ -31,15 +34,15 @@ fn network(tiling: Tiling) -> Network {
     Network::new(process, Sight::Steps, layout, tiling).unwrap()
 }
 
-fn sources(activation: Activation) -> Sources {
-    Sources::new(&network(Tiling { rows: 1, units: 2, trajectories: 16, group: 16, dispatch: 1 }), activation)
-}
+const TILING: Tiling = Tiling { rows: 1, units: 2, trajectories: 16, group: 16, dispatch: 1 };
 
-/// What the WGSL function `f(x: u32) -> u32` gives for each of `inputs`.
-fn evaluate(parts: &[&str], f: &str, inputs: &[u32], activation: Activation) -> Vec<u32> {
+/// What the WGSL function `f(x: u32) -> u32` gives for each of `inputs`, where it may use what `imports` says.
+fn evaluate(imports: &str, f: &str, inputs: &[u32], activation: Activation) -> Vec<u32> {
     let main = format!(
-        "@group(0) @binding(2) var<storage, read> inputs: array<u32>;
-        @group(0) @binding(3) var<storage, read_write> outputs: array<u32>;
+        "#import wgflow::work::group_of
+#import {imports}
+        @group(0) @binding(100) var<storage, read> inputs: array<u32>;
+        @group(0) @binding(101) var<storage, read_write> outputs: array<u32>;
         {f}
         @compute @workgroup_size(1)
         fn main(@builtin(workgroup_id) launched: vec3<u32>) {{
@@ -48,8 +51,8 @@ fn evaluate(parts: &[&str], f: &str, inputs: &[u32], activation: Activation) -> 
         }}"
     );
     let context = context();
-    let parts = [parts, &[main.as_str()]].concat();
-    let mut kernel = sources(activation).kernel(&context, "main", &parts).unwrap();
+    let source = Sources::new(&network(TILING), activation).link_text("main", &main);
+    let mut kernel = Kernel::new(&context, "main", &source).unwrap();
     let mut buffers = Buffers::default();
     Recorder::prepare(&context, &mut buffers).unwrap();
     buffers.uniform(&context, "network", 64).unwrap();
@@ -67,10 +70,10 @@ fn evaluate(parts: &[&str], f: &str, inputs: &[u32], activation: Activation) -> 
 }
 
 /// The same for `f(x: f32) -> f32`.
-fn evaluate_real(parts: &[&str], f: &str, inputs: &[f32], activation: Activation) -> Vec<f32> {
+fn evaluate_real(imports: &str, f: &str, inputs: &[f32], activation: Activation) -> Vec<f32> {
     let f = format!("fn f(x: u32) -> u32 {{ return bitcast<u32>(g(bitcast<f32>(x))); }} {f}");
     let bits: Vec<u32> = inputs.iter().map(|x| x.to_bits()).collect();
-    evaluate(parts, &f, &bits, activation).into_iter().map(f32::from_bits).collect()
+    evaluate(imports, &f, &bits, activation).into_iter().map(f32::from_bits).collect()
 }
 
 #[test]
@@ -91,19 +94,23 @@ fn philox_gives_the_random123_known_answers() {
         [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd],
         [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1],
     ];
-    assert_eq!(evaluate(&[PHILOX], f, &inputs, Activation::Relu), answers.concat());
+    assert_eq!(evaluate("wgflow::philox::{philox, pick, uniform_of}", f, &inputs, Activation::Relu), answers.concat());
 }
 
 #[test]
 fn picks_and_uniforms_are_those_of_the_host() {
     let words = [0, 255, 256, 0x7fff_ffff, 0x8000_0000, 0xffff_feff, u32::MAX];
     for n in [1, 3, 225, 1 << 20] {
-        let picks =
-            evaluate(&[PHILOX], &format!("fn f(x: u32) -> u32 {{ return pick(x, {n}u); }}"), &words, Activation::Relu);
+        let picks = evaluate(
+            "wgflow::philox::{philox, pick, uniform_of}",
+            &format!("fn f(x: u32) -> u32 {{ return pick(x, {n}u); }}"),
+            &words,
+            Activation::Relu,
+        );
         assert_eq!(picks, words.map(|word| pick(word, n)));
     }
     let f = "fn f(x: u32) -> u32 { return bitcast<u32>(uniform_of(x)); }";
-    let uniforms = evaluate(&[PHILOX], f, &words, Activation::Relu);
+    let uniforms = evaluate("wgflow::philox::{philox, pick, uniform_of}", f, &words, Activation::Relu);
     assert_eq!(uniforms, words.map(|word| (uniform(word) as f32).to_bits()));
 }
 
@@ -116,7 +123,9 @@ fn numbers() -> Vec<f32> {
 fn exp_and_log_are_good_to_some_units_in_the_last_place() {
     let inputs: Vec<f32> = numbers().into_iter().filter(|x| (-86.0..=87.0).contains(x)).collect();
     let f = "fn g(x: f32) -> f32 { return exponential(vec4(x)).y; }";
-    for (x, y) in inputs.iter().zip(evaluate_real(&[ELEMENTARY], f, &inputs, Activation::Relu)) {
+    for (x, y) in
+        inputs.iter().zip(evaluate_real("wgflow::elementary::{exponential, logarithm}", f, &inputs, Activation::Relu))
+    {
         let expected = f64::from(*x).exp();
         // A rounding of x at its own size, and some of the polynomial.
         let tolerance = 1e-7 * f64::from(x.abs()).max(1.5) * expected;
@@ -124,7 +133,9 @@ fn exp_and_log_are_good_to_some_units_in_the_last_place() {
     }
     let inputs: Vec<f32> = numbers().into_iter().map(|x| x.exp()).filter(|x| x.is_normal()).collect();
     let f = "fn g(x: f32) -> f32 { return logarithm(x); }";
-    for (x, y) in inputs.iter().zip(evaluate_real(&[ELEMENTARY], f, &inputs, Activation::Relu)) {
+    for (x, y) in
+        inputs.iter().zip(evaluate_real("wgflow::elementary::{exponential, logarithm}", f, &inputs, Activation::Relu))
+    {
         let expected = f64::from(*x).ln();
         assert!((f64::from(y) - expected).abs() <= 1.5e-7 * expected.abs().max(0.1), "log({x}) is {expected}, not {y}");
     }
@@ -136,7 +147,7 @@ fn activations_and_slopes_are_those_of_the_host() {
     for activation in Activation::ALL {
         for (part, field) in ["value", "slope"].iter().enumerate() {
             let f = format!("fn g(x: f32) -> f32 {{ return activate(vec4(x)).{field}.z; }}");
-            for (x, y) in inputs.iter().zip(evaluate_real(&[ELEMENTARY, ACTIVATION], &f, &inputs, activation)) {
+            for (x, y) in inputs.iter().zip(evaluate_real("wgflow::activation::activate", &f, &inputs, activation)) {
                 let both = activation.evaluate(f64::from(*x));
                 let expected = if part == 0 { both.0 } else { both.1 };
                 // Some roundings of numbers up to 1, or of x itself.
@@ -164,11 +175,12 @@ fn uniforms_lie_in_wgsl_as_they_lie_in_rust() {
     let work: Members = members!(Work: key, iteration, first_trajectory, stream, block, room, scored_from, sampled_from,
         first_step, last_step, group_steps, chains, layer, first_slice, slices, blocks, count, lists, first_x, first_y,
         first_z);
-    let layer: Members = members!(Layer: inputs, outputs, forward, backward, bias, place, gradient, gradient_bias);
-    let sources = sources(Activation::Elu);
-    for (name, parts) in shaders(&sources) {
-        let source = sources.assemble(&parts);
-        let module = naga::front::wgsl::parse_str(&source).unwrap();
+    let layer: Members = members!(Layer: inputs, outputs, forward, backward, bias, offset, gradient, gradient_bias);
+    let network = network(TILING);
+    let sources = sources_of(&network, Activation::Elu);
+    for variant in variants(&network) {
+        let name = variant.0;
+        let (module, _) = linked(&sources, &variant).read().unwrap();
         let mut uniforms = 0;
         for (_, variable) in module.global_variables.iter() {
             if variable.space != naga::AddressSpace::Uniform {
@@ -198,16 +210,41 @@ fn uniforms_lie_in_wgsl_as_they_lie_in_rust() {
 #[test]
 fn shaders_keep_to_the_limits_that_every_adapter_has() {
     let defaults = wgpu::Limits::default();
-    let sources = sources(Activation::Elu);
-    for (name, parts) in shaders(&sources) {
-        let module = naga::front::wgsl::parse_str(&sources.assemble(&parts)).unwrap();
+    let network = network(TILING);
+    let sources = sources_of(&network, Activation::Elu);
+    for variant in variants(&network) {
+        let name = variant.0;
+        let (module, info) = linked(&sources, &variant).read().unwrap();
         let storage = |variable: &naga::GlobalVariable| matches!(variable.space, naga::AddressSpace::Storage { .. });
-        let count = module.global_variables.iter().filter(|(_, variable)| storage(variable)).count();
+        let used = info.get_entry_point(0);
+        let bound = |(handle, variable): &(naga::Handle<naga::GlobalVariable>, &naga::GlobalVariable)| {
+            storage(variable) && !used[*handle].is_empty()
+        };
+        let count = module.global_variables.iter().filter(bound).count();
         assert!(count <= defaults.max_storage_buffers_per_shader_stage as usize, "{name} binds {count} buffers");
         let entry = &module.entry_points[0];
         assert_eq!(entry.name, name);
         assert!(entry.workgroup_size[0] <= defaults.max_compute_workgroup_size_x);
     }
+}
+
+/// A buffer has one binding number wherever it is bound, and no other has it: so files can be put together in any way.
+#[test]
+fn buffers_have_one_binding_number_each() {
+    let declared = KERNELS.iter().chain(LIBRARY).flat_map(|(path, text)| text.lines().map(move |line| (path, line)));
+    let mut numbers = BTreeMap::new();
+    for (path, line) in declared {
+        let Some((number, rest)) = line.strip_prefix("@group(0) @binding(").and_then(|line| line.split_once(')'))
+        else {
+            assert!(!line.contains("@binding"), "{path}: {line}");
+            continue;
+        };
+        let name = rest.split(['>', ':']).nth(1).unwrap().trim();
+        let (one, other) = numbers.entry(number).or_insert((name, path));
+        assert_eq!(*one, name, "{number} in {path} and {other}");
+    }
+    let names: BTreeSet<_> = numbers.values().map(|(name, _)| name).collect();
+    assert!(names.len() == numbers.len() && names.len() > 20, "{numbers:?}");
 }
 
 #[test]
@@ -371,8 +408,7 @@ fn launching_dispatches_in_pieces_changes_no_bit() {
 #[test]
 fn dispatches_beyond_what_kernels_count_are_refused_by_name() {
     let context = context();
-    let parts = [shader!("order.wgsl")];
-    let mut kernel = sources(Activation::Relu).kernel(&context, "order", &[PHILOX, parts[0]]).unwrap();
+    let mut kernel = Sources::new(&network(TILING), Activation::Relu).kernel(&context, "order", &[]).unwrap();
     let mut buffers = Buffers::default();
     Recorder::prepare(&context, &mut buffers).unwrap();
     let tiling = Tiling::suggested(context.adapter.kind, 1);

@@ -5,7 +5,7 @@ use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
-use crate::engine::gpu::source::{PHILOX, Sources, shader};
+use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
@@ -16,7 +16,7 @@ impl Begin {
     /// `Limit` if a trajectory takes longer to go through than a driver may loop.
     pub fn new(context: &Context, sources: &Sources, network: &Network) -> Result<Self, EngineError> {
         if network.filling.is_some() {
-            return Ok(Self(sources.kernel(context, "order", &[PHILOX, shader!("order.wgsl")])?));
+            return Ok(Self(sources.kernel(context, "order", &[])?));
         }
         let process = &network.process;
         let iterations = (process.max_steps() + 1) * (process.actions() + 3 * network.mask_words() + 3);
@@ -25,8 +25,7 @@ impl Begin {
             let message = format!("trajectories of {steps} steps with {actions} actions are too long for a GPU");
             return Err(EngineError::Limit(message));
         }
-        let [walk, rules, process] = sources.rules();
-        Ok(Self(sources.kernel(context, "walk", &[walk, rules, process, shader!("walk.wgsl")])?))
+        Ok(Self(sources.kernel(context, "walk", &[])?))
     }
 
     /// Chooses the sites of all blocks of `work`, or takes their processes through the steps that are given.

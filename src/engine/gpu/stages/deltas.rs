@@ -8,7 +8,7 @@ use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::Recorder;
-use crate::engine::gpu::source::{Sources, TILE, Weights, shader};
+use crate::engine::gpu::source::{Sources, Weights};
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
@@ -20,12 +20,10 @@ pub(in crate::engine::gpu) struct Deltas {
 
 impl Deltas {
     pub fn new(context: &Context, sources: &Sources, weights: Weights) -> Result<Self, EngineError> {
-        let [step, choice] = sources.outputs(weights);
-        let head = [step, choice, shader!("head_backward.wgsl")];
         Ok(Self {
-            head: sources.kernel(context, "head_backward", &head)?,
-            dense: sources.kernel(context, "dense_backward", &[TILE, shader!("dense_backward.wgsl")])?,
-            first: sources.kernel(context, "first_backward", &[shader!("first_backward.wgsl")])?,
+            head: sources.kernel(context, "head_backward", weights.definitions())?,
+            dense: sources.kernel(context, "dense_backward", &["BACKWARD"])?,
+            first: sources.kernel(context, "first_backward", &[])?,
         })
     }
 

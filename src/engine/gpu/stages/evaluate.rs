@@ -4,7 +4,7 @@ use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
-use crate::engine::gpu::source::{ACTIVATION, COLUMN, ELEMENTARY, LAYERS, Sources, TILE, shader};
+use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
@@ -26,8 +26,7 @@ impl Evaluate {
             let message = "the network of log R is too large for one invocation: make hidden layers narrower";
             return Err(EngineError::Limit(message.into()));
         }
-        let parts = [ELEMENTARY, ACTIVATION, COLUMN, TILE, LAYERS, shader!("evaluate.wgsl")];
-        Ok(Self(sources.kernel(context, "evaluate", &parts)?))
+        Ok(Self(sources.kernel(context, "evaluate", &["FORWARD"])?))
     }
 
     /// log R of the objects of a part.

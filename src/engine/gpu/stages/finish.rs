@@ -4,7 +4,7 @@ use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::Recorder;
-use crate::engine::gpu::source::{Sources, shader};
+use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
@@ -12,9 +12,7 @@ pub(in crate::engine::gpu) struct Finish(Kernel);
 
 impl Finish {
     pub fn new(context: &Context, sources: &Sources) -> Result<Self, EngineError> {
-        let [walk, rules, process] = sources.rules();
-        let parts = [walk, rules, process, sources.object(), shader!("finish.wgsl")];
-        Ok(Self(sources.kernel(context, "finish", &parts)?))
+        Ok(Self(sources.kernel(context, "finish", &[])?))
     }
 
     /// Finishes all blocks of `work`.

@@ -5,7 +5,7 @@ use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::{Layer, Network};
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
-use crate::engine::gpu::source::{MULTIPLY, Sources, Weights, shader};
+use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
@@ -29,13 +29,12 @@ impl Norms {
             let message = format!("trajectories of {states} steps are too long for norms of their gradients on a GPU");
             return Err(EngineError::Limit(message));
         }
-        let [step, choice] = sources.outputs(Weights::Trajectories);
-        let hidden = || sources.kernel(context, "hidden_norms", &[MULTIPLY, shader!("hidden_norms.wgsl")]);
+        let hidden = || sources.kernel(context, "hidden_norms", &[]);
         Ok(Self {
-            head: sources.kernel(context, "head_norms", &[step, choice, shader!("head_norms.wgsl")])?,
+            head: sources.kernel(context, "head_norms", &[])?,
             hidden: if network.layers.len() > 1 { Some(hidden()?) } else { None },
-            first: sources.kernel(context, "first_norms", &[shader!("first_norms.wgsl")])?,
-            sum: sources.kernel(context, "sum_norms", &[shader!("sum_norms.wgsl")])?,
+            first: sources.kernel(context, "first_norms", &[])?,
+            sum: sources.kernel(context, "sum_norms", &[])?,
         })
     }
 

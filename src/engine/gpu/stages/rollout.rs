@@ -4,7 +4,7 @@ use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::{Layer, Network};
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
-use crate::engine::gpu::source::{ACTIVATION, ELEMENTARY, LAYERS, PHILOX, Sources, TILE, shader};
+use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::tiling::Tiling;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
@@ -29,14 +29,9 @@ impl Steps {
             let message = "a step of the rollout is too long for one invocation: make hidden layers narrower";
             return Err(EngineError::Limit(message.into()));
         }
-        let [column, steps] = sources.steps();
-        let [first, second, third] = sources.choose();
-        let common = [PHILOX, ELEMENTARY, ACTIVATION, TILE, LAYERS];
-        let own = [column, steps, first, second, third, shader!("rollout.wgsl")];
-        let parts = [&common[..], &own].concat();
         Ok(Self {
-            start: sources.kernel(context, "start", &[column, steps, shader!("start.wgsl")])?,
-            rollout: sources.kernel(context, "rollout", &parts)?,
+            start: sources.kernel(context, "start", &[])?,
+            rollout: sources.kernel(context, "rollout", &["FORWARD"])?,
             longest,
         })
     }
@@ -89,12 +84,15 @@ fn iterations(network: &Network) -> usize {
         + 2
 }
 
-/// Those of lib/layers.wgsl.
+/// Those of lib/layers.wgsl. Loops over a register tile are unrolled, but where a process's own rules are part of the kernel:
+/// checks of its loops stand in the way then.
 pub(super) fn hidden_iterations(network: &Network) -> usize {
     let tiling = &network.tiling;
+    let unrolled = network.filling.is_some();
+    let quads = if unrolled { 0 } else { (tiling.rows + 1) + (tiling.units + 1) + tiling.units * (tiling.rows + 1) };
     let layer = |layer: &Layer| {
         let tiles = tiling.trajectories / (4 * tiling.rows) * (layer.outputs as usize / tiling.units);
-        shared_iterations(tiling, tiles, layer.inputs as usize + 1) + 1
+        shared_iterations(tiling, tiles, (layer.inputs as usize + 1) * (1 + quads)) + 1
     };
     network.layers[1..].iter().map(layer).sum()
 }

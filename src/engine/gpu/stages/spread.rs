@@ -5,7 +5,7 @@ use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::Recorder;
-use crate::engine::gpu::source::{Sources, shader};
+use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
@@ -27,7 +27,7 @@ impl Spread {
         for (place, numbers) in network.own_weights() {
             buffers.write_at(context, "weights", bytes(place), &numbers);
         }
-        Ok(Self(sources.kernel(context, "spread", &[shader!("spread.wgsl")])?))
+        Ok(Self(sources.kernel(context, "spread", &[])?))
     }
 
     /// Uploads parameters in the order of the network's arrangement, and spreads them.

@@ -5,7 +5,7 @@ use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::{Network, Sight};
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
-use crate::engine::gpu::source::{CHUNK, LATER, LEFT_OUT, MOMENTS, MULTIPLY, SUM, Sources, TILE, Weights, shader};
+use crate::engine::gpu::source::{CHUNK, Sources, Weights};
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
@@ -20,7 +20,7 @@ pub(in crate::engine::gpu) enum Tally {
     Gradient,
     /// sum h, sum c h, sum h^2 and sum c h^2.
     Moments,
-    /// sum h (c - k), k from the moments of all other trajectories, which `known` holds.
+    /// sum h (c - k), k from the moments of all other trajectories, which `totals` holds.
     LeftOut,
 }
 
@@ -30,11 +30,12 @@ impl Tally {
         if self == Self::Moments { 4 } else { 1 }
     }
 
-    fn source(self) -> &'static str {
+    /// What kernels know it by.
+    pub fn definition(self) -> &'static str {
         match self {
-            Self::Gradient => SUM,
-            Self::Moments => MOMENTS,
-            Self::LeftOut => LEFT_OUT,
+            Self::Gradient => "SUM",
+            Self::Moments => "MOMENTS",
+            Self::LeftOut => "LEFT_OUT",
         }
     }
 }
@@ -68,36 +69,29 @@ impl Sums {
             let message = format!("trajectories of {steps} steps are too long for gradients on a GPU");
             return Err(EngineError::Limit(message));
         }
-        // Four states an iteration, all trajectories of a block.
-        let iterations = BLOCK * (network.states().div_ceil(4) + 2);
+        // Four states an iteration, all trajectories of a block. Invocations run side by side: where some have a tile and some a
+        // bias, each goes through the loops of both.
+        let iterations = 2 * BLOCK * (network.states().div_ceil(4) + 2);
         if tally != Tally::Gradient && iterations > ITERATIONS {
             let states = network.states();
             let message =
                 format!("trajectories of {states} steps are too long for moments of their gradients on a GPU");
             return Err(EngineError::Limit(message));
         }
-        let [step, choice] = sources.outputs(weights);
-        let [walk, columns] = sources.columns();
-        let head = [step, choice, tally.source(), shader!("head_gradient.wgsl")];
+        let sum = [tally.definition()];
+        let head = [&sum, weights.definitions()].concat();
         let hidden = || {
             let slices = match tally {
-                Tally::Gradient => ("weight_gradient", &[TILE, shader!("weight_gradient.wgsl")][..]),
-                _ => ("hidden_scores", &[MULTIPLY, tally.source(), shader!("hidden_scores.wgsl")][..]),
+                Tally::Gradient => sources.kernel(context, "weight_gradient", &["GRADIENT"]),
+                _ => sources.kernel(context, "hidden_scores", &[tally.definition(), "SCORES"]),
             };
-            Ok::<_, EngineError>(Hidden {
-                slices: sources.kernel(context, slices.0, slices.1)?,
-                fold: sources.kernel(context, "fold", &[shader!("fold.wgsl")])?,
-            })
+            Ok::<_, EngineError>(Hidden { slices: slices?, fold: sources.kernel(context, "fold", &[])? })
         };
         Ok(Self {
             tally,
             head: sources.kernel(context, "head_gradient", &head)?,
             hidden: if network.layers.len() > 1 { Some(hidden()?) } else { None },
-            first: sources.kernel(
-                context,
-                "first_gradient",
-                &[LATER, walk, columns, tally.source(), shader!("first_gradient.wgsl")],
-            )?,
+            first: sources.kernel(context, "first_gradient", &sum)?,
         })
     }
 
