@@ -83,6 +83,21 @@ impl Buffers {
         context.queue.write_buffer(self.get(name), offset, bytemuck::cast_slice(data));
     }
 
+    /// All words of a storage buffer.
+    #[cfg(test)]
+    pub fn words(&self, context: &Context, name: &str) -> Vec<u32> {
+        let bytes = self.get(name).size();
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let descriptor = wgpu::BufferDescriptor { label: None, size: bytes, usage, mapped_at_creation: false };
+        let copy = context.device.create_buffer(&descriptor);
+        let mut encoder = context.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(self.get(name), 0, &copy, 0, bytes);
+        context.queue.submit([encoder.finish()]);
+        copy.slice(..).map_async(wgpu::MapMode::Read, |_| ());
+        context.wait().expect("a device that works");
+        bytemuck::pod_collect_to_vec(&copy.slice(..).get_mapped_range().expect("mapped just now"))
+    }
+
     /// Waits for the device, and reads the first `count` numbers of each of `names`.
     pub fn read<T: Pod, const N: usize>(
         &mut self,

@@ -11,6 +11,9 @@ use crate::engine::EngineError;
 /// A compute pipeline and what it binds.
 pub(super) struct Kernel {
     name: String,
+    /// What holds in it (see link.rs).
+    #[cfg(test)]
+    definitions: Vec<String>,
     /// Invocations of a workgroup.
     group: [u32; 3],
     pipeline: wgpu::ComputePipeline,
@@ -27,7 +30,11 @@ impl Kernel {
     /// # Errors
     /// `Kernel` with the compiler's message, and the file and line of it, if the source is at fault.
     pub fn new(context: &Context, name: &str, linked: &Linked) -> Result<Self, EngineError> {
-        let fault = |message: String| EngineError::Kernel(format!("the kernel `{name}` does not compile: {message}"));
+        let fault = |message: String| {
+            let which =
+                if linked.definitions().is_empty() { "" } else { &format!(" ({})", linked.definitions().join(", ")) };
+            EngineError::Kernel(format!("the kernel `{name}`{which} does not compile: {message}"))
+        };
         let (module, info) = linked.read().map_err(fault)?;
 
         let index = module.entry_points.iter().position(|entry| entry.name == name);
@@ -87,7 +94,16 @@ impl Kernel {
         let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
         match errors.last() {
             Some(error) => Err(fault(error.to_string())),
-            None => Ok(Self { name: name.into(), group, pipeline, layout, resources, bound: None }),
+            None => Ok(Self {
+                name: name.into(),
+                #[cfg(test)]
+                definitions: linked.definitions().to_vec(),
+                group,
+                pipeline,
+                layout,
+                resources,
+                bound: None,
+            }),
         }
     }
 
@@ -98,6 +114,19 @@ impl Kernel {
     /// Invocations of a workgroup, in each dimension.
     pub fn group(&self) -> [u32; 3] {
         self.group
+    }
+
+    /// Whether a definition holds in it.
+    #[cfg(test)]
+    pub fn holds(&self, definition: &str) -> bool {
+        self.definitions.iter().any(|name| name == definition)
+    }
+
+    /// Names of the storage buffers that it binds.
+    #[cfg(test)]
+    pub fn storage(&self) -> impl Iterator<Item = &str> {
+        let uniform = [Work::BUFFER, "network"];
+        self.resources.iter().map(|(_, name)| name.as_str()).filter(move |name| !uniform.contains(name))
     }
 
     /// Adds one dispatch to `pass`; `offset` is the place of its [`Work`] in the uniform buffer.

@@ -105,6 +105,7 @@ pub(super) struct Supplied {
 #[derive(Clone, Debug)]
 pub(super) struct Linked {
     text: String,
+    definitions: Vec<String>,
     foreign: bool,
     /// The files in it, each with its first line counted from 0.
     files: Vec<(usize, String)>,
@@ -117,7 +118,12 @@ pub(super) fn link(name: &str, text: Option<&str>, definitions: &[&str], supplie
     let mut parts = Parts { definitions, supplied, list: Vec::new() };
     parts.add(name, text);
     let (foreign, ours): (Vec<_>, Vec<_>) = parts.list.into_iter().partition(|part| part.foreign);
-    let mut linked = Linked { text: String::new(), foreign: !foreign.is_empty(), files: Vec::new() };
+    let mut linked = Linked {
+        text: String::new(),
+        definitions: definitions.iter().map(|name| (*name).into()).collect(),
+        foreign: !foreign.is_empty(),
+        files: Vec::new(),
+    };
     let mut line = 0;
     for part in foreign.into_iter().chain(ours) {
         linked.files.push((line, part.name));
@@ -175,6 +181,11 @@ impl Parts<'_> {
 impl Linked {
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// What holds in it.
+    pub fn definitions(&self) -> &[String] {
+        &self.definitions
     }
 
     /// Whether somebody else has written a part of it.

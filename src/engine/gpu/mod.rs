@@ -23,6 +23,8 @@ mod supplied;
 #[cfg(test)]
 mod tests;
 mod tiling;
+#[cfg(test)]
+mod twins;
 mod work;
 
 pub use crate::engine::{AdapterDescription, AdapterKind};

@@ -77,6 +77,11 @@ impl<'a> Recorder<'a> {
             )));
             return;
         }
+        #[cfg(test)]
+        let watched = super::twins::is_watching().then(|| {
+            self.submit();
+            super::twins::Dispatch::before(self.context, self.buffers, kernel, work, groups)
+        });
         let each = cost / groups.iter().product::<usize>() as f64;
         let most = if each > 0.0 { (self.most / each) as usize } else { usize::MAX };
         let limit = self.context.limits.max_compute_workgroups_per_dimension as usize;
@@ -84,6 +89,11 @@ impl<'a> Recorder<'a> {
             let [first_x, first_y, first_z] = first.map(|group| group as u32);
             let piece = Work { first_x, first_y, first_z, ..*work };
             self.launch(kernel, &piece, count, each * count.iter().product::<usize>() as f64);
+        }
+        #[cfg(test)]
+        if let Some(watched) = watched {
+            self.submit();
+            watched.after(self.context, self.buffers, kernel);
         }
     }
 

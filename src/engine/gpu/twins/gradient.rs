@@ -1,0 +1,267 @@
+//! Twins of the kernels from outputs back to parameters.
+
+use super::{Host, Watch};
+use crate::engine::BLOCK;
+use crate::engine::gpu::network::Sight;
+use crate::engine::gpu::source::CHUNK;
+use crate::engine::gpu::stages::Tally;
+use crate::engine::gpu::work::Work;
+
+/// The derivative at the `output`-th of the outputs that a state uses.
+pub fn derivative(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [usize; 3], output: usize) -> f64 {
+    let network = watch.network;
+    if network.sight == Sight::Finished {
+        return 1.0;
+    }
+    let index = watch.trajectory(work, block, row) * network.process.max_steps() + step;
+    let action = host.words("actions")[index] as usize;
+    let taken = if network.filling.is_some() { action % network.outputs() } else { action };
+    let hit = if taken == output { 1.0 } else { 0.0 };
+    let weight = if watch.stepwise { host.numbers("step_coefficients")[index] } else { 1.0 };
+    weight * (hit - host.numbers("probabilities")[watch.outputs(work, block, step, row) + output])
+}
+
+/// The first row of the head that a state uses.
+fn first_output(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [usize; 3]) -> usize {
+    let (network, outputs) = (watch.network, watch.network.outputs());
+    match (network.sight, &network.filling) {
+        (Sight::Steps, Some(_)) => {
+            let index = watch.trajectory(work, block, row) * network.process.max_steps() + step;
+            host.words("actions")[index] as usize / outputs * outputs
+        }
+        _ => 0,
+    }
+}
+
+pub fn head_backward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let (last, width) = (watch.last(), 4 * watch.last().outputs as usize);
+    for block in 0..groups[2] {
+        for (step, row) in (0..groups[1]).flat_map(|step| (0..BLOCK).map(move |row| (step, row))) {
+            let place = [block, work.first_step as usize + step, row];
+            let first = first_output(watch, work, host, place);
+            let mut sums = vec![0.0; width];
+            for output in 0..watch.network.outputs() {
+                let delta = derivative(watch, work, host, place, output);
+                let head = &host.numbers("weights")[4 * watch.network.head as usize + (first + output) * width..];
+                sums.iter_mut().zip(head).for_each(|(sum, weight)| *sum += delta * weight);
+            }
+            let at = watch.units(work, last, block, place[1], row);
+            host.numbers_mut("slopes")[at..].iter_mut().zip(sums).for_each(|(slope, sum)| *slope *= sum);
+        }
+    }
+}
+
+pub fn dense_backward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let (layer, before) = (watch.layer(work.layer as usize), watch.layer(work.layer as usize - 1));
+    let (inputs, outputs) = (4 * layer.inputs as usize, 4 * layer.outputs as usize);
+    for block in 0..groups[1] {
+        for step in work.first_step as usize..work.last_step as usize {
+            for row in 0..BLOCK {
+                let deltas = &host.numbers("slopes")[watch.units(work, layer, block, step, row)..][..outputs];
+                let mut sums = vec![0.0; inputs];
+                for (output, delta) in deltas.iter().enumerate() {
+                    let weights = &host.numbers("weights")[4 * layer.backward as usize + output * inputs..];
+                    sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += delta * weight);
+                }
+                let at = watch.units(work, before, block, step, row);
+                host.numbers_mut("slopes")[at..].iter_mut().zip(sums).for_each(|(slope, sum)| *slope *= sum);
+            }
+        }
+    }
+}
+
+pub fn first_backward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let width = 4 * watch.layer(0).outputs as usize;
+    for (block, row) in (0..groups[1]).flat_map(|block| (0..BLOCK).map(move |row| (block, row))) {
+        let mut sums = vec![0.0; width];
+        for step in (work.scored_from as usize..watch.network.states()).rev() {
+            let at = watch.units(work, watch.layer(0), block, step, row);
+            for (slope, sum) in host.numbers_mut("slopes")[at..].iter_mut().zip(&mut sums) {
+                *sum += *slope;
+                *slope = *sum;
+            }
+        }
+    }
+}
+
+/// Adds c * delta_l h_(l-1)^T and c * delta_l of a state to a gradient of the hidden layers above the first.
+fn add_outer(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [usize; 3], c: f64, dense: &mut [f64]) {
+    let (layer, before) = (watch.layer(work.layer as usize), watch.layer(work.layer as usize - 1));
+    let (inputs, outputs) = (4 * layer.inputs as usize, 4 * layer.outputs as usize);
+    let deltas = &host.numbers("slopes")[watch.units(work, layer, block, step, row)..][..outputs];
+    let signals = &host.numbers("activations")[watch.units(work, before, block, step, row)..][..inputs];
+    let weight = 4 * (layer.gradient - watch.network.dense) as usize;
+    let bias = 4 * (layer.gradient_bias - watch.network.dense) as usize;
+    for (output, delta) in deltas.iter().enumerate() {
+        let row = &mut dense[weight + output * inputs..];
+        row.iter_mut().zip(signals).for_each(|(sum, signal)| *sum += c * delta * signal);
+        dense[bias + output] += c * delta;
+    }
+}
+
+/// The part of a gradient that is this layer's, within that of the hidden layers above the first.
+fn layer_part(watch: &Watch, work: &Work) -> std::ops::Range<usize> {
+    let layer = watch.layer(work.layer as usize);
+    let end = layer.gradient_bias + layer.outputs;
+    4 * (layer.gradient - watch.network.dense) as usize..4 * (end - watch.network.dense) as usize
+}
+
+pub fn weight_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let (states, size) = (watch.network.states(), 4 * watch.network.dense_size as usize);
+    let chunks = states.div_ceil(CHUNK);
+    for index in 0..groups[1] {
+        let slice = work.first_slice as usize + index;
+        let (block, chunk) = (slice / chunks, slice % chunks);
+        let mut dense = vec![0.0; size];
+        for step in (chunk * CHUNK).max(work.scored_from as usize)..((chunk + 1) * CHUNK).min(states) {
+            for row in 0..BLOCK {
+                let c = host.numbers("coefficients")[watch.trajectory(work, block, row)];
+                add_outer(watch, work, host, [block, step, row], c, &mut dense);
+            }
+        }
+        let part = layer_part(watch, work);
+        host.numbers_mut("partials")[index * size..][part.clone()].copy_from_slice(&dense[part]);
+    }
+}
+
+/// What one trajectory of coefficient c, with the derivative h, adds to each list; `totals` are what the others' k is made of.
+fn terms(tally: Tally, c: f64, h: f64, totals: [f64; 2]) -> Vec<f64> {
+    match tally {
+        Tally::Gradient => vec![c * h],
+        Tally::Moments => vec![h, c * h, h * h, c * h * h],
+        Tally::LeftOut => {
+            let others = totals[0] - h * h;
+            let rounding = BLOCK as f64 * f64::from(f32::EPSILON);
+            let k = if others > rounding * totals[0] { (totals[1] - c * h * h) / others } else { 0.0 };
+            vec![h * (c - k)]
+        }
+    }
+}
+
+/// Totals at a place of the gradient.
+fn totals(watch: &Watch, host: &Host, at: usize) -> [f64; 2] {
+    let Some(totals) = host.numbers.get("totals") else { return [0.0; 2] };
+    [totals[at], totals[4 * watch.network.gradient as usize + at]]
+}
+
+pub fn hidden_scores(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let (dense, size) = (4 * watch.network.dense as usize, 4 * watch.network.dense_size as usize);
+    let (part, lists) = (layer_part(watch, work), watch.tally.lists());
+    for index in 0..groups[1] {
+        let block = work.first_slice as usize + index;
+        let mut sums = vec![0.0; lists * size];
+        for row in 0..watch.rows(work, block) {
+            let mut scores = vec![0.0; size];
+            for step in work.scored_from as usize..watch.network.states() {
+                add_outer(watch, work, host, [block, step, row], 1.0, &mut scores);
+            }
+            let c = host.numbers("coefficients")[watch.trajectory(work, block, row)];
+            for at in part.clone() {
+                let added = terms(watch.tally, c, scores[at], totals(watch, host, dense + at));
+                added.into_iter().enumerate().for_each(|(list, term)| sums[list * size + at] += term);
+            }
+        }
+        for list in 0..lists {
+            let sums = &sums[list * size..][part.clone()];
+            host.numbers_mut("partials")[(index * lists + list) * size..][part.clone()].copy_from_slice(sums);
+        }
+    }
+}
+
+pub fn fold(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &Host) {
+    let (size, lists) = (4 * watch.network.dense_size as usize, work.lists as usize);
+    for (list, i) in (0..lists).flat_map(|list| (0..size).map(move |i| (list, i))) {
+        let partials =
+            (0..work.slices as usize).map(|slice| host.numbers("partials")[(slice * lists + list) * size + i]);
+        let sum: f64 = partials.sum();
+        let at = 4 * (list * watch.network.gradient as usize + watch.network.dense as usize) + i;
+        host.numbers_mut("gradient")[at] += sum;
+    }
+}
+
+/// Adds what a trajectory with the derivatives h does, from `at` in a gradient on.
+fn accumulate(watch: &Watch, work: &Work, host: &mut Host, [block, row]: [usize; 2], at: usize, h: &[f64]) {
+    let c = host.numbers("coefficients")[watch.trajectory(work, block, row)];
+    for (i, &h) in h.iter().enumerate() {
+        for (list, term) in terms(watch.tally, c, h, totals(watch, host, at + i)).into_iter().enumerate() {
+            host.numbers_mut("gradient")[4 * list * watch.network.gradient as usize + at + i] += term;
+        }
+    }
+}
+
+pub fn head_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let (network, width) = (watch.network, 4 * watch.last().outputs as usize);
+    for (output, block) in (0..groups[1]).flat_map(|output| blocks(work).map(move |block| (output, block))) {
+        for row in 0..watch.rows(work, block) {
+            let (mut h, mut bias) = (vec![0.0; width], 0.0);
+            for step in work.scored_from as usize..network.states() {
+                let place = [block, step, row];
+                let first = first_output(watch, work, host, place);
+                if !(first..first + network.outputs()).contains(&output) {
+                    continue;
+                }
+                let error = derivative(watch, work, host, place, output - first);
+                let signals = &host.numbers("activations")[watch.units(work, watch.last(), block, step, row)..];
+                h.iter_mut().zip(signals).for_each(|(h, signal)| *h += error * signal);
+                bias += error;
+            }
+            accumulate(watch, work, host, [block, row], 4 * network.head_gradient as usize + output * width, &h);
+            accumulate(watch, work, host, [block, row], 4 * (network.head_bias_gradient as usize + output), &[bias]);
+        }
+    }
+}
+
+/// Blocks of the part that a dispatch goes through.
+fn blocks(work: &Work) -> std::ops::Range<usize> {
+    work.first_slice as usize..(work.first_slice + work.slices) as usize
+}
+
+pub fn first_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let width = 4 * watch.layer(0).outputs as usize;
+    for (column, block) in (0..groups[1]).flat_map(|column| blocks(work).map(move |block| (column, block))) {
+        for row in 0..watch.rows(work, block) {
+            let h = first_layer_score(watch, work, host, [block, row], column);
+            accumulate(watch, work, host, [block, row], 4 * watch.layer(0).gradient as usize + column * width, &h);
+        }
+    }
+}
+
+/// The first layer's part of a trajectory's score: of a column, or of the bias behind the last one.
+fn first_layer_score(watch: &Watch, work: &Work, host: &Host, [block, row]: [usize; 2], column: usize) -> Vec<f64> {
+    let (network, process) = (watch.network, &watch.network.process);
+    let (trajectory, scored) = (watch.trajectory(work, block, row), work.scored_from as usize);
+    let mut h = vec![0.0; 4 * watch.layer(0).outputs as usize];
+    // Adds amount times the sum of deltas from a state on; there are none after the last.
+    let mut add = |state: usize, amount: f64| {
+        if state < network.states() && amount != 0.0 {
+            let later = &host.numbers("slopes")[watch.units(work, watch.layer(0), block, state, row)..];
+            h.iter_mut().zip(later).for_each(|(h, later)| *h += amount * later);
+        }
+    };
+    if column == process.columns() {
+        add(scored, 1.0);
+        return h;
+    }
+    add(scored, process.initial_input()[column]);
+    match &network.filling {
+        Some(filling) => {
+            for site in 0..filling.sites {
+                let fill = host.words("fills")[trajectory * filling.sites + site] as usize;
+                let (changed, amount) = filling.change(site * filling.values + (fill & 255));
+                // The first state that has the change; finished objects have them all.
+                let state = if network.sight == Sight::Finished { 0 } else { scored.max((fill >> 8) + 1) };
+                add(state, if changed == column { amount } else { 0.0 });
+            }
+        }
+        None => {
+            let masks = process.max_steps() * network.mask_words();
+            let changes = trajectory * network.walk_size() + process.state_words() + masks;
+            let changes = &host.words("walks")[changes..][..4 * process.max_steps()];
+            for (i, change) in changes.chunks_exact(2).enumerate() {
+                let amount = f64::from(f32::from_bits(change[1]));
+                add(scored.max(i / 2 + 1), if change[0] as usize == column { amount } else { 0.0 });
+            }
+        }
+    }
+    h
+}

@@ -1,0 +1,223 @@
+//! A plain function for every kernel, run beside it on the same buffers.
+//!
+//! A twin does what its kernel does, in f64, number by number, without blocks of loads, tiles or workgroups: it is what the kernel
+//! means. While an engine is watched, every dispatch is held against the twin of its kernel: from the buffers before it, the twin
+//! makes those after it, and they must agree. So a fault is found in the kernel that has it, with inputs as they come.
+
+mod gradient;
+mod norms;
+mod policy;
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::buffers::Buffers;
+use super::context::Context;
+use super::kernel::Kernel;
+use super::network::{Layer, Network};
+use super::stages::Tally;
+use super::work::Work;
+use crate::engine::BLOCK;
+use crate::network::Activation;
+use crate::targets::Target;
+
+/// Buffers of words; all others hold f32 numbers.
+const WORDS: [&str; 3] = ["actions", "fills", "walks"];
+
+/// What a dispatch reads and writes, by name.
+#[derive(Clone, Debug, Default)]
+struct Host {
+    words: BTreeMap<String, Vec<u32>>,
+    numbers: BTreeMap<String, Vec<f64>>,
+}
+
+impl Host {
+    fn of(context: &Context, buffers: &Buffers, names: impl Iterator<Item = String>) -> Self {
+        let mut host = Self::default();
+        for name in names {
+            let words = buffers.words(context, &name);
+            if WORDS.contains(&name.as_str()) {
+                host.words.insert(name, words);
+            } else {
+                host.numbers.insert(name, words.into_iter().map(|word| f64::from(f32::from_bits(word))).collect());
+            }
+        }
+        host
+    }
+
+    fn words(&self, name: &str) -> &[u32] {
+        &self.words[name]
+    }
+
+    fn words_mut(&mut self, name: &str) -> &mut [u32] {
+        self.words.get_mut(name).expect("bound by the kernel")
+    }
+
+    fn numbers(&self, name: &str) -> &[f64] {
+        &self.numbers[name]
+    }
+
+    fn numbers_mut(&mut self, name: &str) -> &mut [f64] {
+        self.numbers.get_mut(name).expect("bound by the kernel")
+    }
+}
+
+/// An engine that is watched: its networks, and their nonlinearities.
+struct Engine {
+    policy: (Network, Activation),
+    /// Of log R, where that is a network's output.
+    reward: Option<(Network, Activation)>,
+    target: Arc<dyn Target>,
+}
+
+/// What a twin knows.
+struct Watch<'a> {
+    network: &'a Network,
+    activation: Activation,
+    target: &'a dyn Target,
+    /// What is summed over trajectories.
+    tally: Tally,
+    /// Whether coefficients belong to steps.
+    stepwise: bool,
+}
+
+impl<'a> Watch<'a> {
+    fn new(engine: &'a Engine, kernel: &Kernel) -> Self {
+        let reward = engine.reward.as_ref().filter(|_| kernel.holds("OBJECTS"));
+        let (network, activation) = reward.unwrap_or(&engine.policy);
+        let summed = [Tally::Moments, Tally::LeftOut].into_iter().find(|tally| kernel.holds(tally.definition()));
+        Self {
+            network,
+            activation: *activation,
+            target: engine.target.as_ref(),
+            tally: summed.unwrap_or(Tally::Gradient),
+            stepwise: kernel.holds("STEPWISE"),
+        }
+    }
+
+    fn layer(&self, index: usize) -> &Layer {
+        &self.network.layers[index]
+    }
+
+    fn last(&self) -> &Layer {
+        &self.network.layers[self.network.layers.len() - 1]
+    }
+
+    /// Where a layer's numbers of a trajectory of a block at a step begin, in activations and slopes.
+    fn units(&self, work: &Work, layer: &Layer, block: usize, step: usize, row: usize) -> usize {
+        let stored = block * work.room as usize + step % work.room as usize;
+        4 * (stored * self.network.step as usize + layer.offset as usize + row * layer.outputs as usize)
+    }
+
+    /// Where the probabilities of a trajectory of a block at a step begin.
+    fn outputs(&self, work: &Work, block: usize, step: usize, row: usize) -> usize {
+        let stored = block * work.room as usize + step % work.room as usize;
+        (stored * BLOCK + row) * self.network.outputs()
+    }
+
+    /// Trajectories of a block of the part that are of the batch.
+    fn rows(&self, work: &Work, block: usize) -> usize {
+        BLOCK.min(work.count as usize - (work.block as usize + block) * BLOCK)
+    }
+
+    /// The number of the batch of a trajectory of a block of the part.
+    fn trajectory(&self, work: &Work, block: usize, row: usize) -> usize {
+        (work.block as usize + block) * BLOCK + row
+    }
+}
+
+thread_local! {
+    static WATCHED: RefCell<Option<(Engine, BTreeSet<String>)>> = const { RefCell::new(None) };
+}
+
+/// Holds every dispatch that `run` makes on this thread against its twin. Returns the names of the kernels that were.
+fn watching(engine: Engine, run: impl FnOnce()) -> BTreeSet<String> {
+    WATCHED.set(Some((engine, BTreeSet::new())));
+    run();
+    WATCHED.take().expect("put there before").1
+}
+
+/// Whether dispatches of this thread are held against their twins.
+pub(super) fn is_watching() -> bool {
+    WATCHED.with_borrow(Option::is_some)
+}
+
+/// A dispatch that is watched, before it is made.
+pub(super) struct Dispatch {
+    work: Work,
+    groups: [usize; 3],
+    names: Vec<String>,
+    before: Host,
+}
+
+impl Dispatch {
+    /// Takes down what there is before a dispatch.
+    pub fn before(context: &Context, buffers: &Buffers, kernel: &Kernel, work: &Work, groups: [usize; 3]) -> Self {
+        let names: Vec<_> = kernel.storage().map(str::to_owned).collect();
+        Self { work: *work, groups, before: Host::of(context, buffers, names.iter().cloned()), names }
+    }
+
+    /// Holds what there is after it against what the twin makes of what there was before.
+    pub fn after(self, context: &Context, buffers: &Buffers, kernel: &Kernel) {
+        let Self { work, groups, names, before: mut expected } = self;
+        let found = Host::of(context, buffers, names.into_iter());
+        WATCHED.with_borrow_mut(|watched| {
+            let (engine, seen) = watched.as_mut().expect("watched before the dispatch");
+            let twin = twin_of(kernel.name());
+            twin(&Watch::new(engine, kernel), &work, groups, &mut expected, &found);
+            compare(kernel.name(), &expected, &found);
+            seen.insert(kernel.name().to_owned());
+        });
+    }
+}
+
+/// From the buffers before a dispatch to those after it. Of what was found after it, a twin takes what has no other right value:
+/// choices that are as good as drawn with another rounding.
+type Twin = fn(&Watch, &Work, [usize; 3], &mut Host, &Host);
+
+fn twin_of(kernel: &str) -> Twin {
+    match kernel {
+        "spread" => policy::spread,
+        "order" => policy::order,
+        "walk" => policy::walk,
+        "start" => policy::start,
+        "rollout" => policy::rollout,
+        "finish" => policy::finish,
+        "reward" => policy::reward,
+        "evaluate" => policy::evaluate,
+        "head_backward" => gradient::head_backward,
+        "dense_backward" => gradient::dense_backward,
+        "first_backward" => gradient::first_backward,
+        "weight_gradient" => gradient::weight_gradient,
+        "hidden_scores" => gradient::hidden_scores,
+        "fold" => gradient::fold,
+        "head_gradient" => gradient::head_gradient,
+        "first_gradient" => gradient::first_gradient,
+        "head_norms" => norms::head_norms,
+        "hidden_norms" => norms::hidden_norms,
+        "first_norms" => norms::first_norms,
+        "sum_norms" => norms::sum_norms,
+        _ => panic!("the kernel `{kernel}` has no twin"),
+    }
+}
+
+/// One kernel from the same inputs: sums of some hundred terms of either sign in f32, beside the largest number of the buffer.
+const TOLERANCE: f64 = 1e-5;
+
+fn compare(kernel: &str, expected: &Host, found: &Host) {
+    for (name, expected) in &expected.words {
+        assert_eq!(expected, found.words(name), "`{name}` after `{kernel}`");
+    }
+    for (name, expected) in &expected.numbers {
+        let found = found.numbers(name);
+        assert_eq!(expected.len(), found.len(), "`{name}` after `{kernel}`");
+        let scale = expected.iter().fold(0.0, |largest: f64, number| largest.max(number.abs()));
+        assert!(scale.is_finite(), "`{name}` after `{kernel}`");
+        for (index, (expected, found)) in expected.iter().zip(found).enumerate() {
+            let close = (expected - found).abs() <= TOLERANCE * scale;
+            assert!(close, "`{name}`[{index}] after `{kernel}` is {found}, not {expected}, of numbers up to {scale}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Twins of the kernels along trajectories.
+
+use super::{Host, Watch};
+use crate::engine::BLOCK;
+use crate::engine::gpu::work::Work;
+use crate::metrics::log_sum_exp;
+use crate::network::Activation;
+use crate::process::{NO_ACTION, Objects, Order};
+use crate::random::{philox, uniform};
+
+/// Shares that a drawn number may fall between with one rounding or another.
+const DRAWN: f64 = 1e-5;
+
+pub fn spread(watch: &Watch, _: &Work, _: [usize; 3], host: &mut Host, _: &Host) {
+    let network = watch.network;
+    let (parameters, start) = (host.numbers("parameters").to_vec(), host.numbers("start").to_vec());
+    let weights = host.numbers_mut("weights");
+    let first = watch.layer(0);
+    let (width, columns) = (4 * first.outputs as usize, network.process.columns());
+    let (from, to) = (4 * first.gradient as usize, 4 * first.forward as usize);
+    weights[to..][..columns * width].copy_from_slice(&parameters[from..][..columns * width]);
+    weights[4 * first.bias as usize..][..width].copy_from_slice(&start[..width]);
+    for layer in &network.layers[1..] {
+        let (inputs, outputs) = (4 * layer.inputs as usize, 4 * layer.outputs as usize);
+        for output in 0..outputs {
+            for input in 0..inputs {
+                let parameter = parameters[4 * layer.gradient as usize + output * inputs + input];
+                weights[4 * layer.backward as usize + output * inputs + input] = parameter;
+                weights[4 * layer.forward as usize + input * outputs + output] = parameter;
+            }
+            weights[4 * layer.bias as usize + output] = parameters[4 * layer.gradient_bias as usize + output];
+        }
+    }
+    let (rows, last) = (network.head_rows(), 4 * watch.last().outputs as usize);
+    let (from, to) = (4 * network.head_gradient as usize, 4 * network.head as usize);
+    weights[to..][..rows * last].copy_from_slice(&parameters[from..][..rows * last]);
+    for row in 0..rows.next_multiple_of(4) {
+        let bias = if row < rows { parameters[4 * (network.head_bias_gradient as usize + row)] } else { 0.0 };
+        weights[4 * network.head_bias as usize + row] = bias;
+    }
+}
+
+pub fn order(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let filling = watch.network.filling.as_ref().expect("only where sites are filled");
+    let actions = host.words_mut("actions");
+    for trajectory in work.block as usize * BLOCK..(work.block as usize + groups[0]) * BLOCK {
+        let mut order: Vec<u32> = (0..filling.sites as u32).collect();
+        if filling.order == Order::Uniform {
+            filling.fill_order(|step| words(work, trajectory, step)[0], &mut order);
+        }
+        let row = &mut actions[trajectory * filling.sites..][..filling.sites];
+        row.iter_mut().zip(order).for_each(|(action, site)| *action = site * filling.values as u32);
+    }
+}
+
+/// The random numbers of a step.
+fn words(work: &Work, trajectory: usize, step: usize) -> [u32; 4] {
+    philox([work.iteration, work.first_trajectory + trajectory as u32, step as u32, work.stream], work.key)
+}
+
+/// What lib/walk.wgsl writes down of the first `steps` steps of a trajectory: what they change, and what is allowed at each and
+/// after them.
+fn write_walk(watch: &Watch, actions: &[u32], steps: usize, walk: &mut [u32]) {
+    let (process, words) = (&watch.network.process, watch.network.mask_words());
+    let most = process.max_steps();
+    let (masks, changes) = walk[process.state_words()..].split_at_mut(most * words);
+    let mut state = vec![0; process.state_words()];
+    let mut ended = false;
+    for step in 0..=steps.min(most - 1) {
+        let mask = &mut masks[step * words..][..words];
+        mask.fill(0);
+        for action in (0..process.actions()).filter(|action| !ended && process.allows(&state, *action as u32)) {
+            mask[action / 32] |= 1 << (action % 32);
+        }
+        if step < steps {
+            note_step(watch, actions[step], &mut state, &mut ended, &mut changes[4 * step..][..4]);
+        }
+    }
+    walk[..state.len()].copy_from_slice(&state);
+}
+
+fn note_step(watch: &Watch, action: u32, state: &mut [u32], ended: &mut bool, changes: &mut [u32]) {
+    changes.fill(0);
+    if action == NO_ACTION {
+        return;
+    }
+    let step = watch.network.process.advance(state, action);
+    *ended = step.ends;
+    for (change, (column, amount)) in changes.chunks_exact_mut(2).zip(step.changes.iter()) {
+        change.copy_from_slice(&[column as u32, (amount as f32).to_bits()]);
+    }
+}
+
+pub fn walk(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let (size, steps) = (watch.network.walk_size(), watch.network.process.max_steps());
+    let actions = host.words("actions").to_vec();
+    let walks = host.words_mut("walks");
+    for trajectory in work.block as usize * BLOCK..(work.block as usize + groups[0]) * BLOCK {
+        let walk = &mut walks[trajectory * size..][..size];
+        write_walk(watch, &actions[trajectory * steps..], work.sampled_from as usize, walk);
+    }
+}
+
+/// Adds what a step does to the first layer's pre-activation.
+fn after_step(watch: &Watch, host: &Host, trajectory: usize, step: usize, action: u32, z: &mut [f64]) {
+    let (network, weights) = (watch.network, host.numbers("weights"));
+    let first = 4 * watch.layer(0).forward as usize;
+    let mut add = |column: usize, amount: f64| {
+        let row = &weights[first + column * z.len()..];
+        z.iter_mut().zip(row).for_each(|(z, weight)| *z += amount * weight);
+    };
+    if let Some(filling) = &network.filling {
+        let (column, amount) = filling.change(action as usize);
+        return add(column, amount);
+    }
+    let masks = network.process.max_steps() * network.mask_words();
+    let changes = trajectory * network.walk_size() + network.process.state_words() + masks + 4 * step;
+    for change in host.words("walks")[changes..][..4].chunks_exact(2) {
+        add(change[0] as usize, f64::from(f32::from_bits(change[1])));
+    }
+}
+
+pub fn start(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let width = 4 * watch.layer(0).outputs as usize;
+    let most = watch.network.process.max_steps();
+    for block in 0..groups[1] {
+        for row in 0..BLOCK {
+            let trajectory = watch.trajectory(work, block, row);
+            let mut z = host.numbers("weights")[4 * watch.layer(0).bias as usize..][..width].to_vec();
+            let mut step = 0;
+            for chain in 0..work.chains as usize {
+                while step < work.first_step as usize + chain * work.group_steps as usize {
+                    // A process that is not site filling has its changes written down.
+                    let action = host.words.get("actions").map_or(0, |actions| actions[trajectory * most + step]);
+                    after_step(watch, host, trajectory, step, action, &mut z);
+                    step += 1;
+                }
+                let at = ((block * work.chains as usize + chain) * BLOCK + row) * width;
+                host.numbers_mut("state")[at..][..width].copy_from_slice(&z);
+            }
+        }
+    }
+}
+
+/// Writes h = f(z) and f'(z).
+fn activate(activation: Activation, host: &mut Host, at: usize, z: &[f64]) {
+    for (unit, &z) in z.iter().enumerate() {
+        let (value, slope) = activation.evaluate(z);
+        host.numbers_mut("activations")[at + unit] = value;
+        host.numbers_mut("slopes")[at + unit] = slope;
+    }
+}
+
+/// From the first layer, which is there, to the last one.
+fn hidden_layers(watch: &Watch, work: &Work, host: &mut Host, block: usize, step: usize, row: usize) {
+    for pair in watch.network.layers.windows(2) {
+        let [before, layer] = pair else { unreachable!("windows of two") };
+        let (inputs, outputs) = (4 * layer.inputs as usize, 4 * layer.outputs as usize);
+        let weights = host.numbers("weights");
+        let h = &host.numbers("activations")[watch.units(work, before, block, step, row)..][..inputs];
+        let mut z = weights[4 * layer.bias as usize..][..outputs].to_vec();
+        for (input, h) in h.iter().enumerate() {
+            let row = &weights[4 * layer.forward as usize + input * outputs..];
+            z.iter_mut().zip(row).for_each(|(z, weight)| *z += h * weight);
+        }
+        activate(watch.activation, host, watch.units(work, layer, block, step, row), &z);
+    }
+}
+
+/// One output of the head, where h_last begins at `at`.
+fn head_output(watch: &Watch, host: &Host, at: usize, output: usize) -> f64 {
+    let (weights, width) = (host.numbers("weights"), 4 * watch.last().outputs as usize);
+    let row = &weights[4 * watch.network.head as usize + output * width..][..width];
+    let products = host.numbers("activations")[at..].iter().zip(row).map(|(h, weight)| h * weight);
+    products.sum::<f64>() + weights[4 * watch.network.head_bias as usize + output]
+}
+
+pub fn rollout(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, found: &Host) {
+    let blocks = groups[0] * watch.network.tiling.trajectories / BLOCK;
+    let width = 4 * watch.layer(0).outputs as usize;
+    for block in 0..blocks {
+        for (chain, row) in (0..groups[1]).flat_map(|chain| (0..BLOCK).map(move |row| (chain, row))) {
+            let begin = work.first_step as usize + chain * work.group_steps as usize;
+            let end = (begin + work.group_steps as usize).min(work.last_step as usize);
+            let trajectory = watch.trajectory(work, block, row);
+            let state = ((block * work.chains as usize + chain) * BLOCK + row) * width;
+            for step in begin..end {
+                let mut z = host.numbers("state")[state..][..width].to_vec();
+                if step > begin {
+                    let before = host.words("actions")[trajectory * watch.network.process.max_steps() + step - 1];
+                    after_step(watch, host, trajectory, step - 1, before, &mut z);
+                }
+                host.numbers_mut("state")[state..][..width].copy_from_slice(&z);
+                activate(watch.activation, host, watch.units(work, watch.layer(0), block, step, row), &z);
+                hidden_layers(watch, work, host, block, step, row);
+                choose(watch, work, host, found, [block, step, row]);
+            }
+        }
+    }
+}
+
+/// The step's log-probabilities, and its choice.
+fn choose(watch: &Watch, work: &Work, host: &mut Host, found: &Host, [block, step, row]: [usize; 3]) {
+    let network = watch.network;
+    let most = network.process.max_steps();
+    let trajectory = watch.trajectory(work, block, row);
+    let index = trajectory * most + step;
+    let (sampled, given) = (step >= work.sampled_from as usize, host.words("actions")[index]);
+    // The outputs that the state uses, each with the action that it stands for, and whether it is allowed.
+    let first = if network.filling.is_some() { given as usize / network.outputs() * network.outputs() } else { 0 };
+    let mask = trajectory * network.walk_size() + network.process.state_words() + step * network.mask_words();
+    let allows =
+        |output: usize| network.filling.is_some() || host.words("walks")[mask + output / 32] >> (output % 32) & 1 == 1;
+    let allowed: Vec<usize> = (0..network.outputs()).filter(|&output| allows(output)).collect();
+    let at = watch.units(work, watch.last(), block, step, row);
+    let logits: Vec<f64> = allowed.iter().map(|output| head_output(watch, host, at, first + output)).collect();
+    let normaliser = log_sum_exp(&logits);
+    let outputs = watch.outputs(work, block, step, row);
+    host.numbers_mut("probabilities")[outputs..][..network.outputs()].fill(0.0);
+    if allowed.is_empty() {
+        host.numbers_mut("log_probs")[index] = 0.0;
+        if sampled {
+            host.words_mut("actions")[index] = NO_ACTION;
+            write_changes(watch, host, trajectory, step);
+        }
+        return;
+    }
+    let probabilities: Vec<f64> = logits.iter().map(|logit| (logit - normaliser).exp()).collect();
+    for (output, p) in allowed.iter().zip(&probabilities) {
+        host.numbers_mut("probabilities")[outputs + output] = *p;
+    }
+    let taken = if sampled { found.words("actions")[index] as usize } else { given as usize };
+    let choice = allowed.iter().position(|output| first + output == taken).expect("an allowed one");
+    host.numbers_mut("log_probs")[index] = logits[choice] - normaliser;
+    if sampled {
+        let below: f64 = probabilities[..choice].iter().sum();
+        let drawn = uniform(words(work, trajectory, step)[1]);
+        assert!(drawn >= below - DRAWN && drawn <= below + probabilities[choice] + DRAWN, "{drawn} is not {choice}");
+        host.words_mut("actions")[index] = taken as u32;
+        if network.filling.is_none() {
+            write_changes(watch, host, trajectory, step);
+        }
+    }
+}
+
+/// Writes down what the steps of a trajectory up to `step` change and allow.
+fn write_changes(watch: &Watch, host: &mut Host, trajectory: usize, step: usize) {
+    let (size, most) = (watch.network.walk_size(), watch.network.process.max_steps());
+    let actions = host.words("actions")[trajectory * most..][..most].to_vec();
+    write_walk(watch, &actions, step + 1, &mut host.words_mut("walks")[trajectory * size..][..size]);
+}
+
+pub fn finish(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let process = &watch.network.process;
+    let (sites, most) = (process.sites(), process.max_steps());
+    for trajectory in work.block as usize * BLOCK..(work.block as usize + groups[0]) * BLOCK {
+        let scored = &host.numbers("log_probs")[trajectory * most..][..most][work.scored_from as usize..];
+        host.numbers_mut("log_forward")[trajectory] = scored.iter().sum();
+        match &watch.network.filling {
+            Some(filling) => {
+                let actions = host.words("actions")[trajectory * most..][..most].to_vec();
+                for (step, action) in actions.into_iter().enumerate() {
+                    let (site, value) = (action as usize / filling.values, action as usize % filling.values);
+                    host.words_mut("fills")[trajectory * sites + site] = (256 * step + value) as u32;
+                }
+            }
+            None => {
+                let walk = trajectory * watch.network.walk_size();
+                let mut values = vec![0; sites];
+                process.object(&host.words("walks")[walk..][..process.state_words()], &mut values);
+                let fills = &mut host.words_mut("fills")[trajectory * sites..];
+                fills.iter_mut().zip(values).for_each(|(fill, value)| *fill = value.into());
+            }
+        }
+    }
+}
+
+pub fn reward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let (first, count, sites) = (work.block as usize * BLOCK, groups[0] * BLOCK, watch.target.sites());
+    let fills = &host.words("fills")[first * sites..][..count * sites];
+    let objects = Objects::new(sites, fills.iter().map(|fill| (fill & 255) as u8).collect());
+    let mut log_reward = vec![0.0; count];
+    watch.target.log_reward(&objects, &mut log_reward);
+    let scale = watch.target.kernel().expect("it was compiled").scale;
+    let said = log_reward.into_iter().map(|log_reward| log_reward / scale);
+    host.numbers_mut("log_rewards")[first..].iter_mut().zip(said).for_each(|(number, said)| *number = said);
+}
+
+pub fn evaluate(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let filling = watch.network.filling.as_ref().expect("objects have sites");
+    let width = 4 * watch.layer(0).outputs as usize;
+    for block in 0..groups[0] * watch.network.tiling.trajectories / BLOCK {
+        for row in 0..BLOCK {
+            let object = watch.trajectory(work, block, row);
+            let mut z = host.numbers("weights")[4 * watch.layer(0).bias as usize..][..width].to_vec();
+            for site in 0..filling.sites {
+                let value = host.words("fills")[object * filling.sites + site] & 255;
+                after_step(watch, host, object, 0, (site * filling.values) as u32 + value, &mut z);
+            }
+            activate(watch.activation, host, watch.units(work, watch.layer(0), block, 0, row), &z);
+            hidden_layers(watch, work, host, block, 0, row);
+            let at = watch.units(work, watch.last(), block, 0, row);
+            host.numbers_mut("log_rewards")[object] = head_output(watch, host, at, 0);
+        }
+    }
+}

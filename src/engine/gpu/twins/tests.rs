@@ -1,0 +1,156 @@
+use super::*;
+use crate::engine::gpu::link::KERNELS;
+use crate::engine::gpu::network::Sight;
+use crate::engine::gpu::tiling::Tiling;
+use crate::engine::gpu::{GpuEngine, GpuOptions};
+use crate::engine::{AdapterKind, Coefficients, Differentiate, Given, Roll, Rollout};
+use crate::grid::{Grid, Hills};
+use crate::network::{Initialisation, Layout, initialise};
+use crate::process::{Encoding, Objects, Order, Process, SiteFilling};
+use crate::random::{Draw, Stream};
+use crate::targets::RewardNetwork;
+use crate::targets::ising::Ising;
+
+const DRAW: Draw = Draw { seed: 3, iteration: 7, stream: Stream::Training, first_trajectory: 0 };
+/// Two blocks, the second one not full.
+const COUNT: usize = BLOCK + 6;
+
+/// Five sites of three values whose log R is the output of a network.
+struct Dense(Layout, Arc<[f64]>);
+
+impl Target for Dense {
+    fn sites(&self) -> usize {
+        5
+    }
+
+    fn values(&self) -> usize {
+        3
+    }
+
+    fn log_reward(&self, _: &Objects, _: &mut [f64]) {
+        panic!("engines evaluate the network by themselves");
+    }
+
+    fn network(&self) -> Option<RewardNetwork> {
+        let (layout, parameters) = (self.0.clone(), self.1.clone());
+        Some(RewardNetwork { layout, activation: Activation::Elu, parameters, version: 1 })
+    }
+}
+
+/// An engine and what it was made of.
+struct Case {
+    process: Arc<dyn Process>,
+    target: Arc<dyn Target>,
+    hidden: &'static [usize],
+    activation: Activation,
+    tiling: Tiling,
+}
+
+impl Case {
+    fn layout(&self) -> Layout {
+        Layout::new(self.process.columns(), self.hidden, self.process.actions())
+    }
+
+    /// With room for all of it, or for one step of one block.
+    fn engine(&self, kept: bool) -> GpuEngine {
+        let memory_budget = if kept { 1 << 28 } else { 0 };
+        let options = GpuOptions { tiling: Some(self.tiling), memory_budget, ..GpuOptions::default() };
+        let (process, layout) = (self.process.clone(), self.layout());
+        GpuEngine::new(process, layout, self.activation, self.target.clone(), options)
+            .unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))
+    }
+
+    fn watched(&self) -> Engine {
+        let network = |sight, layout| Network::new(self.process.clone(), sight, layout, self.tiling).unwrap();
+        let reward = self.target.network();
+        Engine {
+            policy: (network(Sight::Steps, self.layout()), self.activation),
+            reward: reward.map(|reward| (network(Sight::Finished, reward.layout), reward.activation)),
+            target: self.target.clone(),
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let tilings = [AdapterKind::Software, AdapterKind::Discrete].map(|kind| Tiling::suggested(kind, 24));
+    let ising = Arc::new(Ising::new(3, 0.4).unwrap());
+    let spins = SiteFilling { sites: 9, values: 2, order: Order::Uniform, encoding: ising.encoding() };
+    let grid = Grid { sites: 2, side: 4 };
+    let layout = Layout::new(15, &[8, 12], 1);
+    let parameters = initialise(&layout, Initialisation::FanIn, 5, Stream::EnergyInitialisation);
+    let dense = Arc::new(Dense(layout, parameters.into()));
+    let letters = SiteFilling { sites: 5, values: 3, order: Order::Fixed, encoding: Encoding::OneHot };
+    vec![
+        Case {
+            process: Arc::new(spins),
+            target: ising,
+            hidden: &[12, 16],
+            activation: Activation::Swish,
+            tiling: tilings[0],
+        },
+        Case {
+            process: Arc::new(letters),
+            target: dense,
+            hidden: &[8],
+            activation: Activation::Tanh,
+            tiling: tilings[1],
+        },
+        Case {
+            process: Arc::new(grid.clone()),
+            target: Arc::new(Hills(grid)),
+            hidden: &[8, 16, 12],
+            activation: Activation::Elu,
+            tiling: tilings[1],
+        },
+    ]
+}
+
+fn coefficients(count: usize) -> Vec<f64> {
+    (0..count).map(|i| (1.7 * i as f64 + 0.3).sin()).collect()
+}
+
+#[test]
+fn every_kernel_does_what_its_twin_does() {
+    let mut seen = BTreeSet::new();
+    for (case, kept) in cases().iter().flat_map(|case| [(case, true), (case, false)]) {
+        let mut engine = case.engine(kept);
+        let steps = case.process.max_steps();
+        let parameters = initialise(&case.layout(), Initialisation::FanIn, 9, Stream::Initialisation);
+        seen.extend(watching(case.watched(), || {
+            engine.set_parameters(&parameters).unwrap();
+            engine.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
+            engine.gradient(&coefficients(COUNT)).unwrap();
+            let trajectories = engine.trajectories().unwrap();
+            // From given starts on, whose steps do not count.
+            let given = Given { trajectories: &trajectories, scored_from: 1, sampled_from: 2 };
+            let request = Rollout { draw: DRAW, count: COUNT, given: Some(given), keep: true, stepwise: false };
+            engine.rollout(&request).unwrap();
+            let moments = engine.moments(&coefficients(COUNT)).unwrap();
+            engine.leave_one_out_gradient(&coefficients(COUNT), &moments).unwrap();
+            let mut gradient = vec![0.0; engine.arrangement().length()];
+            engine.accumulate(&Coefficients::Steps(coefficients(COUNT * steps)), &mut gradient).unwrap();
+            if case.process.as_site_filling().is_some() {
+                engine.square_norms().unwrap();
+            }
+            if case.target.network().is_some() {
+                let objects = engine.objects().unwrap();
+                engine.reward_gradient(&objects, &coefficients(COUNT)).unwrap();
+            }
+        }));
+    }
+    let missed: Vec<_> = KERNELS.iter().filter(|(name, _)| !seen.contains(*name)).collect();
+    assert!(missed.is_empty(), "no dispatch of {missed:?}");
+}
+
+#[test]
+#[should_panic(expected = "after `head_backward`")]
+fn a_kernel_that_does_something_else_is_found() {
+    let case = &cases()[0];
+    let mut engine = case.engine(true);
+    engine.set_parameters(&initialise(&case.layout(), Initialisation::FanIn, 9, Stream::Initialisation)).unwrap();
+    engine.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
+    // The twin takes the head's rows from where the kernel does not.
+    let mut watched = case.watched();
+    watched.policy.0.head += 1;
+    watching(watched, || drop(engine.gradient(&coefficients(COUNT))));
+}
