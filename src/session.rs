@@ -85,8 +85,7 @@ impl Session {
     }
 
     fn build(config: Config, inputs: Inputs, looked_at: Option<EvaluationConfig>) -> anyhow::Result<Self> {
-        let target = config.target.build(inputs)?;
-        let builder = Builder::new(&config.settings, target);
+        let builder = Builder::of(&config, inputs)?;
         let builder = match looked_at {
             Some(sizes) => builder.only_evaluated(sizes),
             None => builder,

@@ -18,7 +18,7 @@ use wgflow::session::{Observer, Outcome, Session};
 use wgflow::stop::Stop;
 use wgflow::targets::Target;
 use wgflow::targets::energy_model::{self, EnergyModel};
-use wgflow::trainer::Trainer;
+use wgflow::trainer::{Builder, Trainer};
 
 /// A small joint run on 8 bits.
 const JOINT: &str = r#"
@@ -55,7 +55,7 @@ fn config(text: &str, changes: &[&str]) -> Config {
 }
 
 fn trainer(config: &Config) -> Trainer {
-    Trainer::build(&config.settings, config.target.build(Inputs::Files).unwrap()).unwrap().0
+    Builder::of(config, Inputs::Files).unwrap().build().unwrap().0
 }
 
 struct Silent;
@@ -195,8 +195,7 @@ fn data_alone_train_forward_kl_and_nothing_else() {
     {
         let objective = format!("objective={objective}");
         let refused = config(JOINT, &[data, &objective]);
-        let error =
-            Trainer::build(&refused.settings, refused.target.build(Inputs::Files).unwrap()).err().unwrap().to_string();
+        let error = Builder::of(&refused, Inputs::Files).unwrap().build().err().unwrap().to_string();
         assert!(error.contains("forward_kl") && error.contains("no R"), "{error}");
     }
 }

@@ -17,7 +17,7 @@ use wgflow::random::{Draw, Stream, uniform};
 use wgflow::session::Session;
 use wgflow::stop::Stop;
 use wgflow::targets::{Sampler, Target, enumeration};
-use wgflow::trainer::Trainer;
+use wgflow::trainer::{Builder, Trainer};
 
 /// A small data set in bits with an energy model trained along: everything that an evaluation can draw but target samples.
 const DATA: &str = "
@@ -139,7 +139,7 @@ fn sizes_that_cannot_be_are_an_error_and_no_panic() {
 fn data_trainer() -> Trainer {
     // In a fixed order an object has one trajectory, and what is left to chance is the points.
     let config = Config::parse(DATA, &["policy.order=fixed".into(), "engine.kind=cpu".into()]).unwrap();
-    Trainer::build(&config.settings, config.target.build(wgflow::config::Inputs::Files).unwrap()).unwrap().0
+    Builder::of(&config, wgflow::config::Inputs::Files).unwrap().build().unwrap().0
 }
 
 /// Three sites, and a sampler whose chains move once in twenty rounds, to an independent sample.

@@ -19,8 +19,8 @@ use wgflow::random::{Draw, Stream};
 use wgflow::targets::density::Density;
 use wgflow::targets::energy_model::{self, EnergyModel};
 use wgflow::targets::ising::Ising;
-use wgflow::targets::{Energy, RewardNetwork, Sampler, Target};
-use wgflow::trainer::{PATIENCE, TrainError, Trainer, shape};
+use wgflow::targets::{RewardNetwork, Sampler, Target};
+use wgflow::trainer::{Builder, PATIENCE, TrainError, Trainer, shape};
 
 /// Two spirals in 8 bits with an energy model trained along, whose data come in the order of a counter.
 struct Counted {
@@ -76,8 +76,8 @@ impl Target for Counted {
         self.density.network()
     }
 
-    fn energy(&self) -> Option<Energy> {
-        self.density.energy()
+    fn energy_model(&self) -> Option<Arc<EnergyModel>> {
+        self.density.energy_model()
     }
 }
 
@@ -97,10 +97,8 @@ fn settings() -> Settings {
 fn counted() -> Arc<Counted> {
     let layout = energy_model::layout(8, &[16]);
     let model = EnergyModel::new(layout.clone(), &vec![0.0; layout.parameters()]);
-    let training =
-        joint::Settings { acceptance: Acceptance::Barker, horizon: 20, learning_rate: 1e-2, warm_start: false };
     let coding = Coding::new(DataSet::TwoSpirals, 8).unwrap();
-    Arc::new(Counted { density: Density::with_energy(DataSet::TwoSpirals, coding, model, Some(training)) })
+    Arc::new(Counted { density: Density::with_energy(DataSet::TwoSpirals, coding, model) })
 }
 
 /// A joint training whose engine never gets into trouble until it is told to.
@@ -118,7 +116,9 @@ fn joint_training_with(trouble: Call, answer: fn() -> Answer) -> (Trainer, Arc<A
         let reached = call == trouble && countdown.fetch_sub(1, Ordering::SeqCst) == 1;
         if reached { answer() } else { Answer::Engine }
     }));
-    (Trainer::new(&settings, target, engine).unwrap(), left)
+    let training =
+        joint::Settings { acceptance: Acceptance::Barker, horizon: 20, learning_rate: 1e-2, warm_start: false };
+    (Builder::new(&settings, target).energy_training(training).build_on(engine).unwrap(), left)
 }
 
 fn run(trainer: &mut Trainer, until: u32) {

@@ -122,35 +122,58 @@ impl DensityConfig {
         }
     }
 
-    /// The target, or what is out of range or wrong with the energy model's file.
-    pub fn build(&self, inputs: Inputs) -> Result<Arc<dyn Target>, ConfigError> {
-        Ok(Arc::new(match self {
-            Self::Fixed(FixedConfig { data, bits, energy, hidden }) => {
-                let coding = coding(*data, *bits)?;
-                let layout = layout(*bits, hidden)?;
-                let parameters = parameters(Some(energy), &layout, inputs)?;
-                Density::with_energy(*data, coding, EnergyModel::new(layout, &parameters), None)
+    /// Refuses what is out of range. No file is looked at.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::Fixed(FixedConfig { data, bits, hidden, .. }) => {
+                coding(*data, *bits)?;
+                layout(*bits, hidden).map(drop)
             }
             Self::Joint(config) => {
-                let coding = coding(config.data, config.bits)?;
-                let layout = layout(config.bits, &config.hidden)?;
-                let parameters = parameters(config.energy.as_ref(), &layout, inputs)?;
-                let training = joint::Settings { warm_start: config.energy.is_some(), ..config.training()? };
-                Density::with_energy(config.data, coding, EnergyModel::new(layout, &parameters), Some(training))
+                coding(config.data, config.bits)?;
+                layout(config.bits, &config.hidden)?;
+                config.check()
+            }
+            Self::Data(DataConfig { data, bits }) => coding(*data, *bits).map(drop),
+        }
+    }
+
+    /// The target, or what is out of range or wrong with the energy model's file.
+    pub fn build(&self, inputs: Inputs) -> Result<Arc<dyn Target>, ConfigError> {
+        self.check()?;
+        Ok(Arc::new(match self {
+            Self::Fixed(FixedConfig { data, bits, energy, hidden }) => {
+                let layout = layout(*bits, hidden)?;
+                let parameters = parameters(Some(energy), &layout, inputs)?;
+                Density::with_energy(*data, coding(*data, *bits)?, EnergyModel::new(layout, &parameters))
+            }
+            Self::Joint(JointConfig { data, bits, energy, hidden, .. }) => {
+                let layout = layout(*bits, hidden)?;
+                let parameters = parameters(energy.as_ref(), &layout, inputs)?;
+                Density::with_energy(*data, coding(*data, *bits)?, EnergyModel::new(layout, &parameters))
             }
             Self::Data(DataConfig { data, bits }) => Density::data(*data, coding(*data, *bits)?),
         }))
     }
+
+    /// How its energy model is trained along, if it is.
+    pub fn energy_training(&self) -> Option<joint::Settings> {
+        let Self::Joint(config) = self else { return None };
+        Some(joint::Settings {
+            acceptance: config.acceptance,
+            horizon: config.horizon.into(),
+            learning_rate: config.energy_learning_rate,
+            warm_start: config.energy.is_some(),
+        })
+    }
 }
 
 impl JointConfig {
-    fn training(&self) -> Result<joint::Settings, ConfigError> {
+    fn check(&self) -> Result<(), ConfigError> {
         let (horizon, rate) = (self.horizon, self.energy_learning_rate);
         require((1..=i32::MAX as u32).contains(&horizon), "target.horizon", horizon, "1 to 2147483647")?;
         let positive = rate > 0.0 && rate.is_finite();
-        require(positive, "target.energy_learning_rate", rate, "positive and finite")?;
-        let (acceptance, horizon) = (self.acceptance, horizon.into());
-        Ok(joint::Settings { acceptance, horizon, learning_rate: rate, warm_start: false })
+        require(positive, "target.energy_learning_rate", rate, "positive and finite")
     }
 }
 

@@ -8,6 +8,7 @@ use toml::{Table, Value};
 use super::ConfigError;
 use super::density::DensityConfig;
 use super::error::{deserialise, quoted};
+use crate::joint;
 use crate::targets::Target;
 use crate::targets::ising::Ising;
 
@@ -55,8 +56,7 @@ impl TargetConfig {
             }
             None => return Err(ConfigError::new(format!("target.kind is missing: must be {}", Self::KINDS))),
         };
-        // Files may have gone where a checkpoint has taken their place: what is checked here are the ranges.
-        config.build(Inputs::Checkpoint)?;
+        config.check()?;
         Ok(config)
     }
 
@@ -65,14 +65,34 @@ impl TargetConfig {
         Table::try_from(self).expect("a target's table has plain values")
     }
 
+    /// Refuses what is out of range. No file is looked at: those of a run may have gone, where a checkpoint has taken their place.
+    fn check(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::Ising(ising) => ising.target().map(drop),
+            Self::Density(density) => density.check(),
+        }
+    }
+
+    /// How the target's energy model is trained along with the policy, if it is.
+    pub fn energy_training(&self) -> Option<joint::Settings> {
+        match self {
+            Self::Ising(_) => None,
+            Self::Density(density) => density.energy_training(),
+        }
+    }
+
     /// The target itself, or what is out of range, or wrong with an input file.
     pub fn build(&self, inputs: Inputs) -> Result<Arc<dyn Target>, ConfigError> {
         match self {
-            Self::Ising(IsingConfig { side, coupling }) => match Ising::new(*side, *coupling) {
-                Ok(target) => Ok(Arc::new(target)),
-                Err(message) => Err(ConfigError::new(format!("target.{message}"))),
-            },
+            Self::Ising(ising) => Ok(Arc::new(ising.target()?)),
             Self::Density(density) => density.build(inputs),
         }
+    }
+}
+
+impl IsingConfig {
+    /// The model, of which nothing is computed yet.
+    fn target(&self) -> Result<Ising, ConfigError> {
+        Ising::new(self.side, self.coupling).map_err(|message| ConfigError::new(format!("target.{message}")))
     }
 }

@@ -8,7 +8,6 @@ use crate::network::{Initialisation, initialise};
 use crate::optimizer::{Adam, norm};
 use crate::process::{Objects, SiteFilling};
 use crate::random::{Draw, Stream};
-use crate::targets::Energy;
 use crate::targets::energy_model::EnergyModel;
 
 /// How an energy model is trained along with a policy.
@@ -47,16 +46,14 @@ pub struct EnergyStep {
 }
 
 impl EnergyTraining {
-    /// The training that `energy` asks for, if it does. Unless it is a warm start, the model gets fresh parameters.
-    pub fn begin(energy: Energy, seed: u64) -> Option<Self> {
-        let Energy { model, training } = energy;
-        let settings = training?;
+    /// The training of a model. Unless it is a warm start, the model gets fresh parameters.
+    pub fn begin(model: Arc<EnergyModel>, settings: Settings, seed: u64) -> Self {
         if !settings.warm_start {
             let stream = Stream::EnergyInitialisation;
             model.set_parameters(&initialise(model.layout(), Initialisation::FanIn, seed, stream));
         }
         let constants = crate::optimizer::Settings::default().hyperparameters();
-        Some(Self { settings, adam: Adam::new(model.layout().parameters(), constants), model })
+        Self { settings, adam: Adam::new(model.layout().parameters(), constants), model }
     }
 
     /// One step down the contrastive gradient from `data`, whose fakes come from the policy that the engine holds.
@@ -157,8 +154,7 @@ mod tests {
         let (model, process, mut engine) = setting();
         let settings =
             Settings { acceptance: Acceptance::Metropolis, horizon: 1, learning_rate: 1e-2, warm_start: true };
-        let energy = Energy { model: model.clone(), training: Some(settings) };
-        let mut training = EnergyTraining::begin(energy, 0).unwrap();
+        let mut training = EnergyTraining::begin(model.clone(), settings, 0);
         let (data, before) = (Objects::new(6, [[0; 6], [1; 6]].concat().repeat(40)), model.parameters());
         let rewards = |engine: &mut CpuEngine<f64>| engine.log_reward(&data).unwrap().iter().sum::<f64>();
         let at_first = rewards(&mut engine);
@@ -179,11 +175,10 @@ mod tests {
         let before = model.parameters();
         let begin = |warm_start| {
             let settings = Settings { acceptance: Acceptance::Barker, horizon: 1, learning_rate: 1e-3, warm_start };
-            EnergyTraining::begin(Energy { model: model.clone(), training: Some(settings) }, 9).unwrap();
+            EnergyTraining::begin(model.clone(), settings, 9);
             model.parameters()
         };
         assert_eq!(begin(true), before);
         assert_ne!(begin(false), before);
-        assert!(EnergyTraining::begin(Energy { model, training: None }, 9).is_none());
     }
 }

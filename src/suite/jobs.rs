@@ -32,7 +32,9 @@ pub fn usual(runs: &[&Config]) -> usize {
         let machine = Machine { available, threads: 1, adapter: None };
         let bytes = |config: &&Config| {
             let target = config.target.build(Inputs::Checkpoint);
-            target.map_or(0, |target| need(&config.settings, &*target, machine, Purpose::Training))
+            let joint = config.target.energy_training().is_some();
+            let purpose = if joint { Purpose::JointTraining } else { Purpose::Training };
+            target.map_or(0, |target| need(&config.settings, &*target, machine, purpose))
         };
         (available / runs.iter().map(bytes).max().unwrap_or(0).max(1)) as usize
     });

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use super::energy_model::EnergyModel;
-use super::{Energy, Picture, RewardNetwork, Sampler, Target};
+use super::{Picture, RewardNetwork, Sampler, Target};
 use crate::data::{Coding, DataSet};
-use crate::joint;
 use crate::process::{Encoding, Objects};
 use crate::random::Draw;
 
@@ -14,26 +13,26 @@ use crate::random::Draw;
 pub struct Density {
     data: DataSet,
     coding: Coding,
-    energy: Option<Energy>,
+    model: Option<Arc<EnergyModel>>,
 }
 
 impl Density {
     /// Data alone: objectives on backward trajectories that do not ask for R.
     pub fn data(data: DataSet, coding: Coding) -> Self {
-        Self { data, coding, energy: None }
+        Self { data, coding, model: None }
     }
 
-    /// With an energy model that is held, or trained along with the policy.
+    /// With an energy model.
     ///
     /// # Panics
     /// If the model is of another number of bits.
-    pub fn with_energy(data: DataSet, coding: Coding, model: EnergyModel, training: Option<joint::Settings>) -> Self {
+    pub fn with_energy(data: DataSet, coding: Coding, model: EnergyModel) -> Self {
         assert_eq!(model.sites(), coding.bits(), "bits of the energy model");
-        Self { data, coding, energy: Some(Energy { model: Arc::new(model), training }) }
+        Self { data, coding, model: Some(Arc::new(model)) }
     }
 
     fn model(&self) -> Option<&EnergyModel> {
-        self.energy.as_ref().map(|energy| energy.model.as_ref())
+        self.model.as_deref()
     }
 }
 
@@ -67,15 +66,15 @@ impl Target for Density {
     }
 
     fn has_reward(&self) -> bool {
-        self.energy.is_some()
+        self.model.is_some()
     }
 
     fn network(&self) -> Option<RewardNetwork> {
         self.model().and_then(Target::network)
     }
 
-    fn energy(&self) -> Option<Energy> {
-        self.energy.clone()
+    fn energy_model(&self) -> Option<Arc<EnergyModel>> {
+        self.model.clone()
     }
 
     fn picture(&self) -> Option<Picture> {
@@ -119,7 +118,7 @@ mod tests {
         let mut log_reward = vec![1.0; 3];
         target.log_reward(&Objects::numbered(8, 2, 0..3), &mut log_reward);
         assert_eq!(log_reward, [0.0; 3]);
-        assert!(!target.has_reward() && target.network().is_none() && target.energy().is_none());
+        assert!(!target.has_reward() && target.network().is_none() && target.energy_model().is_none());
         assert!(target.log_z().unwrap_err().contains("no R"));
     }
 

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use self::energy_model::EnergyModel;
 use crate::data::Coding;
-use crate::joint;
 use crate::network::{Activation, Layout};
 use crate::process::{Encoding, Objects};
 use crate::random::Draw;
@@ -72,8 +71,9 @@ pub trait Target: Send + Sync {
         None
     }
 
-    /// The energy model that gives log R, where there is one: a checkpoint keeps it, and it may be trained as well.
-    fn energy(&self) -> Option<Energy> {
+    /// The energy model that gives log R, where there is one: a checkpoint keeps it, and it can be trained along with the policy
+    /// (`trainer::Builder::energy_training`).
+    fn energy_model(&self) -> Option<Arc<EnergyModel>> {
         None
     }
 
@@ -129,15 +129,6 @@ pub struct RewardNetwork {
     pub parameters: Arc<[f64]>,
     /// Another number whenever the parameters are others: what was uploaded for one version holds as long as it does.
     pub version: u64,
-}
-
-/// An energy model and, if it is trained along with the policy, how.
-#[derive(Clone)]
-pub struct Energy {
-    /// The target's log R.
-    pub model: Arc<EnergyModel>,
-    /// None if it stays as it is.
-    pub training: Option<joint::Settings>,
 }
 
 /// log R in WGSL: the body of the function `fn log_reward(trajectory: u32) -> f32`.

@@ -7,9 +7,9 @@ use super::reduce::{Alone, Reduce};
 use super::select::select;
 use super::source::source;
 use super::{TrainError, Trainer, shape};
-use crate::config::{ConfigError, EvaluationConfig, Settings};
+use crate::config::{Config, ConfigError, EvaluationConfig, Inputs, Settings};
 use crate::engine::Engine;
-use crate::joint::EnergyTraining;
+use crate::joint::{self, EnergyTraining};
 use crate::network::{Layout, initialise};
 use crate::objective::{LogZStart, Objective, Source};
 use crate::optimizer::{HostLearner, LogZ};
@@ -23,6 +23,7 @@ pub struct Builder {
     target: Arc<dyn Target>,
     process: Option<Arc<dyn Process>>,
     objective: Option<Objective>,
+    energy_training: Option<joint::Settings>,
     reduce: Box<dyn Reduce>,
     looked_at: Option<EvaluationConfig>,
 }
@@ -35,9 +36,19 @@ impl Builder {
             target,
             process: None,
             objective: None,
+            energy_training: None,
             reduce: Box::new(Alone),
             looked_at: None,
         }
+    }
+
+    /// What an experiment file describes.
+    ///
+    /// # Errors
+    /// If the target cannot be built: a file that it needs is missing or wrong.
+    pub fn of(config: &Config, inputs: Inputs) -> Result<Self, ConfigError> {
+        let training = config.target.energy_training();
+        Ok(Self::new(&config.settings, config.target.build(inputs)?).energy_training(training))
     }
 
     /// Objects are built by this process in place of site filling. (`policy.order` is then of no use.)
@@ -50,6 +61,12 @@ impl Builder {
     /// `log_reward_floor` still count.)
     pub fn objective(mut self, objective: Objective) -> Self {
         self.objective = Some(objective);
+        self
+    }
+
+    /// The target's energy model is trained along with the policy.
+    pub fn energy_training(mut self, settings: impl Into<Option<joint::Settings>>) -> Self {
+        self.energy_training = settings.into();
         self
     }
 
@@ -74,6 +91,7 @@ impl Builder {
         if let Some(machine) = Machine::here(&self.settings) {
             let (sizes, purpose) = match &self.looked_at {
                 Some(sizes) => (sizes, Purpose::Evaluation),
+                None if self.energy_training.is_some() => (&self.settings.evaluation, Purpose::JointTraining),
                 None => (&self.settings.evaluation, Purpose::Training),
             };
             let settings = Settings { evaluation: sizes.clone(), ..self.settings.clone() };
@@ -93,7 +111,7 @@ impl Builder {
     pub fn build_on(self, mut engine: Box<dyn Engine>) -> Result<Trainer, TrainError> {
         self.check()?;
         let (process, layout) = self.shape();
-        let Self { settings, target, objective, reduce, .. } = self;
+        let Self { settings, target, objective, energy_training, reduce, .. } = self;
         let batch = settings.training.batch;
         let objective = match objective {
             Some(objective) => objective,
@@ -109,10 +127,17 @@ impl Builder {
                            objective.kind = \"forward_kl\"";
             return Err(ConfigError::new(message).into());
         }
-        if target.energy().is_some_and(|energy| energy.training.is_some()) && process.as_site_filling().is_none() {
+        if energy_training.is_some() && process.as_site_filling().is_none() {
             return Err(ConfigError::new("an energy model is trained along with site filling alone").into());
         }
-        let sampler = if target.energy().is_some_and(|energy| energy.training.is_some()) {
+        let energy = match energy_training {
+            Some(training) => {
+                let none = || ConfigError::new("this target has no energy model that could be trained along");
+                Some((target.energy_model().ok_or_else(none)?, training))
+            }
+            None => None,
+        };
+        let sampler = if energy.is_some() {
             let none = "this target has an energy model to be trained along, which takes data, and has none";
             Some(target.data(batch).ok_or_else(|| ConfigError::new(none))?)
         } else if objective.needs(Source::Backward) {
@@ -121,7 +146,7 @@ impl Builder {
         } else {
             None
         };
-        let energy = target.energy().and_then(|energy| EnergyTraining::begin(energy, settings.seed));
+        let energy = energy.map(|(model, training)| EnergyTraining::begin(model, training, settings.seed));
         let parameters = initialise(&layout, settings.policy.initialisation, settings.seed, Stream::Initialisation);
         let learner = HostLearner::new(settings.optimizer, engine.arrangement(), &parameters);
         engine.set_parameters(&parameters)?;

@@ -38,6 +38,8 @@ impl Machine {
 pub enum Purpose {
     /// To be trained, and evaluated.
     Training,
+    /// To be trained along with the target's energy model, and evaluated.
+    JointTraining,
     /// To be looked at: no batch of `training.batch` is ever rolled out.
     Evaluation,
 }
@@ -46,7 +48,7 @@ pub enum Purpose {
 pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose: Purpose) -> u64 {
     let (process, layout) = shape(settings, target);
     let (sites, steps) = (process.sites, process.max_steps());
-    let batch = if purpose == Purpose::Training { settings.training.batch } else { 0 };
+    let batch = if purpose == Purpose::Evaluation { 0 } else { settings.training.batch };
     let parameters = layout.parameters() as u64;
     let sizes = &settings.evaluation;
     let objective = settings.objective.objective(settings.training.batch).ok();
@@ -76,24 +78,24 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     let likelihood =
         if has_data { sizes.repeated_points().saturating_mul(sites + 64).saturating_add(ratios) } else { 0 };
     let evaluated = evaluated.saturating_add(likelihood);
-    let energy = energy(target, batch, process.columns(), machine.threads);
+    let contrasted = if purpose == Purpose::JointTraining { Some(batch) } else { None };
+    let energy = energy(target, contrasted, process.columns(), machine.threads);
     let evaluation = engine.evaluation + evaluated as u64;
     let training = engine.training + gradients + (batch * a_trajectory) as u64 + energy.training;
     let training = training.max(checkpoint + engine.training);
-    let most = if purpose == Purpose::Training { training.max(evaluation) } else { evaluation.max(checkpoint) };
+    let most = if purpose == Purpose::Evaluation { evaluation.max(checkpoint) } else { training.max(evaluation) };
     PROGRAM + own + engine.always + energy.always + most
 }
 
-/// What the network that gives log R takes, trained along or not.
-fn energy(target: &dyn Target, batch: usize, columns: usize, threads: usize) -> Need {
+/// What the network that gives log R takes, trained along on a batch or not.
+fn energy(target: &dyn Target, batch: Option<usize>, columns: usize, threads: usize) -> Need {
     let Some(network) = target.network() else { return Need::default() };
     let parameters = network.layout.parameters() as u64;
-    let trained = target.energy().is_some_and(|energy| energy.training.is_some());
     let rows = (BLOCK * 2 * network.layout.widths.iter().sum::<usize>()) as u64;
     let at_work = 8 * threads as u64 * (rows + parameters);
     // Inputs of a batch of data and one of fakes, in f64; two lists of parameters besides Adam's.
-    let contrast = 16 * (batch * columns) as u64 + 32 * parameters;
-    Need { always: 32 * parameters + at_work, training: if trained { contrast } else { 0 }, evaluation: 0 }
+    let contrast = |batch| 16 * (batch * columns) as u64 + 32 * parameters;
+    Need { always: 32 * parameters + at_work, training: batch.map_or(0, contrast), evaluation: 0 }
 }
 
 /// A number of the settings that a run may be made smaller by.

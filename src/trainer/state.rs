@@ -26,10 +26,10 @@ impl Trainer {
         if let Some(sampler) = &self.sampler {
             checkpoint.put_bytes("sampler", &sampler.state());
         }
-        if let Some(energy) = self.target.energy() {
+        if let Some(model) = self.target.energy_model() {
             // Under the names of an energy model's own file: a checkpoint is one as well.
-            let parameters = energy.model.parameters();
-            for (name, shape, place) in energy.model.layout().tensors(energy_model::PREFIX) {
+            let parameters = model.parameters();
+            for (name, shape, place) in model.layout().tensors(energy_model::PREFIX) {
                 checkpoint.put_f32(&name, &shape, &parameters[place]);
             }
         }
@@ -60,14 +60,14 @@ impl Trainer {
         let (first, second, steps) = get_moments(checkpoint, "optimizer", parameters.len())?;
         let mut log_z = self.log_z.clone();
         get_adam(checkpoint, "zeta_optimizer", &mut log_z.adam)?;
-        let energy = match self.target.energy() {
-            Some(energy) => {
-                let layout = energy.model.layout();
+        let energy = match self.target.energy_model() {
+            Some(model) => {
+                let layout = model.layout();
                 let mut parameters = vec![0.0; layout.parameters()];
                 for (name, shape, place) in layout.tensors(energy_model::PREFIX) {
                     parameters[place].copy_from_slice(&checkpoint.f32(&name, &shape)?);
                 }
-                Some((energy.model, parameters))
+                Some((model, parameters))
             }
             None => None,
         };
