@@ -10,7 +10,7 @@ use wgflow::engine::EngineError;
 use wgflow::evaluation::evaluate;
 use wgflow::network::Initialisation;
 use wgflow::process::Objects;
-use wgflow::targets::{RewardKernel, Target};
+use wgflow::targets::{RewardKernel, Target, TargetError};
 use wgflow::trainer::{TrainError, Trainer};
 
 const SITES: usize = 12;
@@ -36,7 +36,7 @@ impl Target for Circle {
     }
 
     /// Trace of the transfer matrix to the power of the number of sites.
-    fn log_z(&self) -> Result<f64, String> {
+    fn log_z(&self) -> Result<f64, TargetError> {
         let weight = |a: usize, b: usize| if a.abs_diff(b) == 1 { STRENGTH.exp() } else { 1.0 };
         let mut power = [[0.0; VALUES]; VALUES];
         (0..VALUES).for_each(|a| power[a][a] = 1.0);

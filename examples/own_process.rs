@@ -11,7 +11,7 @@ use wgflow::network::Initialisation;
 use wgflow::objective::{self, Kind};
 use wgflow::process::{Changes, Objects, Process, Step, Trajectories};
 use wgflow::random::Draw;
-use wgflow::targets::{Target, enumeration};
+use wgflow::targets::{Target, TargetError, enumeration};
 use wgflow::trainer::Builder;
 
 const LONGEST: usize = 6;
@@ -110,7 +110,7 @@ impl Target for Palindromes {
         }
     }
 
-    fn log_z(&self) -> Result<f64, String> {
+    fn log_z(&self) -> Result<f64, TargetError> {
         enumeration::log_z(self)
     }
 }

@@ -11,7 +11,7 @@ use wgflow::network::{Activation, Initialisation};
 use wgflow::objective::{self, Kind};
 use wgflow::optimizer::Schedule;
 use wgflow::process::Objects;
-use wgflow::targets::{Target, enumeration};
+use wgflow::targets::{Target, TargetError, enumeration};
 use wgflow::trainer::Trainer;
 
 struct Words;
@@ -34,7 +34,7 @@ impl Target for Words {
     }
 
     /// Small enough to count: 3^8 words. Larger targets leave this out, and the report says that log Z is unknown.
-    fn log_z(&self) -> Result<f64, String> {
+    fn log_z(&self) -> Result<f64, TargetError> {
         enumeration::log_z(self)
     }
 }

@@ -187,7 +187,7 @@ fn data_alone_train_forward_kl_and_nothing_else() {
     assert!(after.log_z_exact_missing.unwrap().contains("no R"));
     assert!(after.eubo.is_none() && after.eubo_missing.unwrap().contains("no sampler"));
     assert!(after.exact.is_none());
-    let reason = evaluation::allows_enumeration(&trainer).unwrap_err();
+    let reason = evaluation::allows_enumeration(&trainer).unwrap_err().to_string();
     assert!(reason.contains("no R"), "{reason}");
 
     for objective in

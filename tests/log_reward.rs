@@ -14,7 +14,7 @@ use wgflow::process::{Objects, Order};
 use wgflow::random::{Draw, Stream};
 use wgflow::targets::energy_model::{self, EnergyModel};
 use wgflow::targets::ising::Ising;
-use wgflow::targets::{Sampler, Target};
+use wgflow::targets::{Sampler, Target, TargetError};
 use wgflow::trainer::Trainer;
 
 const DRAW: Draw = Draw { seed: 5, iteration: 0, stream: Stream::Training, first_trajectory: 0 };
@@ -147,7 +147,7 @@ impl Target for Shifted {
         self.model.network()
     }
 
-    fn sampler(&self, _: u64, chains: usize) -> Result<Box<dyn Sampler>, String> {
+    fn sampler(&self, _: u64, chains: usize) -> Result<Box<dyn Sampler>, TargetError> {
         Ok(Box::new(Same(self.samples.repeat(chains), self.sites())))
     }
 }
@@ -163,7 +163,7 @@ impl Sampler for Same {
         Vec::new()
     }
 
-    fn restore(&mut self, _: &[u8]) -> Result<(), String> {
+    fn restore(&mut self, _: &[u8]) -> Result<(), TargetError> {
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use wgflow::config::Settings;
 use wgflow::engine::EngineError;
 use wgflow::evaluation::{Evaluation, EvaluationError, evaluate};
 use wgflow::process::Objects;
-use wgflow::targets::{RewardKernel, Target, enumeration};
+use wgflow::targets::{RewardKernel, Target, TargetError, enumeration};
 use wgflow::trainer::{PATIENCE, TrainError, Trainer};
 use wgflow::variance::{self, Candidate, GROUPS, Options};
 
@@ -46,7 +46,7 @@ impl Target for Words {
         }
     }
 
-    fn log_z(&self) -> Result<f64, String> {
+    fn log_z(&self) -> Result<f64, TargetError> {
         enumeration::log_z(self)
     }
 

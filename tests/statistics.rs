@@ -16,7 +16,7 @@ use wgflow::process::Objects;
 use wgflow::random::{Draw, Stream, uniform};
 use wgflow::session::Session;
 use wgflow::stop::Stop;
-use wgflow::targets::{Sampler, Target, enumeration};
+use wgflow::targets::{Sampler, Target, TargetError, enumeration};
 use wgflow::trainer::{Builder, Trainer};
 
 /// A small data set in bits with an energy model trained along: everything that an evaluation can draw but target samples.
@@ -166,11 +166,11 @@ impl Target for Sticky {
         objects.rows().zip(out).for_each(|(object, out)| *out = log_reward(object));
     }
 
-    fn log_z(&self) -> Result<f64, String> {
+    fn log_z(&self) -> Result<f64, TargetError> {
         enumeration::log_z(self)
     }
 
-    fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, String> {
+    fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, TargetError> {
         let mut sampler = StickyChains(vec![0; chains]);
         sampler.advance(&Draw::new(seed, u32::MAX, Stream::TargetSampler), 0.0);
         Ok(Box::new(sampler))
@@ -211,7 +211,7 @@ impl Sampler for StickyChains {
         Vec::new()
     }
 
-    fn restore(&mut self, _: &[u8]) -> Result<(), String> {
+    fn restore(&mut self, _: &[u8]) -> Result<(), TargetError> {
         Ok(())
     }
 }

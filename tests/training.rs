@@ -11,7 +11,7 @@ use wgflow::config::Settings;
 use wgflow::evaluation::evaluate;
 use wgflow::process::Objects;
 use wgflow::targets::ising::Ising;
-use wgflow::targets::{Target, enumeration};
+use wgflow::targets::{Target, TargetError, enumeration};
 use wgflow::trainer::{PATIENCE, TrainError, Trainer};
 
 fn settings(objective: &str, engine: &str, iterations: u32) -> Settings {
@@ -89,7 +89,7 @@ impl Target for Steps {
         }
     }
 
-    fn log_z(&self) -> Result<f64, String> {
+    fn log_z(&self) -> Result<f64, TargetError> {
         enumeration::log_z(self)
     }
 }

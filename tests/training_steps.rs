@@ -19,7 +19,7 @@ use wgflow::random::{Draw, Stream};
 use wgflow::targets::density::Density;
 use wgflow::targets::energy_model::{self, EnergyModel};
 use wgflow::targets::ising::Ising;
-use wgflow::targets::{RewardNetwork, Sampler, Target};
+use wgflow::targets::{RewardNetwork, Sampler, Target, TargetError};
 use wgflow::trainer::{Builder, PATIENCE, TrainError, Trainer, shape};
 
 /// Two spirals in 8 bits with an energy model trained along, whose data come in the order of a counter.
@@ -45,8 +45,9 @@ impl Sampler for Counter {
         self.next.to_le_bytes().to_vec()
     }
 
-    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
-        self.next = u64::from_le_bytes(state.try_into().map_err(|_| "eight bytes are needed".to_string())?);
+    fn restore(&mut self, state: &[u8]) -> Result<(), TargetError> {
+        self.next =
+            u64::from_le_bytes(state.try_into().map_err(|_| TargetError::State("eight bytes are needed".into()))?);
         Ok(())
     }
 }

@@ -125,7 +125,7 @@ fn options(arguments: &Arguments, trainer: &Trainer) -> Result<Options, ConfigEr
     if !trainer.target().has_reward() {
         return Err(ConfigError::new("this target has data and no R: there are no log-weights to compare"));
     }
-    let candidates: Result<Vec<_>, String> = names.into_iter().map(|name| Candidate::parse(name, batch)).collect();
-    let candidates = candidates.map_err(ConfigError::new)?;
+    let candidates: Result<Vec<_>, _> = names.into_iter().map(|name| Candidate::parse(name, batch)).collect();
+    let candidates = candidates.map_err(ConfigError::from)?;
     Ok(Options { candidates, batch, batches: arguments.batches, long: arguments.long })
 }

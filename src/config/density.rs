@@ -178,7 +178,7 @@ impl JointConfig {
 }
 
 fn coding(data: DataSet, bits: usize) -> Result<Coding, ConfigError> {
-    Coding::new(data, bits).map_err(ConfigError::new)
+    Ok(Coding::new(data, bits)?)
 }
 
 fn layout(bits: usize, hidden: &[usize]) -> Result<Layout, ConfigError> {

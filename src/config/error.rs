@@ -3,6 +3,9 @@
 use serde::de::DeserializeOwned;
 use toml::Table;
 
+use crate::out_of_range::OutOfRange;
+use crate::targets::TargetError;
+
 /// Bad usage or configuration: the process ends with code 2.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -17,6 +20,18 @@ impl ConfigError {
     /// The same error, said to be in `place` (a file, a preset).
     pub fn within(self, place: &str) -> Self {
         Self(format!("{place}: {}", self.0))
+    }
+}
+
+impl From<OutOfRange> for ConfigError {
+    fn from(error: OutOfRange) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<TargetError> for ConfigError {
+    fn from(error: TargetError) -> Self {
+        Self(error.to_string())
     }
 }
 

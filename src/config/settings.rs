@@ -215,7 +215,7 @@ impl Settings {
         if let Some(memory) = self.engine.memory_mib {
             require((1..=1 << 24).contains(&memory), "engine.memory_mib", memory, "1 to 16777216")?;
         }
-        self.objective.objective(training.batch).map_err(ConfigError::new)?;
-        self.optimizer.validate().map_err(ConfigError::new)
+        self.objective.objective(training.batch)?;
+        Ok(self.optimizer.validate()?)
     }
 }

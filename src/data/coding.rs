@@ -1,6 +1,7 @@
 //! Points of the plane as objects of bits.
 
 use super::{DataSet, gray};
+use crate::out_of_range::OutOfRange;
 use crate::process::{Encoding, Objects};
 
 /// Fewest and most bits of a coded point; an axis has half.
@@ -19,12 +20,18 @@ pub struct Coding {
 
 impl Coding {
     /// The coding with `bits` bits in all. Refuses odd numbers and what lies outside [`BITS`].
-    pub fn new(data_set: DataSet, bits: usize) -> Result<Self, String> {
+    pub fn new(data_set: DataSet, bits: usize) -> Result<Self, OutOfRange> {
         if !BITS.contains(&bits) {
-            return Err(format!("target.bits = {bits}: a point takes {} to {} bits", BITS.start(), BITS.end()));
+            return Err(OutOfRange::new(format!(
+                "target.bits = {bits}: a point takes {} to {} bits",
+                BITS.start(),
+                BITS.end()
+            )));
         }
         if !bits.is_multiple_of(2) {
-            return Err(format!("target.bits = {bits} is odd: each of the two axes takes half of the bits"));
+            return Err(OutOfRange::new(format!(
+                "target.bits = {bits} is odd: each of the two axes takes half of the bits"
+            )));
         }
         let width = (bits / 2) as u32;
         Ok(Self { scale: data_set.int_scale() * f64::from(width as i32 - 16).exp2(), width })
@@ -144,7 +151,7 @@ mod tests {
         for (bits, reason) in
             [(0, "8 to 32"), (6, "8 to 32"), (9, "odd"), (31, "odd"), (33, "8 to 32"), (34, "8 to 32")]
         {
-            let message = Coding::new(DataSet::Moons, bits).expect_err("refused");
+            let message = Coding::new(DataSet::Moons, bits).expect_err("refused").to_string();
             assert!(message.contains("target.bits") && message.contains(reason), "{message}");
         }
     }

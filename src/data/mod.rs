@@ -7,6 +7,7 @@ mod coding;
 mod gray;
 mod shapes;
 
+pub use crate::out_of_range::OutOfRange;
 pub use coding::{BITS, Coding};
 
 use rand::seq::SliceRandom;

@@ -29,6 +29,7 @@ pub const BLOCK: usize = 64;
 
 /// What went wrong in an engine.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EngineError {
     /// The device, driver or adapter failed.
     #[error("{0}")]

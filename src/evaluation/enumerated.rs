@@ -7,23 +7,27 @@ use crate::metrics::{exact, marginal};
 use crate::network::{Mlp, Real};
 use crate::process::{Head, Objects, Process, SiteFilling};
 use crate::stop::Stopped;
+use crate::targets::TargetError;
 use crate::trainer::Trainer;
 
 /// Objects whose log R is asked for at a time.
 const CHUNK: usize = 1 << 14;
 
 /// Whether [`enumerate`] can be asked, or why not.
-pub fn allows_enumeration(trainer: &Trainer) -> Result<(), String> {
+pub fn allows_enumeration(trainer: &Trainer) -> Result<(), TargetError> {
     let most = marginal::MAXIMUM_SITES;
     let Some(&SiteFilling { sites, values, .. }) = filling(trainer) else {
-        return Err("exact probabilities are for site filling in an order of its own".into());
+        return Err(TargetError::unknown("exact probabilities are for site filling in an order of its own"));
     };
     if values != 2 || sites > most {
-        return Err(format!(
+        return Err(TargetError::Unknown(format!(
             "{sites} sites of {values} values: exact probabilities are for up to {most} sites of 2 values"
-        ));
+        )));
     }
-    if trainer.target().has_reward() { Ok(()) } else { Err("the target has data and no R to compare with".into()) }
+    if !trainer.target().has_reward() {
+        return Err(TargetError::unknown("the target has data and no R to compare with"));
+    }
+    Ok(())
 }
 
 /// The exact distribution P_F^T of the policy's objects against R / Z. `progress` is told the fraction done, and ends

@@ -18,6 +18,7 @@ use crate::process::Objects;
 use crate::random::{Draw, Stream};
 use crate::stop::{Stop, Stopped};
 use crate::targets::Sampler;
+use crate::targets::TargetError;
 use crate::trainer::Trainer;
 
 /// Markov chains that sample the target.
@@ -94,6 +95,7 @@ pub struct Evaluated {
 
 /// Why an evaluation came to nothing.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvaluationError {
     /// The engine could not roll out what was to be evaluated.
     #[error(transparent)]
@@ -171,14 +173,14 @@ pub fn evaluate_sized(
     let evaluation = Evaluation {
         samples,
         log_z_exact: log_z_exact.clone().ok(),
-        log_z_exact_missing: log_z_exact.err(),
+        log_z_exact_missing: log_z_exact.err().map(|reason| reason.to_string()),
         log_z_estimate: log_z.value,
         log_z_standard_error: log_z.standard_error,
         elbo: elbo.value,
         elbo_standard_error: elbo.standard_error,
         eubo: eubo.map(|eubo| eubo.value),
         eubo_standard_error: eubo.map(|eubo| eubo.standard_error),
-        eubo_missing: target.as_ref().err().cloned(),
+        eubo_missing: target.as_ref().err().map(ToString::to_string),
         ess: effective.count,
         ess_fraction: effective.fraction,
         forbidden_fraction,
@@ -251,7 +253,7 @@ fn target_samples(
     seed: u64,
     count: usize,
     stop: &Stop,
-) -> Result<Result<Objects, String>, EvaluationError> {
+) -> Result<Result<Objects, TargetError>, EvaluationError> {
     let (sites, chains) = (trainer.process().sites(), chains(count));
     let mut sampler = match trainer.target().sampler(seed, chains) {
         Ok(sampler) => sampler,

@@ -37,6 +37,7 @@ mod own;
 mod settings;
 mod weights;
 
+pub use crate::out_of_range::OutOfRange;
 pub use alpha::{Alpha, Schedule};
 pub use contribution::Contribution;
 pub use control_variate::ControlVariate;

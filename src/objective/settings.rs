@@ -1,5 +1,7 @@
 //! The experiment file's table `[objective]`.
 
+use crate::out_of_range::OutOfRange;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Alpha, ControlVariate, Estimator, LogZStart, Loss, Objective, Source};
@@ -148,12 +150,12 @@ impl Settings {
     ///
     /// # Errors
     /// Names the key, what it was, and what is allowed.
-    pub fn objective(&self, batch: usize) -> Result<Objective, String> {
+    pub fn objective(&self, batch: usize) -> Result<Objective, OutOfRange> {
         self.clone().completed().build(batch)
     }
 
     /// The objective of settings that are complete.
-    fn build(&self, batch: usize) -> Result<Objective, String> {
+    fn build(&self, batch: usize) -> Result<Objective, OutOfRange> {
         let alpha = self.alpha()?;
         let control_variate = self.control_variate.unwrap_or_default();
         let objective = match self.kind {
@@ -172,47 +174,49 @@ impl Settings {
         self.check_log_reward()?;
         match objective.refuses_one() {
             Some(reason) if batch == 1 => {
-                Err(format!("training.batch = 1: {} needs at least 2, {reason}", self.culprit()))
+                Err(OutOfRange::new(format!("training.batch = 1: {} needs at least 2, {reason}", self.culprit())))
             }
             _ => Ok(objective),
         }
     }
 
-    fn alpha(&self) -> Result<Alpha, String> {
+    fn alpha(&self) -> Result<Alpha, OutOfRange> {
         match (&self.alpha, self.kind) {
             (Some(alpha), _) => match alpha.check() {
                 Ok(()) => Ok(alpha.clone()),
-                Err(allowed) => Err(format!("objective.alpha = {}: {allowed}", shown(alpha))),
+                Err(allowed) => Err(OutOfRange::new(format!("objective.alpha = {}: {allowed}", shown(alpha)))),
             },
-            (None, Kind::AlphaKl | Kind::AlphaTb) => Err(format!(
+            (None, Kind::AlphaKl | Kind::AlphaTb) => Err(OutOfRange::new(format!(
                 "objective.alpha is missing: objective.kind = {} needs a number in [0, 1], \"paper\" or points",
                 shown(&self.kind)
-            )),
+            ))),
             (None, _) => Ok(Alpha::Fixed(0.0)),
         }
     }
 
-    fn loss(&self) -> Result<Loss, String> {
-        let name = self.loss.ok_or(
-            "objective.loss is missing: objective.kind = \"regression\" needs \
-             \"squared\", \"half_squared\", \"huber\", \"linex\" or \"shifted_cosh\"",
-        )?;
+    fn loss(&self) -> Result<Loss, OutOfRange> {
+        let name = self.loss.ok_or_else(|| {
+            OutOfRange::new(
+                "objective.loss is missing: objective.kind = \"regression\" needs \
+                 \"squared\", \"half_squared\", \"huber\", \"linex\" or \"shifted_cosh\"",
+            )
+        })?;
         Ok(match name {
             LossName::Squared => Loss::Squared,
             LossName::HalfSquared => Loss::HalfSquared,
             LossName::Huber => {
                 let threshold = self.delta.unwrap_or(1.0);
                 if !(threshold.is_finite() && threshold > 0.0) {
-                    return Err(format!("objective.delta = {threshold}: must be positive and finite"));
+                    return Err(OutOfRange::new(format!("objective.delta = {threshold}: must be positive and finite")));
                 }
                 Loss::Huber { threshold }
             }
             LossName::Linex => {
                 let scale = self.scale.unwrap_or(1.0);
                 if !(scale.is_finite() && scale != 0.0) {
-                    return Err(format!(
+                    return Err(OutOfRange::new(format!(
                         "objective.scale = {scale}: must be finite and not 0, where Linex(a) has no value"
-                    ));
+                    )));
                 }
                 Loss::Linex { scale }
             }
@@ -220,42 +224,42 @@ impl Settings {
         })
     }
 
-    fn order(&self) -> Result<f64, String> {
+    fn order(&self) -> Result<f64, OutOfRange> {
         let name = shown(&self.kind);
         match self.divergence_order {
-            None => Err(format!(
+            None => Err(OutOfRange::new(format!(
                 "objective.divergence_order is missing: objective.kind = {name} needs it, positive and not 1"
-            )),
-            Some(order) if order == 1.0 => Err(format!(
+            ))),
+            Some(order) if order == 1.0 => Err(OutOfRange::new(format!(
                 "objective.divergence_order = {order}: must not be 1, where {name} is reverse KL: \
                  use objective.kind = \"reverse_kl\""
-            )),
-            Some(order) if !(order.is_finite() && order > 0.0) => {
-                Err(format!("objective.divergence_order = {order}: must be positive and finite, and not 1"))
-            }
+            ))),
+            Some(order) if !(order.is_finite() && order > 0.0) => Err(OutOfRange::new(format!(
+                "objective.divergence_order = {order}: must be positive and finite, and not 1"
+            ))),
             Some(order) => Ok(order),
         }
     }
 
     /// Both are logs of a number that is neither 0 nor infinite.
-    fn check_log_reward(&self) -> Result<(), String> {
+    fn check_log_reward(&self) -> Result<(), OutOfRange> {
         if let Some(start @ LogZStart::Number(number)) = &self.log_z_start
             && !number.is_finite()
         {
-            return Err(format!(
+            return Err(OutOfRange::new(format!(
                 "objective.log_z_start = {}: must be \"first_batch\" or a finite number",
                 shown(start)
-            ));
+            )));
         }
         match self.log_reward_floor {
-            Some(floor) if !floor.is_finite() => Err(format!(
+            Some(floor) if !floor.is_finite() => Err(OutOfRange::new(format!(
                 "objective.log_reward_floor = {floor}: must be a finite number (leave it out for no floor)"
-            )),
+            ))),
             _ => Ok(()),
         }
     }
 
-    fn refuse_what_has_no_use(&self) -> Result<(), String> {
+    fn refuse_what_has_no_use(&self) -> Result<(), OutOfRange> {
         let has_alpha = matches!(self.kind, Kind::AlphaKl | Kind::AlphaTb | Kind::Regression | Kind::LogVariance);
         let is_regression = self.kind == Kind::Regression;
         let has_order = matches!(self.kind, Kind::Renyi | Kind::Tsallis);
@@ -291,9 +295,9 @@ impl Settings {
         for (key, found, has_use, users) in keys {
             if let (Some(found), false) = (found, has_use) {
                 let kind = shown(&self.kind);
-                return Err(format!(
+                return Err(OutOfRange::new(format!(
                     "objective.{key} = {found}: only goes with objective.{users}; here objective.kind = {kind}"
-                ));
+                )));
             }
         }
         Ok(())

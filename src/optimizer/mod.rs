@@ -10,6 +10,7 @@ mod learner;
 mod log_z;
 mod settings;
 
+pub use crate::out_of_range::OutOfRange;
 pub use adam::{Adam, Hyperparameters};
 pub use estimate::estimate;
 pub use learner::{HostLearner, Learn};

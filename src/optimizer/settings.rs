@@ -5,6 +5,7 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use super::Hyperparameters;
+use crate::out_of_range::OutOfRange;
 use crate::schedule::Progress;
 
 /// Keys of the table `[optimizer]`, all of them with defaults.
@@ -89,7 +90,7 @@ impl Settings {
     ///
     /// # Errors
     /// Names the key, what it was, and what is allowed.
-    pub fn validate(&self) -> Result<(), String> {
+    pub fn validate(&self) -> Result<(), OutOfRange> {
         let positive = |value: f64| value > 0.0 && value.is_finite();
         let not_negative = |value: f64| value >= 0.0 && value.is_finite();
         let decay = |value: f64| (0.0..1.0).contains(&value);
@@ -105,7 +106,7 @@ impl Settings {
             ("clip_norm", self.clip_norm.unwrap_or_default(), self.clip_norm.is_none_or(positive), above_zero),
         ];
         match checks.into_iter().find(|check| !check.2) {
-            Some((key, found, _, allowed)) => Err(format!("optimizer.{key} = {found}: {allowed}")),
+            Some((key, found, _, allowed)) => Err(OutOfRange::new(format!("optimizer.{key} = {found}: {allowed}"))),
             None => Ok(()),
         }
     }
@@ -150,7 +151,7 @@ mod tests {
             ("clip_norm = 0", "optimizer.clip_norm = 0: must be positive and finite"),
         ];
         for (text, expected) in cases {
-            let message = toml::from_str::<Settings>(text).unwrap().validate().unwrap_err();
+            let message = toml::from_str::<Settings>(text).unwrap().validate().unwrap_err().to_string();
             assert!(message.starts_with(expected), "{text}: {message}");
         }
         let text = "schedule = 'cosine'\nwarmup = 10\nzeta_learning_rate = 0\nclip_norm = 1";

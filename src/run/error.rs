@@ -8,6 +8,7 @@ use crate::config::ConfigError;
 
 /// Why a run directory cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// Its configuration is at fault.
     #[error(transparent)]

@@ -2,16 +2,22 @@
 
 pub mod checkpoint;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod claim;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod directory;
 pub mod error;
 pub mod files;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod lock;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod log;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod samples;
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod times;

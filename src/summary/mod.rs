@@ -69,6 +69,7 @@ pub fn number(object: &Value, key: &str) -> Option<f64> {
 
 /// Why a summary could not be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SummaryError {
     #[error(transparent)]
     Run(#[from] RunError),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::energy_model::EnergyModel;
-use super::{Picture, RewardNetwork, Sampler, Target};
+use super::{Picture, RewardNetwork, Sampler, Target, TargetError};
 use crate::data::{Coding, DataSet};
 use crate::process::{Encoding, Objects};
 use crate::random::Draw;
@@ -57,8 +57,8 @@ impl Target for Density {
     }
 
     /// Of the energy model as it is now, by adding up every object, up to 20 bits.
-    fn log_z(&self) -> Result<f64, String> {
-        self.model().map_or(Err("the data have no R, so there is no log Z".into()), Target::log_z)
+    fn log_z(&self) -> Result<f64, TargetError> {
+        self.model().map_or(Err(TargetError::unknown("the data have no R, so there is no log Z")), Target::log_z)
     }
 
     fn data(&self, count: usize) -> Option<Box<dyn Sampler>> {
@@ -98,8 +98,12 @@ impl Sampler for Points {
         Vec::new()
     }
 
-    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
-        if state.is_empty() { Ok(()) } else { Err(format!("{} bytes of state where data have none", state.len())) }
+    fn restore(&mut self, state: &[u8]) -> Result<(), TargetError> {
+        if state.is_empty() {
+            Ok(())
+        } else {
+            Err(TargetError::State(format!("{} bytes of state where data have none", state.len())))
+        }
     }
 }
 
@@ -119,7 +123,7 @@ mod tests {
         target.log_reward(&Objects::numbered(8, 2, 0..3), &mut log_reward);
         assert_eq!(log_reward, [0.0; 3]);
         assert!(!target.has_reward() && target.network().is_none() && target.energy_model().is_none());
-        assert!(target.log_z().unwrap_err().contains("no R"));
+        assert!(target.log_z().unwrap_err().to_string().contains("no R"));
     }
 
     #[test]
@@ -130,7 +134,7 @@ mod tests {
         assert_eq!(sampler.sample(&draw), coding(32).encode(&DataSet::Moons.points(&draw, 20)));
         assert_eq!(sampler.sample(&draw), target.data(20).unwrap().sample(&draw));
         assert_eq!(sampler.restore(&[]), Ok(()));
-        let message = sampler.restore(&[1]).unwrap_err();
+        let message = sampler.restore(&[1]).unwrap_err().to_string();
         assert!(message.contains("where data have none"), "{message}");
     }
 }

@@ -1,6 +1,6 @@
 //! Targets small enough that every object can be asked about.
 
-use super::{Target, check_shape};
+use super::{Target, TargetError, check_shape};
 use crate::logs::log_sum_exp;
 use crate::process::Objects;
 
@@ -12,17 +12,19 @@ const CHUNK: usize = 1 << 14;
 
 /// Number of objects of a target, if it is at most [`MAXIMUM_OBJECTS`]; else a sentence that says so, or what is wrong with
 /// its sizes ([`check_shape`]).
-pub fn objects(target: &dyn Target) -> Result<usize, String> {
+pub fn objects(target: &dyn Target) -> Result<usize, TargetError> {
     check_shape(target)?;
     let (sites, values) = (target.sites(), target.values());
     let count = u32::try_from(sites).ok().and_then(|sites| values.checked_pow(sites));
     count.filter(|&count| count <= MAXIMUM_OBJECTS).ok_or_else(|| {
-        format!("{sites} sites of {values} values make more than the {MAXIMUM_OBJECTS} objects that are enumerated")
+        TargetError::Unknown(format!(
+            "{sites} sites of {values} values make more than the {MAXIMUM_OBJECTS} objects that are enumerated"
+        ))
     })
 }
 
 /// log R of every object of a target, in the order of [`Objects::numbered`].
-pub fn log_rewards(target: &dyn Target) -> Result<Vec<f64>, String> {
+pub fn log_rewards(target: &dyn Target) -> Result<Vec<f64>, TargetError> {
     let mut log_rewards = vec![0.0; objects(target)?];
     for (chunk, log_rewards) in log_rewards.chunks_mut(CHUNK).enumerate() {
         let first = chunk * CHUNK;
@@ -35,7 +37,7 @@ pub fn log_rewards(target: &dyn Target) -> Result<Vec<f64>, String> {
 }
 
 /// log sum_x R(x), by adding up every object.
-pub fn log_z(target: &dyn Target) -> Result<f64, String> {
+pub fn log_z(target: &dyn Target) -> Result<f64, TargetError> {
     Ok(log_sum_exp(&log_rewards(target)?))
 }
 
@@ -85,7 +87,7 @@ mod tests {
     fn values_that_no_byte_holds_are_refused() {
         assert!(log_z(&Weighted { sites: 1, values: 256 }).is_ok());
         for values in [257, 300] {
-            let message = log_z(&Weighted { sites: 2, values }).expect_err("bytes would wrap");
+            let message = log_z(&Weighted { sites: 2, values }).expect_err("bytes would wrap").to_string();
             assert!(message.contains(&format!("{values} values")) && message.contains("2 to 256"), "{message}");
         }
     }
@@ -94,7 +96,7 @@ mod tests {
     fn too_many_objects_are_refused() {
         assert!(objects(&Weighted { sites: 20, values: 2 }).is_ok());
         for (sites, values) in [(21, 2), (13, 3), (1000, 256)] {
-            let message = log_z(&Weighted { sites, values }).expect_err("too many objects");
+            let message = log_z(&Weighted { sites, values }).expect_err("too many objects").to_string();
             assert!(message.contains(&format!("{sites} sites of {values} values")), "{message}");
         }
     }

@@ -6,9 +6,11 @@
 pub mod density;
 pub mod energy_model;
 pub mod enumeration;
+mod error;
 pub mod ising;
 mod shape;
 
+pub use error::TargetError;
 pub use shape::{SITES, VALUES, check_shape};
 
 use std::sync::Arc;
@@ -40,14 +42,14 @@ pub trait Target: Send + Sync {
     fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]);
 
     /// log sum_x R(x), where it is known; else why it is not.
-    fn log_z(&self) -> Result<f64, String> {
-        Err("this target has no closed form for its log Z".into())
+    fn log_z(&self) -> Result<f64, TargetError> {
+        Err(TargetError::unknown("this target has no closed form for its log Z"))
     }
 
     /// A Markov chain sampler of R with `chains` chains, equilibrated, where there is one; else why there is none.
-    fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, String> {
+    fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, TargetError> {
         let _ = (seed, chains);
-        Err("this target has no sampler".into())
+        Err(TargetError::unknown("this target has no sampler"))
     }
 
     /// Data, `count` objects at a time, where there are some: backward trajectories then start from them and not from
@@ -172,5 +174,5 @@ pub trait Sampler: Send {
     fn state(&self) -> Vec<u8>;
 
     /// Takes up a state that [`Sampler::state`] gave.
-    fn restore(&mut self, state: &[u8]) -> Result<(), String>;
+    fn restore(&mut self, state: &[u8]) -> Result<(), TargetError>;
 }

@@ -1,6 +1,6 @@
 //! What sizes a target may have.
 
-use super::Target;
+use super::{Target, TargetError};
 use crate::process::Encoding;
 
 /// Values a site may have: objects hold them as bytes.
@@ -14,27 +14,33 @@ pub const SITES: std::ops::RangeInclusive<usize> = 1..=(1 << 24) - 1;
 /// # Errors
 /// A sentence that says what was found and what is allowed: [`VALUES`], [`SITES`], and for a scalar encoding one finite
 /// code a value and a finite number for an unset site.
-pub fn check_shape(target: &dyn Target) -> Result<(), String> {
+pub fn check_shape(target: &dyn Target) -> Result<(), TargetError> {
     let (sites, values) = (target.sites(), target.values());
     if !VALUES.contains(&values) {
-        return Err(format!(
+        return Err(TargetError::out_of_range(format!(
             "the target has {values} values a site: {} to {} are allowed",
             VALUES.start(),
             VALUES.end()
-        ));
+        )));
     }
     if !SITES.contains(&sites) {
-        return Err(format!("the target has {sites} sites: {} to {} are allowed", SITES.start(), SITES.end()));
+        return Err(TargetError::out_of_range(format!(
+            "the target has {sites} sites: {} to {} are allowed",
+            SITES.start(),
+            SITES.end()
+        )));
     }
     let Encoding::Scalar { unset, codes } = target.encoding() else { return Ok(()) };
     if codes.len() != values {
         let found = codes.len();
-        return Err(format!(
+        return Err(TargetError::out_of_range(format!(
             "the target's scalar encoding has {found} codes for {values} values: one a value is needed"
-        ));
+        )));
     }
     match codes.iter().chain([&unset]).find(|code| !code.is_finite()) {
-        Some(code) => Err(format!("the target's scalar encoding has the code {code}: codes must be finite")),
+        Some(code) => Err(TargetError::out_of_range(format!(
+            "the target's scalar encoding has the code {code}: codes must be finite"
+        ))),
         None => Ok(()),
     }
 }
@@ -85,7 +91,7 @@ mod tests {
             (3, 2, scalar(f64::INFINITY, &[0.0, 1.0]), ["the code inf", "finite"]),
         ];
         for (sites, values, encoding, words) in cases {
-            let message = check_shape(&Shape(sites, values, encoding)).expect_err("a bad shape");
+            let message = check_shape(&Shape(sites, values, encoding)).expect_err("a bad shape").to_string();
             assert!(words.iter().all(|word| message.contains(word)), "{message:?} does not say {words:?}");
         }
     }

@@ -115,7 +115,7 @@ impl Builder {
         let batch = settings.training.batch;
         let objective = match objective {
             Some(objective) => objective,
-            None => settings.objective.objective(batch).map_err(ConfigError::new)?,
+            None => settings.objective.objective(batch).map_err(ConfigError::from)?,
         };
         if let (1, Some(reason)) = (batch, objective.refuses_one()) {
             return Err(
@@ -171,7 +171,7 @@ impl Builder {
     }
 
     fn check(&self) -> Result<(), TrainError> {
-        check_shape(self.target.as_ref()).map_err(ConfigError::new)?;
+        check_shape(self.target.as_ref()).map_err(ConfigError::from)?;
         self.settings.check()?;
         let (sites, values) = (self.target.sites(), self.target.values());
         match &self.process {

@@ -195,8 +195,8 @@ mod tests {
     use super::*;
     use crate::process::Objects;
     use crate::random::Draw;
-    use crate::targets::Sampler;
     use crate::targets::ising::Ising;
+    use crate::targets::{Sampler, TargetError};
 
     const MACHINE: Machine = Machine { available: 4 << 30, threads: 4, adapter: None };
 
@@ -277,7 +277,7 @@ mod tests {
             Vec::new()
         }
 
-        fn restore(&mut self, _: &[u8]) -> Result<(), String> {
+        fn restore(&mut self, _: &[u8]) -> Result<(), TargetError> {
             Ok(())
         }
     }

@@ -31,13 +31,14 @@ use crate::objective::Objective;
 use crate::optimizer::{Learn, LogZ};
 use crate::process::{Objects, Process, SiteFilling};
 use crate::random::{Draw, Stream};
-use crate::targets::{Sampler, Target};
+use crate::targets::{Sampler, Target, TargetError};
 
 /// Skipped steps in a row after which a run stops.
 pub const PATIENCE: u32 = 10;
 
 /// What ends training early.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// The engine refused, or failed.
     #[error(transparent)]
@@ -64,7 +65,7 @@ pub enum TrainError {
         /// Why the step failed.
         error: String,
         /// Why the sampler did not go back.
-        reason: String,
+        reason: TargetError,
     },
 }
 

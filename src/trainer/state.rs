@@ -125,6 +125,7 @@ fn get_moments(
 
 /// Why a checkpoint was not taken up.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RestoreError {
     /// It could not be read, or is not of this training.
     #[error(transparent)]

@@ -1,6 +1,6 @@
 //! The estimators that a comparison knows, by name.
 
-use crate::objective::{ControlVariate, Kind, LossName, Settings, Term};
+use crate::objective::{ControlVariate, Kind, LossName, OutOfRange, Settings, Term};
 use crate::schedule::Progress;
 
 /// What an estimator estimates, which says what its bias is measured against.
@@ -70,12 +70,14 @@ impl Candidate {
     ///
     /// # Errors
     /// Says what names there are, or what is wrong with the number or the batch.
-    pub fn parse(name: &str, batch: usize) -> Result<Self, String> {
+    pub fn parse(name: &str, batch: usize) -> Result<Self, OutOfRange> {
         let settings = settings(name).ok_or_else(|| {
             let families = FAMILIES.map(|family| format!("{family}NUMBER"));
-            format!("--objectives: unknown name {name:?}; there are {}, {}", NAMES.join(", "), families.join(", "))
+            let (names, families) = (NAMES.join(", "), families.join(", "));
+            OutOfRange::new(format!("--objectives: unknown name {name:?}; there are {names}, {families}"))
         })?;
-        let objective = settings.objective(batch).map_err(|message| format!("--objectives {name}: {message}"))?;
+        let objective =
+            settings.objective(batch).map_err(|error| OutOfRange::new(format!("--objectives {name}: {error}")))?;
         let (aim, scale) = match settings.kind {
             Kind::ReverseKl => (Aim::ReverseKl, 1.0),
             Kind::TrajectoryBalance | Kind::LogVariance => (Aim::ReverseKl, 0.5),
@@ -149,7 +151,7 @@ mod tests {
             ("optimal-leave-one-out", 1, "needs at least 2"),
         ];
         for (name, batch, expected) in cases {
-            let message = Candidate::parse(name, batch).unwrap_err();
+            let message = Candidate::parse(name, batch).unwrap_err().to_string();
             assert!(message.contains(expected), "{name}: {message}");
         }
     }

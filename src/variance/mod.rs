@@ -27,7 +27,7 @@ use crate::objective::{Source, first_zeta};
 use crate::optimizer::estimate;
 use crate::process::Trajectories;
 use crate::random::{Draw, Stream, derived};
-use crate::targets::Sampler;
+use crate::targets::{Sampler, TargetError};
 use crate::trainer::Trainer;
 
 /// Trajectories of a batch of the long run, in batches of the comparison.
@@ -281,7 +281,7 @@ impl Batches {
 }
 
 /// What makes objects of the trainer's target, data if it has some; else its sampler, or why it has none.
-pub fn samples(trainer: &Trainer, seed: u64, count: usize) -> Result<Box<dyn Sampler>, String> {
+pub fn samples(trainer: &Trainer, seed: u64, count: usize) -> Result<Box<dyn Sampler>, TargetError> {
     trainer.target().data(count).map_or_else(|| trainer.target().sampler(seed, count), Ok)
 }
 
@@ -318,7 +318,7 @@ mod tests {
             log_reward.fill(0.0);
         }
 
-        fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, String> {
+        fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, TargetError> {
             self.0.lock().unwrap().push(seed);
             Ok(Box::new(Chains(chains)))
         }
@@ -336,7 +336,7 @@ mod tests {
             Vec::new()
         }
 
-        fn restore(&mut self, _: &[u8]) -> Result<(), String> {
+        fn restore(&mut self, _: &[u8]) -> Result<(), TargetError> {
             Ok(())
         }
     }

@@ -3,7 +3,7 @@
 use wgflow::metrics::log_sum_exp;
 use wgflow::process::{Changes, Objects, Process, ProcessKernel, Step, Trajectories};
 use wgflow::random::{Draw, pick};
-use wgflow::targets::{Target, enumeration};
+use wgflow::targets::{Target, TargetError, enumeration};
 
 /// A grid of `side`^`sites` points: from the origin, an action raises one coordinate by one or stops.
 ///
@@ -136,7 +136,7 @@ impl Target for Hills {
         }
     }
 
-    fn log_z(&self) -> Result<f64, String> {
+    fn log_z(&self) -> Result<f64, TargetError> {
         enumeration::log_z(self)
     }
 }

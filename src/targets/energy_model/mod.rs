@@ -11,7 +11,7 @@ pub use file::{PREFIX, load};
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{RewardNetwork, Target, enumeration};
+use super::{RewardNetwork, Target, TargetError, enumeration};
 use crate::data::Coding;
 use crate::network::{Activation, Layout, Mlp};
 use crate::process::{Encoding, Objects};
@@ -96,7 +96,7 @@ impl Target for EnergyModel {
     }
 
     /// By adding up every object, up to 20 bits. The value is that of the current parameters.
-    fn log_z(&self) -> Result<f64, String> {
+    fn log_z(&self) -> Result<f64, TargetError> {
         enumeration::log_z(self)
     }
 
@@ -152,6 +152,6 @@ mod tests {
     fn more_bits_than_can_be_enumerated_have_no_log_z() {
         let layout = layout(22, &[4]);
         let model = EnergyModel::new(layout.clone(), &vec![0.1; layout.parameters()]);
-        assert!(model.log_z().expect_err("too many").contains("22 sites"));
+        assert!(model.log_z().expect_err("too many").to_string().contains("22 sites"));
     }
 }

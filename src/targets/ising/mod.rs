@@ -17,7 +17,8 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 
 use self::plan::Plan;
-use super::{Observable, Picture, RewardKernel, Sampler, Target};
+use super::{Observable, Picture, RewardKernel, Sampler, Target, TargetError};
+use crate::out_of_range::OutOfRange;
 use crate::process::{Encoding, Objects};
 
 /// Sides a torus may have: below 3 two sites share two bonds, above 256 nothing here has been tried.
@@ -38,14 +39,15 @@ pub struct Ising {
 
 impl Ising {
     /// The model, or which of its two numbers is out of range ([`SIDES`], [`LARGEST_COUPLING`]).
-    pub fn new(side: usize, coupling: f64) -> Result<Self, String> {
+    pub fn new(side: usize, coupling: f64) -> Result<Self, OutOfRange> {
         if !SIDES.contains(&side) {
-            return Err(format!("side is {side}; an Ising torus has a side of {} to {}", SIDES.start(), SIDES.end()));
+            let (least, most) = (SIDES.start(), SIDES.end());
+            return Err(OutOfRange::new(format!("side is {side}; an Ising torus has a side of {least} to {most}")));
         }
         if coupling.is_nan() || coupling.abs() > LARGEST_COUPLING {
-            return Err(format!(
+            return Err(OutOfRange::new(format!(
                 "coupling is {coupling}; it must lie between -{LARGEST_COUPLING} and {LARGEST_COUPLING}"
-            ));
+            )));
         }
         Ok(Self { side, coupling, log_z: OnceLock::new(), plan: OnceLock::new() })
     }
@@ -84,8 +86,9 @@ impl Target for Ising {
     /// Exact for every side that is even and every coupling that is not negative; on frustrated tori (odd side,
     /// negative coupling) for sides up to 15, and for larger ones while the coupling is weak. The first call may take
     /// a quarter of a second (side 15, strong negative coupling); later ones remember.
-    fn log_z(&self) -> Result<f64, String> {
-        self.log_z.get_or_init(|| exact::log_z(self.side, self.coupling)).clone()
+    fn log_z(&self) -> Result<f64, TargetError> {
+        let log_z = self.log_z.get_or_init(|| exact::log_z(self.side, self.coupling));
+        log_z.clone().map_err(TargetError::Unknown)
     }
 
     /// Wolff's cluster sampler, and parallel tempering on frustrated tori (odd side, negative coupling). The first
@@ -93,9 +96,10 @@ impl Target for Ising {
     ///
     /// How long tempering has to run is measured by the first call and remembered; what cannot be equilibrated in a
     /// reasonable time has no sampler.
-    fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, String> {
+    fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, TargetError> {
         if self.coupling < 0.0 && self.side % 2 == 1 {
-            let plan = self.plan.get_or_init(|| Plan::measure(self.side, self.coupling)).clone()?;
+            let plan = self.plan.get_or_init(|| Plan::measure(self.side, self.coupling));
+            let plan = plan.clone().map_err(TargetError::Unknown)?;
             Ok(Box::new(tempering::Tempering::new(self.side, plan, seed, chains)))
         } else {
             Ok(Box::new(wolff::Wolff::new(self.side, self.coupling, seed, chains)))
@@ -153,12 +157,13 @@ fn ordered(side: usize, aligned: bool) -> Vec<u8> {
 }
 
 /// Copies saved spins over `spins`, if they are as many and each is 0 or 1.
-fn take_up(spins: &mut [u8], saved: &[u8]) -> Result<(), String> {
+fn take_up(spins: &mut [u8], saved: &[u8]) -> Result<(), TargetError> {
     if saved.len() != spins.len() {
-        return Err(format!("a sampler state with {} spins where there are {}", saved.len(), spins.len()));
+        let (found, expected) = (saved.len(), spins.len());
+        return Err(TargetError::State(format!("a sampler state with {found} spins where there are {expected}")));
     }
     if let Some(value) = saved.iter().find(|&&value| value > 1) {
-        return Err(format!("a sampler state with a spin of value {value}; spins are 0 or 1"));
+        return Err(TargetError::State(format!("a sampler state with a spin of value {value}; spins are 0 or 1")));
     }
     spins.copy_from_slice(saved);
     Ok(())

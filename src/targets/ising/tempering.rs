@@ -14,7 +14,7 @@ use super::plan::Plan;
 use super::{bond_sum, neighbours, ordered, take_up};
 use crate::process::Objects;
 use crate::random::{CounterRng, Draw, Stream, pick, uniform};
-use crate::targets::Sampler;
+use crate::targets::{Sampler, TargetError};
 
 /// Independent ladders. State: one byte a spin, [chains, replicas, sites], the last replica of each at the coupling K.
 pub struct Tempering {
@@ -71,7 +71,7 @@ impl Sampler for Tempering {
         self.spins.clone()
     }
 
-    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
+    fn restore(&mut self, state: &[u8]) -> Result<(), TargetError> {
         take_up(&mut self.spins, state)
     }
 }

@@ -19,11 +19,11 @@ fn all_kinds() -> [Ising; 4] {
 #[test]
 fn bad_sides_and_couplings_are_refused() {
     for side in [0, 2, 257] {
-        let error = Ising::new(side, 0.2).unwrap_err();
+        let error = Ising::new(side, 0.2).unwrap_err().to_string();
         assert!(error.contains(&format!("side is {side}")) && error.contains("3 to 256"), "{error}");
     }
     for coupling in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 100.1] {
-        let error = Ising::new(4, coupling).unwrap_err();
+        let error = Ising::new(4, coupling).unwrap_err().to_string();
         assert!(error.contains(&format!("coupling is {coupling};")) && error.contains("-100 and 100"), "{error}");
     }
 }
@@ -175,7 +175,7 @@ fn foreign_states_are_refused_and_change_nothing() {
         *odd_value.last_mut().unwrap() = 2;
         let endless = [&[255; 4], &state[4..]].concat();
         for foreign in [&endless, &[][..], &state[..3], &state[1..], &[&state[..], &[0]].concat(), &odd_value] {
-            let message = sampler.restore(foreign).unwrap_err();
+            let message = sampler.restore(foreign).unwrap_err().to_string();
             assert!(message.starts_with("a sampler state"), "{message}");
             assert_eq!(sampler.state(), state);
         }

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::{neighbours, ordered, take_up};
 use crate::process::Objects;
 use crate::random::{CounterRng, Draw, Stream, pick};
-use crate::targets::Sampler;
+use crate::targets::{Sampler, TargetError};
 
 /// How often burn-in flips each site, on average.
 const BURN_IN: usize = 50;
@@ -79,13 +79,13 @@ impl Sampler for Wolff {
         [&self.clusters.to_le_bytes()[..], &self.spins].concat()
     }
 
-    fn restore(&mut self, state: &[u8]) -> Result<(), String> {
+    fn restore(&mut self, state: &[u8]) -> Result<(), TargetError> {
         let Some((clusters, spins)) = state.split_first_chunk() else {
-            return Err(format!("a sampler state of {} bytes is too short", state.len()));
+            return Err(TargetError::State(format!("a sampler state of {} bytes is too short", state.len())));
         };
         let clusters = u32::from_le_bytes(*clusters);
         if u64::from(clusters) > REFRESH * self.cluster.neighbours.len() as u64 {
-            return Err(format!("a sampler state that asks for {clusters} clusters a sample"));
+            return Err(TargetError::State(format!("a sampler state that asks for {clusters} clusters a sample")));
         }
         take_up(&mut self.spins, spins)?;
         self.clusters = clusters;
