@@ -76,20 +76,17 @@ impl Claim {
 
     /// Writes the run's checkpoint whole or not at all.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), RunError> {
-        self.lock.check()?;
-        Ok(checkpoint.write(&self.checkpoint_path())?)
+        self.lock.within(|| checkpoint.write(&self.checkpoint_path()))
     }
 
     /// Writes how long the run has taken so far.
     pub fn time(&self, times: &Times) -> Result<(), RunError> {
-        self.lock.check()?;
-        Ok(times.write(&self.times_path())?)
+        self.lock.within(|| times.write(&self.times_path()))
     }
 
     /// Writes a file of the run whole or not at all.
     pub fn write(&self, name: &str, contents: &[u8]) -> Result<(), RunError> {
-        self.lock.check()?;
-        Ok(files::write(&self.path().join(name), contents)?)
+        self.lock.within(|| files::write(&self.path().join(name), contents))
     }
 
     /// How long the run has taken so far, and a sentence where that is lost.

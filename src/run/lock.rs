@@ -56,6 +56,12 @@ impl Lock {
         if self.is_in_place() { Ok(()) } else { Err(moved()) }
     }
 
+    /// What `write` gives in a directory that is in its place; where it is moved meanwhile, so that `write` fails, that is why.
+    pub fn within<T, E: Into<RunError>>(&self, write: impl FnOnce() -> Result<T, E>) -> Result<T, RunError> {
+        self.check()?;
+        write().map_err(|error| self.check().err().unwrap_or_else(|| error.into()))
+    }
+
     fn is_in_place(&self) -> bool {
         #[cfg(unix)]
         {
@@ -84,6 +90,21 @@ mod tests {
         assert!(message.contains(&me) && message.contains(directory.path().to_str().unwrap()), "{message}");
         drop(lock);
         Lock::take(directory.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_write_that_a_move_gets_ahead_of_fails_for_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().join("run");
+        std::fs::create_dir(&here).unwrap();
+        let lock = Lock::take(&here).unwrap();
+        assert!(lock.within(|| crate::run::files::write(&here.join("file"), b"")).is_ok());
+        let error = lock.within(|| {
+            std::fs::rename(&here, folder.path().join("moved")).unwrap();
+            crate::run::files::write(&here.join("file"), b"")
+        });
+        assert!(error.unwrap_err().to_string().contains("was moved or removed"));
     }
 
     #[cfg(unix)]
