@@ -2,11 +2,11 @@
 //
 //   z_0   = z_empty + sum over the steps so far of amount * column          a column or two more a step
 //   h_0   = f(z_0),   h_l = f(W_l h_(l-1) + b_l)                            all hidden layers
-//   logit = <head row, h_last> + bias                                       of the OUTPUTS that the state uses
+//   logit = <head row, h_last> + bias (+ g)                                 of the OUTPUTS that the state uses
 //   p     = softmax(logit),   log prob = log p[choice]
 //   choice = the first with p[0] + .. + p[choice] > u,   u the second word of (trajectory, step)
 //
-// Which outputs these are, and how one is chosen: lib/site_choose.wgsl, lib/masked_choose.wgsl.
+// g is what a guide knows of the state (lib/filled.wgsl), where there is one. Which outputs these are, and how one is chosen: lib/site_choose.wgsl, lib/masked_choose.wgsl.
 //
 // Reads weights, and writes actions, log_probs, and for the gradient activations h, slopes f'(z) and probabilities p.
 // `state` holds z_0, from the start of each chain (start.wgsl) on.
@@ -25,6 +25,11 @@
 #else
 #import wgflow::site_choose::{choose, output_of}
 #import wgflow::site_steps::after_step
+#endif
+#ifdef GUIDED
+#import wgflow::constants::VALUES
+#import wgflow::filled::Filled
+#import wgflow::guide::log_reward_increment
 #endif
 
 @group(0) @binding(17) var<storage, read_write> state: array<vec4<f32>>;
@@ -61,7 +66,11 @@ fn rollout(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) la
         for (var i = lane; i < ROLLOUT_ROWS * OUTPUTS; i += ROLLOUT_GROUP) {
             let row = i / OUTPUTS;
             let output = output_of(first_trajectory + row, step, i % OUTPUTS);
-            probabilities[logits + i] = head_output(heads + row * last.outputs, output);
+            var logit = head_output(heads + row * last.outputs, output);
+#ifdef GUIDED
+            logit += log_reward_increment(Filled(first_trajectory + row, step), output / VALUES, output % VALUES);
+#endif
+            probabilities[logits + i] = logit;
         }
         storageBarrier();
         for (var row = lane; row < ROLLOUT_ROWS; row += ROLLOUT_GROUP) {

@@ -44,6 +44,7 @@ const HEAD_ROWS = 15u;
 const HEAD_BIAS = 0u;
 const CHANGES = 0u;
 const INITIAL = 0u;
+const GUIDE = 0u;
 // Quads of a gradient, of its part that belongs to hidden layers above the first, and offsets in it.
 const GRADIENT = 512u;
 const DENSE = 32u;

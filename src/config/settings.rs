@@ -38,6 +38,9 @@ pub struct PolicyConfig {
     pub activation: Activation,
     /// "uniform" (any unset site, chosen uniformly) or "fixed" (site t at step t).
     pub order: Order,
+    /// Add what the target knows of a partial object to the logits, its intermediate log-reward: for targets that have one
+    /// (the Ising model).
+    pub guided: bool,
     /// "small_normal" (0.01 N(0,1), the paper's Ising task) or "fan_in" (uniform +-1/sqrt(inputs), PyTorch's default).
     pub initialisation: Initialisation,
 }
@@ -48,6 +51,7 @@ impl Default for PolicyConfig {
             hidden: vec![256, 256, 256],
             activation: Activation::Swish,
             order: Order::Uniform,
+            guided: false,
             initialisation: Initialisation::SmallNormal,
         }
     }

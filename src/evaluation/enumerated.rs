@@ -74,6 +74,9 @@ fn log_probabilities<T: Real>(
     let mut done = 0;
     marginal::log_probabilities(process.sites, process.order, |objects, logits| {
         network.outputs(&marginal::inputs(process, objects), logits);
+        if let Some(guide) = trainer.process().guide() {
+            marginal::add_increments(process, guide.as_ref(), objects, logits);
+        }
         done += objects.len();
         progress(done as f64 / total)
     })

@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use crate::process::{Order, Process, SiteFilling};
+use crate::process::{Filled, Guide, Order, Process, SiteFilling};
 
 /// Most sites: with 18 the pass takes 387 million forward passes and 1.1 GiB for probabilities.
 pub const MAXIMUM_SITES: usize = 18;
@@ -36,6 +36,20 @@ pub fn inputs(process: &SiteFilling, objects: &[PartialObject]) -> Vec<f64> {
         }
     }
     inputs
+}
+
+/// Adds what a guide knows of partial objects of `process` to their logits, row-major [partial objects, sites, 2].
+pub fn add_increments(process: &SiteFilling, guide: &dyn Guide, objects: &[PartialObject], logits: &mut [f64]) {
+    let rows = logits.par_chunks_exact_mut(2 * process.sites).zip(objects);
+    rows.for_each(|(row, object)| {
+        let word = |site: usize| (object.set >> site & 1) + (object.values >> site & 1);
+        let words: Vec<u32> = (0..process.sites).map(word).collect();
+        for (site, logits) in row.chunks_exact_mut(2).enumerate().filter(|(site, _)| words[*site] == 0) {
+            let mut increments = [0.0; 2];
+            guide.increments(Filled::new(&words), site, &mut increments);
+            logits.iter_mut().zip(increments).for_each(|(logit, increment)| *logit += increment);
+        }
+    });
 }
 
 /// How many partial objects [`log_probabilities`] asks the policy about: what progress is measured against.

@@ -6,16 +6,19 @@
 //!
 //! Site filling ([`SiteFilling`]) is the process of the paper's tasks.
 
+mod guide;
 mod objects;
 mod site_filling;
 mod trajectories;
 
+pub use guide::{Filled, Guide, GuideKernel, Guided};
 pub use objects::Objects;
 pub use site_filling::{Encoding, Order, SiteFilling};
 pub(crate) use trajectories::length;
 pub use trajectories::{NO_ACTION, Trajectories};
 
 use std::fmt;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -145,6 +148,11 @@ pub trait Process: fmt::Debug + Send + Sync {
             self.object(&state, values);
         });
         Objects::new(sites, values)
+    }
+
+    /// What is added to the logits of a step's site, where sites are filled in an order of the process's own.
+    fn guide(&self) -> Option<&Arc<dyn Guide>> {
+        None
     }
 
     /// Site filling, where this is it: engines know it by heart, and what is exact for it asks for it.

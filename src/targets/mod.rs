@@ -18,7 +18,7 @@ use std::sync::Arc;
 use self::energy_model::EnergyModel;
 use crate::data::Coding;
 use crate::network::{Activation, Layout};
-use crate::process::{Encoding, Objects};
+use crate::process::{Encoding, Guide, Objects};
 use crate::random::Draw;
 
 /// An unnormalised distribution over objects of `sites` sites with `values` values each.
@@ -76,6 +76,12 @@ pub trait Target: Send + Sync {
     /// The energy model that gives log R, where there is one: a checkpoint keeps it, and it can be trained along with the policy
     /// (`trainer::Builder::energy_training`).
     fn energy_model(&self) -> Option<Arc<EnergyModel>> {
+        None
+    }
+
+    /// The increments of log R as sites are set one after the other, where they are known: what guides a policy
+    /// (`policy.guided`).
+    fn guide(&self) -> Option<Arc<dyn Guide>> {
         None
     }
 

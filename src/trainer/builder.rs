@@ -13,7 +13,7 @@ use crate::joint::{self, EnergyTraining};
 use crate::network::{Layout, initialise};
 use crate::objective::{LogZStart, Objective, Source};
 use crate::optimizer::{HostLearner, LogZ};
-use crate::process::Process;
+use crate::process::{Guided, Process};
 use crate::random::Stream;
 use crate::targets::{Target, check_shape};
 
@@ -97,7 +97,7 @@ impl Builder {
             let settings = Settings { evaluation: sizes.clone(), ..self.settings.clone() };
             memory::check(&settings, self.target.as_ref(), machine, purpose)?;
         }
-        let (process, layout) = self.shape();
+        let (process, layout) = self.shape()?;
         let (engine, which) =
             select(&self.settings.engine, process, &layout, self.settings.policy.activation, self.target.clone())?;
         Ok((self.build_on(engine)?, which))
@@ -110,7 +110,7 @@ impl Builder {
     /// objective needs what the target has not: samples or data, or R.
     pub fn build_on(self, mut engine: Box<dyn Engine>) -> Result<Trainer, TrainError> {
         self.check()?;
-        let (process, layout) = self.shape();
+        let (process, layout) = self.shape()?;
         let Self { settings, target, objective, energy_training, reduce, .. } = self;
         let batch = settings.training.batch;
         let objective = match objective {
@@ -186,16 +186,29 @@ impl Builder {
         }
     }
 
-    fn shape(&self) -> (Arc<dyn Process>, Layout) {
-        match &self.process {
+    fn shape(&self) -> Result<(Arc<dyn Process>, Layout), ConfigError> {
+        let guided = self.settings.policy.guided;
+        Ok(match &self.process {
+            Some(_) if guided => {
+                let message = "policy.guided = true: a process of one's own has no guide, which is for site filling";
+                return Err(ConfigError::new(message));
+            }
             Some(process) => {
                 let layout = Layout::new(process.columns(), &self.settings.policy.hidden, process.actions());
                 (process.clone(), layout)
             }
             None => {
-                let (process, layout) = shape(&self.settings, self.target.as_ref());
-                (Arc::new(process), layout)
+                let (filling, layout) = shape(&self.settings, self.target.as_ref());
+                let none = || {
+                    let known = "this target knows no intermediate log-reward (Target::guide)";
+                    ConfigError::new(format!("policy.guided = true: {known}, which a guided policy needs"))
+                };
+                let process: Arc<dyn Process> = match guided {
+                    true => Arc::new(Guided { filling, guide: self.target.guide().ok_or_else(none)? }),
+                    false => Arc::new(filling),
+                };
+                (process, layout)
             }
-        }
+        })
     }
 }

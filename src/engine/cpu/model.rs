@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::network::real::{Real, cast};
 use crate::network::{Activation, Arrangement, Layer, Layout};
-use crate::process::{Head, Process, SiteFilling};
+use crate::process::{Guide, Head, Process, SiteFilling};
 
 /// A policy's weights in precision `T`, and the process that it acts in.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct Model<T> {
     pub process: Arc<dyn Process>,
     /// The process, where it chooses the sites and the policy their values.
     pub filling: Option<SiteFilling>,
+    /// What is added to the logits of a step's site.
+    pub guide: Option<Arc<dyn Guide>>,
     pub layout: Layout,
     pub arrangement: Arrangement,
     pub activation: Activation,
@@ -33,6 +35,7 @@ impl<T: Real> Model<T> {
         let empty = (Vec::new(), Vec::new());
         Self {
             filling: process.as_site_filling().filter(|_| process.head() == Head::Site).cloned(),
+            guide: process.guide().filter(|_| process.head() == Head::Site).cloned(),
             initial: process.initial_input(),
             arrangement: arrangement(&layout),
             process,
@@ -43,6 +46,11 @@ impl<T: Real> Model<T> {
             hidden: vec![],
             head: empty,
         }
+    }
+
+    /// Whether anybody asks for the states of the process: its rules, or a guide.
+    pub fn has_states(&self) -> bool {
+        self.filling.is_none() || self.guide.is_some()
     }
 
     /// Logits that a state needs: those of one site, or all.

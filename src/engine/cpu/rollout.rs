@@ -7,7 +7,7 @@
 //! The logits are those of the step's site, whose order is known beforehand, or all that the state allows.
 
 use crate::engine::Rollout;
-use crate::process::{Changes, NO_ACTION, length};
+use crate::process::{Changes, Filled, NO_ACTION, length};
 use crate::random::uniform;
 
 use super::model::Model;
@@ -80,7 +80,7 @@ pub struct Workspace<T> {
     /// Words drawn for choices, [rows, steps].
     words: Vec<u32>,
     site_words: Vec<u32>,
-    /// States of the process, [rows, words], and whether a trajectory has ended.
+    /// States of the process, [rows, words], where anybody asks for them, and whether a trajectory has ended.
     states: Vec<u32>,
     ended: Vec<bool>,
     /// Logits of one step, [rows, outputs].
@@ -184,6 +184,8 @@ impl<T: Real> Block<T> {
         if model.filling.is_none() {
             self.changes.clear();
             self.changes.resize(rows * steps, Changes::none());
+        }
+        if model.has_states() {
             work.states.clear();
             work.states.resize(rows * model.process.state_words(), 0);
             work.ended.clear();
@@ -238,7 +240,9 @@ impl<T: Real> Block<T> {
         let width = model.widths()[last];
         let hidden = &hidden[last][slot * rows * width..][..rows * width];
         let (weight, bias) = &model.head;
+        let words_of_state = model.process.state_words();
         let mut logits = vec![0.0_f64; values];
+        let mut increments = vec![0.0_f64; values];
         for (row, hidden) in hidden.chunks_exact(width).enumerate() {
             let action = &mut self.actions[row * steps + t];
             let first = model.first_output(*action);
@@ -251,6 +255,12 @@ impl<T: Real> Block<T> {
                     }
                 },
             );
+            if let Some(guide) = &model.guide {
+                let state = &work.states[row * words_of_state..][..words_of_state];
+                increments.fill(0.0);
+                guide.increments(Filled::new(state), first / values, &mut increments);
+                logits.iter_mut().zip(&increments).for_each(|(logit, increment)| *logit += increment);
+            }
             let word = (t >= self.sampled_from).then(|| work.words[row * steps + t]);
             let probabilities = &mut probabilities[(slot * rows + row) * values..][..values];
             let taken = (*action as usize).wrapping_sub(first);
@@ -302,7 +312,7 @@ impl<T: Real> Block<T> {
 
     /// Takes the states of the process past step `t`, where it has any, and notes what that does.
     fn walk(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize) {
-        if model.filling.is_some() {
+        if !model.has_states() {
             return;
         }
         let (steps, words) = (model.process.max_steps(), model.process.state_words());
@@ -313,8 +323,11 @@ impl<T: Real> Block<T> {
             let at = row * steps + t;
             let state = &mut work.states[row * words..][..words];
             let step = model.process.advance(state, self.actions[at]);
-            self.changes[at] = step.changes;
             work.ended[row] = step.ends;
+            if model.filling.is_some() {
+                continue;
+            }
+            self.changes[at] = step.changes;
             if t >= self.scored_from {
                 self.log_backward[row] += step.log_backward;
                 if self.stepwise {

@@ -68,7 +68,7 @@ impl Kernel {
         let scopes = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation].map(|f| device.push_error_scope(f));
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(linked.text().into()) };
-        let shader = if linked.is_foreign() {
+        let shader = if linked.is_checked() {
             device.create_shader_module(descriptor)
         } else {
             // SAFETY: our kernels stay within their buffers and arrays and their loops end; every size they go by is the

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::link::{KERNELS, LIBRARY, Linked, find};
 use super::network::{Network, Sight};
-use super::source::{RULES, Sources, TARGET, USABLE_BY_RULES, USABLE_BY_TARGETS, Weights};
+use super::source::{GUIDE, RULES, Sources, TARGET, USABLE_BY_GUIDES, USABLE_BY_RULES, USABLE_BY_TARGETS, Weights};
 use super::stages::Tally;
 use super::tiling::Tiling;
 use crate::engine::AdapterKind;
 use crate::grid::Grid;
 use crate::network::{Activation, Layout};
-use crate::process::{Encoding, Order, Process, SiteFilling};
+use crate::process::{Encoding, Filled, Guide, GuideKernel, Guided, Order, Process, SiteFilling};
 
 /// A kernel by its name and what holds in it.
 pub type Variant = (&'static str, Vec<&'static str>);
@@ -48,6 +48,9 @@ pub fn variants(network: &Network) -> Vec<Variant> {
         ("head_backward", stepwise.to_vec()),
         ("head_gradient", [&[Tally::Gradient.definition()], stepwise].concat()),
     ]);
+    if network.guide.is_some() {
+        variants.push(("sites", vec![]));
+    }
     if network.filling.is_some() {
         let norms = ["order", "head_norms", "hidden_norms", "first_norms", "sum_norms"];
         variants.extend(norms.map(|name| (name, vec![])));
@@ -60,6 +63,23 @@ pub fn variants(network: &Network) -> Vec<Variant> {
 /// A target's part of a kernel.
 const LOG_REWARD: &str =
     "fn log_reward(trajectory: u32) -> f32 { return f32(value(trajectory, 0u) + SITES + VALUES) * parameter(0u); }";
+
+/// A guide whose increments are a site's.
+#[derive(Debug)]
+struct Steady;
+
+impl Guide for Steady {
+    fn increments(&self, _: Filled, site: usize, increments: &mut [f64]) {
+        increments.iter_mut().zip(0..).for_each(|(increment, value)| *increment = f64::from(value) * site as f64);
+    }
+
+    fn kernel(&self) -> Option<GuideKernel> {
+        let source = "fn log_reward_increment(filled: Filled, site: u32, value: u32) -> f32 {
+            return guide_parameter(0u) * f32(value * site) + select(0.0, f32(VALUES), filled_value(filled, site) != UNFILLED);
+        }";
+        Some(GuideKernel::new(source, vec![1.0]))
+    }
+}
 
 /// Sources without and with a target's log R.
 pub fn sources(network: &Network, activation: Activation) -> [Sources; 2] {
@@ -90,6 +110,12 @@ fn every_kernel_translates_for_every_platform() {
             let process = SiteFilling { sites: 5, values: 3, order, encoding: encoding.clone() };
             let layout = Layout::new(process.columns(), hidden, process.actions());
             networks.push((Network::new(process.clone(), Sight::Steps, layout, tiling).unwrap(), activation));
+            let guided = Guided { filling: process.clone(), guide: Arc::new(Steady) };
+            let layout = Layout::new(guided.columns(), hidden, guided.actions());
+            networks.push((
+                Network::new(Arc::new(guided) as Arc<dyn Process>, Sight::Steps, layout, tiling).unwrap(),
+                activation,
+            ));
             let layout = Layout::new(process.columns(), hidden, 1);
             networks.push((Network::new(process, Sight::Finished, layout, tiling).unwrap(), activation));
             let grid = Grid { sites: 2, side: 40 };
@@ -149,13 +175,17 @@ fn every_file_imports_what_it_uses() {
     use naga_oil::compose::{ComposableModuleDescriptor, Composer, NagaModuleDescriptor, ShaderDefValue};
 
     let grid = Grid { sites: 2, side: 4 };
+    let filling = SiteFilling { sites: 5, values: 3, order: Order::Uniform, encoding: Encoding::OneHot };
+    let guided = Guided { filling: filling.clone(), guide: Arc::new(Steady) };
     let foreign = [
+        format!("#define_import_path {GUIDE}\n{USABLE_BY_GUIDES}\n{}", Steady.kernel().unwrap().source),
         format!("#define_import_path {RULES}\n{USABLE_BY_RULES}\n{}", grid.kernel().unwrap().source),
         format!("#define_import_path {TARGET}\n{USABLE_BY_TARGETS}\n{LOG_REWARD}"),
     ];
     let mut composer = Composer::default();
     let files = LIBRARY.iter().map(|(path, text)| (*path, *text));
-    let mut waiting: Vec<_> = files.chain([(RULES, foreign[0].as_str()), (TARGET, foreign[1].as_str())]).collect();
+    let mut waiting: Vec<_> =
+        files.chain([GUIDE, RULES, TARGET].into_iter().zip(foreign.iter().map(String::as_str))).collect();
     // What imports nothing comes first, what imports only that next.
     while !waiting.is_empty() {
         let before = waiting.len();
@@ -167,8 +197,8 @@ fn every_file_imports_what_it_uses() {
         assert!(left.len() < before, "imports of {left:?} are not there, or go round in a circle");
     }
 
-    let filling = SiteFilling { sites: 5, values: 3, order: Order::Uniform, encoding: Encoding::OneHot };
-    let cases: [(Arc<dyn Process>, Sight); 3] = [
+    let cases: [(Arc<dyn Process>, Sight); 4] = [
+        (Arc::new(guided), Sight::Steps),
         (Arc::new(filling.clone()), Sight::Steps),
         (Arc::new(grid), Sight::Steps),
         (Arc::new(filling), Sight::Finished),

@@ -38,6 +38,7 @@ pub(super) const KERNELS: &[File] = files!(
         "order",
         "reward",
         "rollout",
+        "sites",
         "spread",
         "start",
         "sum_norms",
@@ -59,6 +60,7 @@ pub(super) const LIBRARY: &[File] = files!(
         "constants",
         "deltas",
         "elementary",
+        "filled",
         "forward_product",
         "gradient_product",
         "later",
@@ -99,6 +101,8 @@ pub(super) struct Supplied {
     pub text: String,
     /// Where somebody else has written it: the lines that import what it may use.
     pub foreign: Option<&'static str>,
+    /// Whether it needs no run-time checks.
+    pub trusted: bool,
 }
 
 /// A whole source.
@@ -106,7 +110,7 @@ pub(super) struct Supplied {
 pub(super) struct Linked {
     text: String,
     definitions: Vec<String>,
-    foreign: bool,
+    checked: bool,
     /// The files in it, each with its first line counted from 0.
     files: Vec<(usize, String)>,
 }
@@ -118,10 +122,11 @@ pub(super) fn link(name: &str, text: Option<&str>, definitions: &[&str], supplie
     let mut parts = Parts { definitions, supplied, list: Vec::new() };
     parts.add(name, text);
     let (foreign, ours): (Vec<_>, Vec<_>) = parts.list.into_iter().partition(|part| part.foreign);
+    let trusts = |part: &Part| supplied.iter().any(|source| source.path == part.name && source.trusted);
     let mut linked = Linked {
         text: String::new(),
         definitions: definitions.iter().map(|name| (*name).into()).collect(),
-        foreign: !foreign.is_empty(),
+        checked: !foreign.iter().all(trusts),
         files: Vec::new(),
     };
     let mut line = 0;
@@ -188,9 +193,9 @@ impl Linked {
         &self.definitions
     }
 
-    /// Whether somebody else has written a part of it.
-    pub fn is_foreign(&self) -> bool {
-        self.foreign
+    /// Whether somebody else has written a part of it, which run-time checks are for.
+    pub fn is_checked(&self) -> bool {
+        self.checked
     }
 
     /// Import paths of what it is put together of, and the kernel's name.

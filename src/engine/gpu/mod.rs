@@ -120,6 +120,7 @@ impl GpuEngine {
         })?;
         let sources = Sources::new(&network, activation);
         supplied::check_process(&sources, &network)?;
+        supplied::check_guide(&sources, &network)?;
         let memory_budget = options.memory_budget;
         let reward = Reward::new(&context, &sources, target, options.tiling, memory_budget)?;
         let bytes = sources.uniform_bytes();
@@ -361,9 +362,7 @@ impl Roll for GpuEngine {
         }
         let Self { context, network, stages, buffers, .. } = self;
         let mut recorder = Recorder::new(context, buffers, &network.tiling);
-        if request.given.is_none() || network.filling.is_none() {
-            stages.begin.record(&mut recorder, network, &whole);
-        }
+        stages.begin.record(&mut recorder, network, &whole, request.given.is_some());
         for first in (kept..blocks).step_by(loose.max(1)) {
             let part = Work { block: first as u32, blocks: loose.min(blocks - first) as u32, room: 1, ..work };
             stages.steps.record(&mut recorder, network, &part, true);

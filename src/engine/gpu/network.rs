@@ -10,7 +10,7 @@ use bytemuck::{Pod, Zeroable};
 use super::tiling::Tiling;
 use crate::engine::BLOCK;
 use crate::network::{Arrangement, Layer as Tensor, Layout};
-use crate::process::{Encoding, Head, Process, SiteFilling};
+use crate::process::{Encoding, GuideKernel, Head, Process, SiteFilling};
 
 /// The twin of `Layer` in shaders/lib/work.wgsl.
 #[repr(C)]
@@ -47,6 +47,8 @@ pub(super) struct Network {
     pub process: Arc<dyn Process>,
     /// The process, where it chooses the sites and the policy their values; or where objects are finished.
     pub filling: Option<SiteFilling>,
+    /// What is added to the logits of a policy that fills sites.
+    pub guide: Option<GuideKernel>,
     pub sight: Sight,
     pub layout: Layout,
     /// Where parameters lie in a packed gradient, counted in numbers.
@@ -62,6 +64,7 @@ pub(super) struct Network {
     pub head_bias: u32,
     pub changes: u32,
     pub initial: u32,
+    pub guide_parameters: u32,
     /// Length of the packed gradient, and places in it.
     pub gradient: u32,
     pub dense: u32,
@@ -114,12 +117,16 @@ impl Network {
         }
         let dense_size = gradient.0 - dense;
         let last = widths[widths.len() - 1];
+        let guided = process.guide().filter(|_| sight == Sight::Steps && filling.is_some());
+        let guide = guided.and_then(|guide| guide.kernel());
+        let parameters = guide.as_ref().map_or(0, |guide| guide.parameters.len());
         let mut network = Self {
             arrangement: Arrangement::new(Vec::new(), 0),
             head: weights.take(rows * last),
             head_bias: weights.take(rows.div_ceil(4)),
             changes: weights.take(process.values().div_ceil(4) as u64),
             initial: weights.take(process.columns().div_ceil(4) as u64),
+            guide_parameters: weights.take(parameters.div_ceil(4) as u64),
             head_gradient: gradient.take(rows * last),
             head_bias_gradient: gradient.take(rows),
             weights: weights.0 as u32,
@@ -130,6 +137,7 @@ impl Network {
             layers,
             process,
             filling,
+            guide,
             sight,
             layout,
             tiling,
@@ -190,14 +198,15 @@ impl Network {
     }
 
     /// The parts of the weights that are the process's own, with their places in quads: what setting a site to each of its
-    /// values adds to an input, and the inputs before the first action.
-    pub fn own_weights(&self) -> [(u32, Vec<f32>); 2] {
+    /// values adds to an input, the inputs before the first action, and a guide's parameters.
+    pub fn own_weights(&self) -> [(u32, Vec<f32>); 3] {
         let changes = self
             .filling
             .as_ref()
             .map_or(Vec::new(), |filling| (0..filling.values).map(|value| filling.change(value).1 as f32).collect());
         let initial = self.process.initial_input().into_iter().map(|input| input as f32).collect();
-        [(self.changes, changes), (self.initial, initial)]
+        let guide = self.guide.as_ref().map_or(Vec::new(), |guide| guide.parameters.clone());
+        [(self.changes, changes), (self.initial, initial), (self.guide_parameters, guide)]
     }
 
     /// The first layer's pre-activation before the first action, from parameters in the order of the arrangement: its bias, and
@@ -286,6 +295,7 @@ impl Network {
             ("HEAD_BIAS", self.head_bias),
             ("CHANGES", self.changes),
             ("INITIAL", self.initial),
+            ("GUIDE", self.guide_parameters),
             ("GRADIENT", self.gradient),
             ("DENSE", self.dense),
             ("DENSE_SIZE", self.dense_size),

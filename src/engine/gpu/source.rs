@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::engine::BLOCK;
 use crate::network::{Activation, LEAK};
-use crate::process::{Order, SiteFilling};
+use crate::process::{GuideKernel, Order, SiteFilling};
 use crate::random::{MULTIPLIERS, ROUNDS, WEYL};
 
 use super::context::Context;
@@ -46,11 +46,16 @@ pub(super) const USABLE_BY_TARGETS: &str = "#import wgflow::batch::value\n\
                                             #import wgflow::constants::{SITES, VALUES}\n\
                                             #import wgflow::parameters::parameter";
 
+/// Import path of a guide in WGSL (GuideKernel), and what it may use.
+pub(super) const GUIDE: &str = "wgflow::guide";
+pub(super) const USABLE_BY_GUIDES: &str = "#import wgflow::constants::{SITES, VALUES}\n\
+                                           #import wgflow::filled::{Filled, UNFILLED, filled_value, guide_parameter}";
+
 /// What turns shader files into sources: the constants of one engine.
 pub(super) struct Sources {
     supplied: Vec<Supplied>,
     /// What holds of the network and its process in every kernel.
-    definition: Option<&'static str>,
+    holding: Vec<&'static str>,
     layers: usize,
 }
 
@@ -89,19 +94,28 @@ impl Sources {
         for (name, [x, y]) in [("PHILOX_MULTIPLIERS", MULTIPLIERS), ("PHILOX_WEYL", WEYL)] {
             writeln!(header, "const {name} = vec2<u32>({x}u, {y}u);").expect("a String takes all text");
         }
-        let mut supplied = vec![Supplied { path: "wgflow::constants", text: header, foreign: None }];
+        let mut supplied = vec![Supplied { path: "wgflow::constants", text: header, foreign: None, trusted: true }];
         let process = if filling.is_some() { None } else { network.process.kernel() };
-        let definition = match (network.sight, &process) {
-            (Sight::Finished, _) => Some("OBJECTS"),
-            (Sight::Steps, Some(_)) => Some("WALK"),
-            (Sight::Steps, None) => None,
+        let guide = network.guide.clone();
+        let holding = match (network.sight, &process, &guide) {
+            (Sight::Finished, ..) => vec!["OBJECTS"],
+            (Sight::Steps, Some(_), _) => vec!["WALK"],
+            (Sight::Steps, None, Some(_)) => vec!["GUIDED"],
+            (Sight::Steps, None, None) => vec![],
         };
         supplied.extend(process.map(|rules| Supplied {
             path: RULES,
             text: rules.source,
             foreign: Some(USABLE_BY_RULES),
+            trusted: false,
         }));
-        Self { supplied, definition, layers: network.layers.len() }
+        supplied.extend(guide.map(|GuideKernel { source, trusted, .. }| Supplied {
+            path: GUIDE,
+            text: source,
+            foreign: Some(USABLE_BY_GUIDES),
+            trusted,
+        }));
+        Self { supplied, holding, layers: network.layers.len() }
     }
 
     /// Bytes of the uniform buffer `network`.
@@ -128,12 +142,12 @@ impl Sources {
     /// The same with what somebody else has written for `path`, which may use what the lines `usable` import.
     pub fn supplying(&self, path: &'static str, text: &str, usable: &'static str) -> Self {
         let ours = self.supplied.iter().filter(|source| source.foreign.is_none()).cloned();
-        let theirs = Supplied { path, text: text.into(), foreign: Some(usable) };
-        Self { supplied: ours.chain([theirs]).collect(), ..*self }
+        let theirs = Supplied { path, text: text.into(), foreign: Some(usable), trusted: false };
+        Self { supplied: ours.chain([theirs]).collect(), holding: self.holding.clone(), layers: self.layers }
     }
 
     /// All that holds in a kernel where `more` does.
     pub fn definitions<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
-        more.iter().copied().chain(self.definition).collect()
+        more.iter().copied().chain(self.holding.iter().copied()).collect()
     }
 }

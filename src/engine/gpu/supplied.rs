@@ -6,7 +6,7 @@ use naga::{AddressSpace, Module, Span, TypeInner};
 use super::context::Context;
 use super::kernel::Kernel;
 use super::network::Network;
-use super::source::{RULES, Sources, TARGET, USABLE_BY_RULES, USABLE_BY_TARGETS};
+use super::source::{GUIDE, RULES, Sources, TARGET, USABLE_BY_GUIDES, USABLE_BY_RULES, USABLE_BY_TARGETS};
 use crate::engine::EngineError;
 use crate::targets::Target;
 
@@ -82,6 +82,36 @@ pub(super) fn check_process(sources: &Sources, network: &Network) -> Result<(), 
     contract
         .check(&kernel.source, &ours.each_ref().map(|linked| linked.text()))
         .map_err(|fault| EngineError::Kernel(format!("the process's rules in WGSL are not right: {fault}")))
+}
+
+/// Looks at the source of a guide, where there is one.
+///
+/// # Errors
+/// `Limit` if it has none, `Kernel` as for a target's source.
+pub(super) fn check_guide(sources: &Sources, network: &Network) -> Result<(), EngineError> {
+    if network.filling.is_none() || network.process.guide().is_none() {
+        return Ok(());
+    }
+    let Some(kernel) = &network.guide else {
+        let message = "the target's guide has no WGSL (Guide::kernel), without which a GPU cannot follow it: take \
+                       engine.kind = \"cpu\", or policy.guided = false";
+        return Err(EngineError::Limit(message.into()));
+    };
+    let (sites, values) = (network.process.sites(), network.process.values());
+    let contract = Contract {
+        usable: format!(
+            "\nconst SITES = {sites}u;\nconst VALUES = {values}u;\nconst UNFILLED = 0xffffffffu;\n\
+             struct Filled {{ trajectory: u32, step: u32 }}\n\
+             fn filled_value(filled: Filled, site: u32) -> u32 {{ return 0u; }}\n\
+             fn guide_parameter(index: u32) -> f32 {{ return 0.0; }}\n"
+        ),
+        functions: &[("log_reward_increment", "fn log_reward_increment(filled: Filled, site: u32, value: u32) -> f32")],
+        inputs: "GuideKernel::parameters",
+    };
+    let ours = sources.supplying(GUIDE, &contract.stubs(), USABLE_BY_GUIDES).link("rollout", &["FORWARD"]);
+    contract
+        .check(&kernel.source, &[ours.text()])
+        .map_err(|fault| EngineError::Kernel(format!("the guide in WGSL is not right: {fault}")))
 }
 
 /// What a supplied source may use, and has to define.

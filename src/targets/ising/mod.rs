@@ -12,14 +12,14 @@ mod wolff;
 #[cfg(test)]
 mod tests;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
 use self::plan::Plan;
 use super::{Observable, Picture, RewardKernel, Sampler, Target, TargetError};
 use crate::out_of_range::OutOfRange;
-use crate::process::{Encoding, Objects};
+use crate::process::{Encoding, Filled, Guide, GuideKernel, Objects};
 
 /// Sides a torus may have: below 3 two sites share two bonds, above 256 nothing here has been tried.
 pub const SIDES: std::ops::RangeInclusive<usize> = 3..=256;
@@ -111,6 +111,12 @@ impl Target for Ising {
         Some(RewardKernel { source, parameters: vec![self.side as f32], scale: self.coupling })
     }
 
+    /// Bonds between set sites: each is counted when its second end is set.
+    fn guide(&self) -> Option<Arc<dyn Guide>> {
+        let Self { side, coupling, .. } = *self;
+        Some(Arc::new(Bonds { side, coupling, neighbours: neighbours(side) }))
+    }
+
     fn picture(&self) -> Option<Picture> {
         Some(Picture::Grid { width: self.side })
     }
@@ -129,6 +135,27 @@ impl Target for Ising {
             Observable { name: "energy per site", of: Box::new(energy) },
             Observable { name: "|magnetisation| per site", of: Box::new(magnetisation) },
         ]
+    }
+}
+
+/// What setting a spin adds to K times the sum over bonds between set spins: K x_i times the sum of its set neighbours.
+#[derive(Debug)]
+struct Bonds {
+    side: usize,
+    coupling: f64,
+    neighbours: Vec<[u32; 4]>,
+}
+
+impl Guide for Bonds {
+    fn increments(&self, filled: Filled, site: usize, increments: &mut [f64]) {
+        let spin = |&site: &u32| filled.value(site as usize).map_or(0, |value| 2 * i32::from(value) - 1);
+        let field = self.coupling * f64::from(self.neighbours[site].iter().map(spin).sum::<i32>());
+        increments.copy_from_slice(&[-field, field]);
+    }
+
+    fn kernel(&self) -> Option<GuideKernel> {
+        let parameters = vec![self.side as f32, self.coupling as f32];
+        Some(GuideKernel { source: include_str!("guide.wgsl").into(), parameters, trusted: true })
     }
 }
 

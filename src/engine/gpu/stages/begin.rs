@@ -1,5 +1,5 @@
-//! Stage: what is known of trajectories before their first sampled step: the order of the sites (shaders/order.wgsl), or where a
-//! process stands (shaders/walk.wgsl).
+//! Stage: what is known of trajectories before their first sampled step: the order of the sites (shaders/order.wgsl), with
+//! when each is set (shaders/sites.wgsl), or where a process stands (shaders/walk.wgsl).
 
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
@@ -9,14 +9,23 @@ use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
-pub(in crate::engine::gpu) struct Begin(Kernel);
+pub(in crate::engine::gpu) struct Begin {
+    /// Chooses the sites, or follows the process.
+    begin: Kernel,
+    /// Where a guide asks when sites are set.
+    sites: Option<Kernel>,
+}
 
 impl Begin {
     /// # Errors
     /// `Limit` if a trajectory takes longer to go through than a driver may loop.
     pub fn new(context: &Context, sources: &Sources, network: &Network) -> Result<Self, EngineError> {
         if network.filling.is_some() {
-            return Ok(Self(sources.kernel(context, "order", &[])?));
+            let guided = network.guide.is_some();
+            return Ok(Self {
+                begin: sources.kernel(context, "order", &[])?,
+                sites: if guided { Some(sources.kernel(context, "sites", &[])?) } else { None },
+            });
         }
         let process = &network.process;
         let iterations = (process.max_steps() + 1) * (process.actions() + 3 * network.mask_words() + 3);
@@ -25,14 +34,18 @@ impl Begin {
             let message = format!("trajectories of {steps} steps with {actions} actions are too long for a GPU");
             return Err(EngineError::Limit(message));
         }
-        Ok(Self(sources.kernel(context, "walk", &[])?))
+        Ok(Self { begin: sources.kernel(context, "walk", &[])?, sites: None })
     }
 
-    /// Chooses the sites of all blocks of `work`, or takes their processes through the steps that are given.
-    pub fn record(&mut self, recorder: &mut Recorder, network: &Network, work: &Work) {
-        let blocks = work.blocks as usize;
-        // Ten rounds of Philox a step.
-        let cost = (BLOCK * blocks * 100 * network.process.max_steps()) as f64;
-        recorder.dispatch(&mut self.0, work, [blocks, 1, 1], cost);
+    /// Chooses the sites of all blocks of `work` unless they are `given`, or takes their processes through the steps that are.
+    pub fn record(&mut self, recorder: &mut Recorder, network: &Network, work: &Work, given: bool) {
+        let (blocks, steps) = (work.blocks as usize, network.process.max_steps());
+        if !given || network.filling.is_none() {
+            // Ten rounds of Philox a step.
+            recorder.dispatch(&mut self.begin, work, [blocks, 1, 1], (BLOCK * blocks * 100 * steps) as f64);
+        }
+        if let Some(sites) = &mut self.sites {
+            recorder.dispatch(sites, work, [blocks, 1, 1], (BLOCK * blocks * 4 * steps) as f64);
+        }
     }
 }

@@ -84,11 +84,11 @@ fn iterations(network: &Network) -> usize {
         + 2
 }
 
-/// Those of lib/layers.wgsl. Loops over a register tile are unrolled, but where a process's own rules are part of the kernel:
+/// Those of lib/layers.wgsl. Loops over a register tile are unrolled, but where somebody else's rules or guide are part of the kernel:
 /// checks of its loops stand in the way then.
 pub(super) fn hidden_iterations(network: &Network) -> usize {
     let tiling = &network.tiling;
-    let unrolled = network.filling.is_some();
+    let unrolled = network.filling.is_some() && network.guide.as_ref().is_none_or(|guide| guide.trusted);
     let quads = if unrolled { 0 } else { (tiling.rows + 1) + (tiling.units + 1) + tiling.units * (tiling.rows + 1) };
     let layer = |layer: &Layer| {
         let tiles = tiling.trajectories / (4 * tiling.rows) * (layer.outputs as usize / tiling.units);

@@ -181,6 +181,7 @@ fn twin_of(kernel: &str) -> Twin {
     match kernel {
         "spread" => policy::spread,
         "order" => policy::order,
+        "sites" => policy::sites,
         "walk" => policy::walk,
         "start" => policy::start,
         "rollout" => policy::rollout,

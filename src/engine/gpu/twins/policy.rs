@@ -5,7 +5,7 @@ use crate::engine::BLOCK;
 use crate::engine::gpu::work::Work;
 use crate::metrics::log_sum_exp;
 use crate::network::Activation;
-use crate::process::{NO_ACTION, Objects, Order};
+use crate::process::{Filled, NO_ACTION, Objects, Order};
 use crate::random::{philox, uniform};
 
 /// Shares that a drawn number may fall between with one rounding or another.
@@ -50,6 +50,16 @@ pub fn order(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _:
         }
         let row = &mut actions[trajectory * filling.sites..][..filling.sites];
         row.iter_mut().zip(order).for_each(|(action, site)| *action = site * filling.values as u32);
+    }
+}
+
+pub fn sites(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let filling = watch.network.filling.as_ref().expect("only where sites are filled");
+    for trajectory in work.block as usize * BLOCK..(work.block as usize + groups[0]) * BLOCK {
+        for step in 0..filling.sites {
+            let site = host.words("actions")[trajectory * filling.sites + step] as usize / filling.values;
+            host.words_mut("fills")[trajectory * filling.sites + site] = 256 * step as u32;
+        }
     }
 }
 
@@ -213,7 +223,16 @@ fn choose(watch: &Watch, work: &Work, host: &mut Host, found: &Host, [block, ste
         |output: usize| network.filling.is_some() || host.words("walks")[mask + output / 32] >> (output % 32) & 1 == 1;
     let allowed: Vec<usize> = (0..network.outputs()).filter(|&output| allows(output)).collect();
     let at = watch.units(work, watch.last(), block, step, row);
-    let logits: Vec<f64> = allowed.iter().map(|output| head_output(watch, host, at, first + output)).collect();
+    let mut logits: Vec<f64> = allowed.iter().map(|output| head_output(watch, host, at, first + output)).collect();
+    if let Some(guide) = network.process.guide() {
+        let mut filled = vec![0; network.process.sites()];
+        for &action in &host.words("actions")[trajectory * most..][..step] {
+            filled[action as usize / network.outputs()] = action % network.outputs() as u32 + 1;
+        }
+        let mut increments = vec![0.0; network.outputs()];
+        guide.increments(Filled::new(&filled), first / network.outputs(), &mut increments);
+        logits.iter_mut().zip(increments).for_each(|(logit, increment)| *logit += increment);
+    }
     let normaliser = log_sum_exp(&logits);
     let outputs = watch.outputs(work, block, step, row);
     host.numbers_mut("probabilities")[outputs..][..network.outputs()].fill(0.0);

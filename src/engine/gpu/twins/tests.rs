@@ -6,7 +6,7 @@ use crate::engine::gpu::{GpuEngine, GpuOptions};
 use crate::engine::{AdapterKind, Coefficients, Differentiate, Given, Roll, Rollout};
 use crate::grid::{Grid, Hills};
 use crate::network::{Initialisation, Layout, initialise};
-use crate::process::{Encoding, Objects, Order, Process, SiteFilling};
+use crate::process::{Encoding, Guided, Objects, Order, Process, SiteFilling};
 use crate::random::{Draw, Stream};
 use crate::targets::RewardNetwork;
 use crate::targets::ising::Ising;
@@ -79,14 +79,22 @@ fn cases() -> Vec<Case> {
     let layout = Layout::new(15, &[8, 12], 1);
     let parameters = initialise(&layout, Initialisation::FanIn, 5, Stream::EnergyInitialisation);
     let dense = Arc::new(Dense(layout, parameters.into()));
+    let guided = Guided { filling: spins.clone(), guide: ising.guide().unwrap() };
     let letters = SiteFilling { sites: 5, values: 3, order: Order::Fixed, encoding: Encoding::OneHot };
     vec![
         Case {
             process: Arc::new(spins),
-            target: ising,
+            target: ising.clone(),
             hidden: &[12, 16],
             activation: Activation::Swish,
             tiling: tilings[0],
+        },
+        Case {
+            process: Arc::new(guided),
+            target: ising,
+            hidden: &[16, 8],
+            activation: Activation::Relu,
+            tiling: tilings[1],
         },
         Case {
             process: Arc::new(letters),

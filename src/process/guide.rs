@@ -1,0 +1,140 @@
+//! What is known of a partial object, added to the policy's logits.
+//!
+//! A target may know an intermediate log-reward l(s) of objects some of whose sites are set: l = 0 where none is, and where
+//! all are l = log R up to a constant; for the Ising model the bonds between set sites. Its increments
+//!
+//!     g(s, site, value) = l(s with site = value) - l(s)
+//!
+//! are known before the choice. A guided policy's logits are the network's plus g: at first it samples by what is known so far,
+//! and the network learns the effect of what is still unset. log P_F is that of this softmax, its gradient that of the
+//! network's part; objectives and control variates stand as they are.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Head, Objects, Process, SiteFilling, Step, Trajectories};
+use crate::random::Draw;
+
+/// An object some of whose sites are set.
+#[derive(Clone, Copy, Debug)]
+pub struct Filled<'a>(&'a [u32]);
+
+impl<'a> Filled<'a> {
+    /// From a word for each site: 0 where it is unset, its value plus 1 otherwise.
+    pub fn new(words: &'a [u32]) -> Self {
+        Self(words)
+    }
+
+    /// The value of a site, if it is set.
+    #[inline]
+    pub fn value(&self, site: usize) -> Option<u8> {
+        self.0[site].checked_sub(1).map(|value| value as u8)
+    }
+}
+
+/// An intermediate log-reward, by its increments.
+pub trait Guide: fmt::Debug + Send + Sync {
+    /// g(s, site, value) for each value of a site that is unset in s, in nats, into `increments` (one number a value, which hold
+    /// zeros before). A value that must never be chosen has -1e30; one at least must be allowed. NaN and plus infinity end
+    /// training.
+    fn increments(&self, filled: Filled, site: usize, increments: &mut [f64]);
+
+    /// The same in WGSL: the GPU engine cannot do without.
+    fn kernel(&self) -> Option<GuideKernel> {
+        None
+    }
+}
+
+/// [`Guide::increments`] in WGSL.
+///
+/// The source defines `fn log_reward_increment(filled: Filled, site: u32, value: u32) -> f32`. It may call
+/// `filled_value(filled: Filled, site: u32) -> u32`, which gives the value of a site or `UNFILLED`, and
+/// `guide_parameter(index: u32) -> f32`, and read the constants `SITES`, `VALUES` and `UNFILLED`. Loops should stay short, as in
+/// a target's kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GuideKernel {
+    /// WGSL with that function: no bindings, entry points or overrides of its own.
+    pub source: String,
+    /// What `guide_parameter` reads.
+    pub parameters: Vec<f32>,
+    /// Ours, which needs no run-time checks.
+    pub(crate) trusted: bool,
+}
+
+impl GuideKernel {
+    /// One of a user's.
+    pub fn new(source: impl Into<String>, parameters: Vec<f32>) -> Self {
+        Self { source: source.into(), parameters, trusted: false }
+    }
+}
+
+/// Site filling by a guided policy.
+#[derive(Clone, Debug)]
+pub struct Guided {
+    /// The process.
+    pub filling: SiteFilling,
+    /// What is added to the logits of a step's site.
+    pub guide: Arc<dyn Guide>,
+}
+
+impl Process for Guided {
+    fn sites(&self) -> usize {
+        self.filling.sites
+    }
+
+    fn values(&self) -> usize {
+        self.filling.values
+    }
+
+    fn columns(&self) -> usize {
+        self.filling.columns()
+    }
+
+    fn actions(&self) -> usize {
+        self.filling.actions()
+    }
+
+    fn max_steps(&self) -> usize {
+        self.filling.max_steps()
+    }
+
+    fn head(&self) -> Head {
+        self.filling.head()
+    }
+
+    fn initial_input(&self) -> Vec<f64> {
+        self.filling.initial_input()
+    }
+
+    fn state_words(&self) -> usize {
+        self.filling.state_words()
+    }
+
+    fn allows(&self, state: &[u32], action: u32) -> bool {
+        self.filling.allows(state, action)
+    }
+
+    fn advance(&self, state: &mut [u32], action: u32) -> Step {
+        self.filling.advance(state, action)
+    }
+
+    fn object(&self, state: &[u32], values: &mut [u8]) {
+        self.filling.object(state, values);
+    }
+
+    fn backward(&self, objects: &Objects, draw: &Draw) -> Trajectories {
+        self.filling.backward(objects, draw)
+    }
+
+    fn finish(&self, trajectories: &Trajectories) -> Objects {
+        self.filling.finish(trajectories)
+    }
+
+    fn as_site_filling(&self) -> Option<&SiteFilling> {
+        Some(&self.filling)
+    }
+
+    fn guide(&self) -> Option<&Arc<dyn Guide>> {
+        Some(&self.guide)
+    }
+}
