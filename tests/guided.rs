@@ -27,18 +27,17 @@ struct Pairs {
     sites: usize,
     values: usize,
     table: Vec<f64>,
-    /// Whether the last value is never to follow itself.
-    forbids: bool,
 }
 
 impl Pairs {
+    /// With `forbids`, the last value is never to follow itself.
     fn of(wave: &Wave, forbids: bool) -> Self {
         let Wave { sites, values } = *wave;
         let pair = |i: usize, a: usize, b: usize| (1.3 * a as f64 + 2.1 * b as f64 + i as f64).sin();
         let places =
             (0..sites - 1).flat_map(|i| (0..values * values).map(move |both| (i, both / values, both % values)));
         let table = places.map(|(i, a, b)| if forbids && a == values - 1 && b == a { -1e30 } else { pair(i, a, b) });
-        Self { sites, values, table: table.collect(), forbids }
+        Self { sites, values, table: table.collect() }
     }
 
     fn pair(&self, site: usize, first: usize, second: usize) -> f64 {
@@ -212,7 +211,7 @@ fn gradients_over_all_trajectories_are_those_of_expectations() {
         let mut engine = case.native::<f64>();
         let parameters = case.setting.parameters();
         let c: Vec<f64> = (0..trajectories.count()).map(|i| (0.7 * i as f64).cos()).collect();
-        let mut expectation = |engine: &mut CpuEngine<f64>, parameters: &[f64]| {
+        let expectation = |engine: &mut CpuEngine<f64>, parameters: &[f64]| {
             engine.set_parameters(parameters).unwrap();
             let log_forward = engine.rollout(&replay(&trajectories)).unwrap().log_forward;
             let probabilities: Vec<f64> = log_forward.iter().map(|log| log.exp()).collect();

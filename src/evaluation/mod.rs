@@ -4,16 +4,18 @@ mod data;
 mod enumerated;
 mod seed;
 mod text;
+mod trust;
 
 pub use enumerated::{allows_enumeration, enumerate};
 pub use seed::Seed;
+pub use trust::{Asymmetry, Verdict};
 
 use serde::Serialize;
 
 use crate::config::EvaluationConfig;
 use crate::engine::{Batch, EngineError, check_rewards};
 use crate::metrics::exact;
-use crate::metrics::weights;
+use crate::metrics::{pareto, weights};
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
 use crate::stop::{Stop, Stopped};
@@ -55,6 +57,15 @@ pub struct Evaluation {
     pub ess: f64,
     /// The same over their number.
     pub ess_fraction: f64,
+    /// The index k of the Pareto tail of the forward samples' weights: above 0.7 a few dominate them. None where it cannot be
+    /// told.
+    pub pareto_k: Option<f64>,
+    /// By how many standard errors the two halves of the forward samples disagree about log Z.
+    pub halves: f64,
+    /// What the target's symmetries say, where it knows any.
+    pub asymmetries: Vec<Asymmetry>,
+    /// Whether all this can be trusted. None without any R.
+    pub verdict: Option<Verdict>,
     /// Fraction of the forward samples that have R = 0, whose weight is 0; with any, the ELBO is minus infinity, which is
     /// null in JSON. None without any R.
     pub forbidden_fraction: Option<f64>,
@@ -170,7 +181,9 @@ pub fn evaluate_sized(
         let (gflownet, target) = (mean(&gflownet), target.as_ref().ok().map(mean));
         Comparison { name: observable.name.into(), gflownet, target }
     });
-    let evaluation = Evaluation {
+    let has_reward = trainer.target().has_reward();
+    let asymmetries = if has_reward { trust::asymmetries(trainer, &gflownet, seed, stop)? } else { Vec::new() };
+    let mut evaluation = Evaluation {
         samples,
         log_z_exact: log_z_exact.clone().ok(),
         log_z_exact_missing: log_z_exact.err().map(|reason| reason.to_string()),
@@ -183,6 +196,10 @@ pub fn evaluate_sized(
         eubo_missing: target.as_ref().err().map(ToString::to_string),
         ess: effective.count,
         ess_fraction: effective.fraction,
+        pareto_k: pareto::tail_index(&log_weights),
+        halves: trust::halves(&log_weights),
+        asymmetries,
+        verdict: None,
         forbidden_fraction,
         nll: against_data.as_ref().map(|found| found.nll.value),
         nll_standard_error: against_data.as_ref().map(|found| found.nll.standard_error),
@@ -190,6 +207,7 @@ pub fn evaluate_sized(
         exact,
         observables: observables.collect(),
     };
+    evaluation.verdict = trust::verdict(&evaluation);
     Ok(Evaluated { evaluation, gflownet, target: target.ok(), data: against_data.map(|found| found.points) })
 }
 

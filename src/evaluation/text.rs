@@ -39,6 +39,10 @@ fn lines(evaluation: &Evaluation) -> String {
         let percent = 100.0 * evaluation.ess_fraction;
         lines.push(format!("  effective samples    {:.0} of {} ({percent:.1}%)", evaluation.ess, evaluation.samples));
     }
+    if let Some(verdict) = &evaluation.verdict {
+        let answer = if verdict.trusted { "yes" } else { "NO" };
+        lines.push(format!("  to be trusted?       {answer}: {}", verdict.because));
+    }
     if let Some(fraction) = evaluation.forbidden_fraction.filter(|fraction| *fraction > 0.0) {
         lines.push(format!("  forbidden samples    {:.2}% have R = 0", 100.0 * fraction));
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::evaluation::{Evaluated, Evaluation};
+use crate::evaluation::{Evaluated, Evaluation, Verdict};
 use crate::metrics::exact::Comparison;
 use crate::report::PictureError;
 use crate::run::claim::Claim;
@@ -54,8 +54,9 @@ pub fn number_keys() -> Vec<String> {
     }
     // Every object and text that there may be, so that what is null can only be a number.
     let (exact, text) = (Some(Comparison::default()), Some(String::new()));
+    let verdict = Some(Verdict::default());
     let evaluation =
-        Evaluation { exact, log_z_exact_missing: text.clone(), eubo_missing: text, ..Evaluation::default() };
+        Evaluation { exact, verdict, log_z_exact_missing: text.clone(), eubo_missing: text, ..Evaluation::default() };
     let full = serde_json::to_value(Summary { evaluation, ..Summary::default() });
     let mut keys = Vec::new();
     collect("", &full.expect("a summary holds numbers and texts"), &mut keys);

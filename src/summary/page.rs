@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Summary;
 use crate::config::Config;
-use crate::evaluation::Evaluated;
+use crate::evaluation::{Asymmetry, Evaluated};
 use crate::process::Objects;
 use crate::report::{Chart, Content, Figure, Histogram, Page, Panel, PictureError, Section, panels};
 use crate::targets::{Picture, Target};
@@ -153,6 +153,13 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
     if evaluation.ess.is_finite() {
         let note = format!("{:.0} of {}", evaluation.ess, evaluation.samples);
         page = page.entry("effective samples", &format!("{:.1}%", 100.0 * evaluation.ess_fraction), &note);
+    }
+    if let Some(verdict) = &evaluation.verdict {
+        page = page.entry("to be trusted?", if verdict.trusted { "yes" } else { "no" }, &verdict.because);
+    }
+    for Asymmetry { symmetry, nats, standard_error } in &evaluation.asymmetries {
+        let note = format!("nats that its own samples lose under {symmetry}, standard error {standard_error:.2}");
+        page = page.entry("asymmetry", &format!("{nats:.2}"), &note);
     }
     if let Some(fraction) = evaluation.forbidden_fraction.filter(|fraction| *fraction > 0.0) {
         page = page.entry("forbidden samples", &format!("{:.2}%", 100.0 * fraction), "with R = 0; their weight is 0");

@@ -79,6 +79,11 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// Maps of objects that leave log R as it is, where some are known: evaluations hold the policy against them.
+    fn symmetries(&self) -> Vec<Symmetry> {
+        Vec::new()
+    }
+
     /// The increments of log R as sites are set one after the other, where they are known: what guides a policy
     /// (`policy.guided`).
     fn guide(&self) -> Option<Arc<dyn Guide>> {
@@ -124,6 +129,14 @@ pub struct Observable {
     pub name: &'static str,
     /// The summary of one object.
     pub of: Summarise,
+}
+
+/// A map of objects onto objects that leaves log R as it is.
+pub struct Symmetry {
+    /// As in "under the flip of all spins".
+    pub name: &'static str,
+    /// Turns the values of an object, one a site, into those of its image.
+    pub apply: Box<dyn Fn(&mut [u8]) + Send + Sync>,
 }
 
 /// log R as an MLP with one output. Its inputs are an object's, encoded as for the policy with every site set.

@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 use rayon::prelude::*;
 
 use self::plan::Plan;
-use super::{Observable, Picture, RewardKernel, Sampler, Target, TargetError};
+use super::{Observable, Picture, RewardKernel, Sampler, Symmetry, Target, TargetError};
 use crate::out_of_range::OutOfRange;
 use crate::process::{Encoding, Filled, Guide, GuideKernel, Objects};
 
@@ -115,6 +115,18 @@ impl Target for Ising {
     fn guide(&self) -> Option<Arc<dyn Guide>> {
         let Self { side, coupling, .. } = *self;
         Some(Arc::new(Bonds { side, coupling, neighbours: neighbours(side) }))
+    }
+
+    fn symmetries(&self) -> Vec<Symmetry> {
+        let side = self.side;
+        let shift = move |object: &mut [u8]| object.chunks_exact_mut(side).for_each(|row| row.rotate_left(side / 2));
+        vec![
+            Symmetry {
+                name: "the flip of all spins",
+                apply: Box::new(|object| object.iter_mut().for_each(|value| *value ^= 1)),
+            },
+            Symmetry { name: "a shift by half of the torus", apply: Box::new(shift) },
+        ]
     }
 
     fn picture(&self) -> Option<Picture> {
