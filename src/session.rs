@@ -281,7 +281,7 @@ impl Session {
             // An objective on backward trajectories alone is watched through forward ones all the same.
             None => {
                 let (batch, _) = self.trainer.evaluate_forward(self.config.settings.seed, 0, training.batch)?;
-                Some(self.trainer.as_trained(batch).batch.log_weights())
+                Some(self.trainer.as_trained(batch).log_weights())
             }
         };
         let known = |of: fn(&[f64]) -> f64| log_weights.as_deref().map(of);

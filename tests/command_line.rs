@@ -105,7 +105,7 @@ fn samples_are_written_in_both_formats() {
 #[test]
 fn presets_are_listed_and_printed() {
     assert!(succeed(&["presets"]).contains("ising-quick"));
-    assert!(succeed(&["presets", "ising-quick"]).contains("side = 6"));
+    assert!(succeed(&["presets", "ising-quick"]).contains("side = 8"));
     assert!(succeed(&["presets", "ising-15--0.4-tb"]).contains("trajectory_balance"));
     refuse(2, &["nothing", "wgflow presets"], &["presets", "nothing"]);
     refuse(2, &["nothing", "wgflow presets"], &["train", "--preset", "nothing"]);

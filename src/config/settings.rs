@@ -18,6 +18,8 @@ pub struct Settings {
     pub policy: PolicyConfig,
     /// What is minimised, and with which estimator.
     pub objective: objective::Settings,
+    /// Training on R^beta, beta rising to 1.
+    pub anneal: objective::Anneal,
     /// How long, on how many trajectories, and how often it is written down.
     pub training: TrainingConfig,
     /// How gradients become steps.
@@ -220,6 +222,7 @@ impl Settings {
             require((1..=1 << 24).contains(&memory), "engine.memory_mib", memory, "1 to 16777216")?;
         }
         self.objective.objective(training.batch)?;
+        self.anneal.check()?;
         Ok(self.optimizer.validate()?)
     }
 }

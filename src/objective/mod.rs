@@ -27,6 +27,7 @@
 //! The backward policy is uniform, so its log-probabilities carry no gradient and no coefficients are made for them.
 
 mod alpha;
+mod anneal;
 mod contribution;
 mod control_variate;
 mod estimator;
@@ -39,6 +40,7 @@ mod weights;
 
 pub use crate::out_of_range::OutOfRange;
 pub use alpha::{Alpha, Schedule};
+pub use anneal::{Anneal, Shape};
 pub use contribution::Contribution;
 pub use control_variate::ControlVariate;
 pub use estimator::{Estimator, tsallis};

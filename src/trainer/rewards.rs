@@ -4,6 +4,7 @@
 
 use super::Trainer;
 use crate::engine::{Batch, EngineError, Rollout, check_rewards};
+use crate::schedule::Progress;
 
 impl Trainer {
     /// Rolls out, and refuses a log R that is none.
@@ -25,13 +26,20 @@ impl Trainer {
         Ok(self.as_trained(batch))
     }
 
-    /// A batch as training takes it.
+    /// A batch as training takes it: log R not below the floor, and times beta (`[anneal]`).
     pub fn as_trained(&self, mut batch: Batch) -> TrainingBatch {
         let forbidden = batch.log_reward.iter().filter(|log_reward| **log_reward == f64::NEG_INFINITY).count();
         if let Some(floor) = self.settings.objective.log_reward_floor {
             batch.log_reward.iter_mut().for_each(|log_reward| *log_reward = log_reward.max(floor));
         }
-        TrainingBatch { batch, forbidden }
+        let progress = Progress { iteration: self.iteration, total: self.settings.training.iterations };
+        let beta = self.settings.anneal.beta(progress);
+        let mut whole = None;
+        if beta < 1.0 {
+            whole = Some(batch.log_weights());
+            batch.log_reward.iter_mut().for_each(|log_reward| *log_reward *= beta);
+        }
+        TrainingBatch { batch, forbidden, whole }
     }
 }
 
@@ -42,9 +50,16 @@ pub struct TrainingBatch {
     pub batch: Batch,
     /// Trajectories that end in an object with R = 0.
     pub forbidden: usize,
+    /// log w with all of log R, where `batch` has beta times as much.
+    whole: Option<Vec<f64>>,
 }
 
 impl TrainingBatch {
+    /// log w of each trajectory, with log R not below the floor, and all of it.
+    pub fn log_weights(&self) -> Vec<f64> {
+        self.whole.clone().unwrap_or_else(|| self.batch.log_weights())
+    }
+
     /// The share of trajectories that end in an object with R = 0.
     pub fn forbidden_fraction(&self) -> f64 {
         self.forbidden as f64 / self.batch.log_reward.len() as f64

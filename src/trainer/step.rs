@@ -27,8 +27,7 @@ pub struct Step {
     pub gradient_norm: f64,
     /// The learned log Z before the step, where one is learned.
     pub zeta: Option<f64>,
-    /// log w of the forward trajectories, if the iteration had any, with log R as training takes it
-    /// (`objective.log_reward_floor`).
+    /// log w of the forward trajectories, if the iteration had any, with log R not below `objective.log_reward_floor`.
     pub forward_log_weights: Option<Vec<f64>>,
     /// The share of the iteration's trajectories, of its first term, that end in an object with R = 0.
     pub forbidden_fraction: f64,
@@ -129,7 +128,7 @@ impl Trainer {
             }
             gathered.forbidden_fraction.get_or_insert(drawn.forbidden_fraction());
             if term.source == Source::Forward {
-                gathered.forward_log_weights = Some(drawn.batch.log_weights());
+                gathered.forward_log_weights = Some(drawn.log_weights());
             }
         }
         self.reduce.sum(self.learner.gradient())?;
@@ -196,7 +195,7 @@ fn turn<'a>(
 
 /// Where a batch stopped being finite, and what helps.
 fn fault(drawn: &TrainingBatch) -> Fault {
-    let TrainingBatch { batch, forbidden } = drawn;
+    let TrainingBatch { batch, forbidden, .. } = drawn;
     let Batch { log_forward, log_backward, log_reward, .. } = batch;
     let found = [("log P_F", log_forward), ("log P_B", log_backward), ("log R", log_reward)].into_iter().find_map(
         |(name, values)| {
