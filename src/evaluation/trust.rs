@@ -209,7 +209,8 @@ mod tests {
         assert!(trusted && because.contains("cannot be seen"), "{because}");
 
         // The lost mode of 10 x 10 at K = 1: one of two modes, 26% effective samples.
-        let cases: [(fn(&mut Evaluation), &str); 9] = [
+        type Change = fn(&mut Evaluation);
+        let cases: [(Change, &str); 9] = [
             (|found| (found.eubo, found.ess_fraction) = (Some(500.0), 0.26), "26% effective samples do not show"),
             (|found| (found.eubo, found.ess_fraction) = (Some(12.0), 0.01), "misses a part of the target"),
             // Single flipped spins lost at K = 1, 3% of the distribution.

@@ -136,8 +136,11 @@ pub struct Symmetry {
     /// As in "under the flip of all spins".
     pub name: &'static str,
     /// Turns the values of an object, one a site, into those of its image.
-    pub apply: Box<dyn Fn(&mut [u8]) + Send + Sync>,
+    pub apply: Map,
 }
+
+/// Turns an object in place, the values of its sites.
+pub type Map = Box<dyn Fn(&mut [u8]) + Send + Sync>;
 
 /// log R as an MLP with one output. Its inputs are an object's, encoded as for the policy with every site set.
 #[derive(Clone, Debug)]
