@@ -17,7 +17,7 @@
 //!     assert_eq!(contribution.policy, Coefficients::Trajectories(vec![1.5, -0.5]));
 //!     assert_eq!(contribution.zeta, Some(1.0));
 //! }
-//! # Ok::<(), String>(())
+//! # Ok::<(), wgflow::objective::OutOfRange>(())
 //! ```
 //!
 //! An objective is one estimator on trajectories sampled from P_F, one on trajectories sampled from the target and the

@@ -3,7 +3,9 @@
 //! A target may know an intermediate log-reward l(s) of objects some of whose sites are set: l = 0 where none is, and where
 //! all are l = log R up to a constant; for the Ising model the bonds between set sites. Its increments
 //!
-//!     g(s, site, value) = l(s with site = value) - l(s)
+//! ```text
+//! g(s, site, value) = l(s with site = value) - l(s)
+//! ```
 //!
 //! are known before the choice. A guided policy's logits are the network's plus g: at first it samples by what is known so far,
 //! and the network learns the effect of what is still unset. log P_F is that of this softmax, its gradient that of the

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::link::{KERNELS, LIBRARY, Linked, find};
-use super::network::{Network, Sight};
+use super::network::{Input, Network};
 use super::source::{GUIDE, RULES, Sources, TARGET, USABLE_BY_GUIDES, USABLE_BY_RULES, USABLE_BY_TARGETS, Weights};
-use super::stages::Tally;
+use super::stages::Accumulator;
 use super::tiling::Tiling;
 use crate::engine::AdapterKind;
 use crate::grid::Grid;
@@ -26,18 +26,18 @@ pub fn variants(network: &Network) -> Vec<Variant> {
         ("first_backward", vec![]),
         ("weight_gradient", vec!["GRADIENT"]),
         ("fold", vec![]),
-        ("head_gradient", vec![Tally::Gradient.definition()]),
-        ("first_gradient", vec![Tally::Gradient.definition()]),
+        ("head_gradient", vec![Accumulator::Gradient.definition()]),
+        ("first_gradient", vec![Accumulator::Gradient.definition()]),
     ];
-    if network.sight == Sight::Finished {
+    if network.input == Input::Objects {
         variants.push(("evaluate", vec!["FORWARD"]));
         return variants;
     }
-    for tally in [Tally::Moments, Tally::LeftOut] {
+    for accumulator in [Accumulator::Moments, Accumulator::LeftOut] {
         variants.extend([
-            ("head_gradient", vec![tally.definition()]),
-            ("hidden_scores", vec![tally.definition(), "SCORES"]),
-            ("first_gradient", vec![tally.definition()]),
+            ("head_gradient", vec![accumulator.definition()]),
+            ("hidden_scores", vec![accumulator.definition(), "SCORES"]),
+            ("first_gradient", vec![accumulator.definition()]),
         ]);
     }
     variants.extend([
@@ -46,7 +46,7 @@ pub fn variants(network: &Network) -> Vec<Variant> {
         ("finish", vec![]),
         ("reward", vec![]),
         ("head_backward", stepwise.to_vec()),
-        ("head_gradient", [&[Tally::Gradient.definition()], stepwise].concat()),
+        ("head_gradient", [&[Accumulator::Gradient.definition()], stepwise].concat()),
     ]);
     if network.guide.is_some() {
         variants.push(("sites", vec![]));
@@ -109,19 +109,19 @@ fn every_kernel_translates_for_every_platform() {
         for tiling in tilings {
             let process = SiteFilling { sites: 5, values: 3, order, encoding: encoding.clone() };
             let layout = Layout::new(process.columns(), hidden, process.actions());
-            networks.push((Network::new(process.clone(), Sight::Steps, layout, tiling).unwrap(), activation));
+            networks.push((Network::new(process.clone(), Input::States, layout, tiling).unwrap(), activation));
             let guided = Guided { filling: process.clone(), guide: Arc::new(Steady) };
             let layout = Layout::new(guided.columns(), hidden, guided.actions());
             networks.push((
-                Network::new(Arc::new(guided) as Arc<dyn Process>, Sight::Steps, layout, tiling).unwrap(),
+                Network::new(Arc::new(guided) as Arc<dyn Process>, Input::States, layout, tiling).unwrap(),
                 activation,
             ));
             let layout = Layout::new(process.columns(), hidden, 1);
-            networks.push((Network::new(process, Sight::Finished, layout, tiling).unwrap(), activation));
+            networks.push((Network::new(process, Input::Objects, layout, tiling).unwrap(), activation));
             let grid = Grid { sites: 2, side: 40 };
             let layout = Layout::new(grid.columns(), hidden, grid.actions());
             let process: Arc<dyn Process> = Arc::new(grid);
-            networks.push((Network::new(process, Sight::Steps, layout, tiling).unwrap(), activation));
+            networks.push((Network::new(process, Input::States, layout, tiling).unwrap(), activation));
         }
     }
     let mut translated = 0;
@@ -197,18 +197,18 @@ fn every_file_imports_what_it_uses() {
         assert!(left.len() < before, "imports of {left:?} are not there, or go round in a circle");
     }
 
-    let cases: [(Arc<dyn Process>, Sight); 4] = [
-        (Arc::new(guided), Sight::Steps),
-        (Arc::new(filling.clone()), Sight::Steps),
-        (Arc::new(grid), Sight::Steps),
-        (Arc::new(filling), Sight::Finished),
+    let cases: [(Arc<dyn Process>, Input); 4] = [
+        (Arc::new(guided), Input::States),
+        (Arc::new(filling.clone()), Input::States),
+        (Arc::new(grid), Input::States),
+        (Arc::new(filling), Input::Objects),
     ];
     let tiling = Tiling::suggested(AdapterKind::Software, 40);
     let mut used = BTreeSet::new();
-    for (process, sight) in cases {
-        let outputs = if sight == Sight::Finished { 1 } else { process.actions() };
+    for (process, input) in cases {
+        let outputs = if input == Input::Objects { 1 } else { process.actions() };
         let layout = Layout::new(process.columns(), &[8, 24], outputs);
-        let network = Network::new(process, sight, layout, tiling).unwrap();
+        let network = Network::new(process, input, layout, tiling).unwrap();
         let sources = sources(&network, Activation::Swish);
         for variant in variants(&network) {
             let name = variant.0;

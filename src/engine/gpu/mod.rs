@@ -37,11 +37,11 @@ use std::sync::Arc;
 use self::buffers::Buffers;
 use self::context::Context;
 use self::limits::check_adapter;
-use self::network::{Network, Sight};
+use self::network::{Input, Network};
 use self::recorder::Recorder;
 use self::reward::{Reward, padded};
 use self::source::Sources;
-use self::stages::{Aim, Spread, Stages, Tally};
+use self::stages::{Accumulator, Quantity, Spread, Stages};
 use self::work::Work;
 use super::check::{self, Held};
 use super::{
@@ -115,7 +115,7 @@ impl GpuEngine {
         let widest = layout.widths[1..layout.widths.len() - 1].iter().copied().max().unwrap_or(1);
         let tiling = options.tiling.unwrap_or_else(|| Tiling::suggested(context.adapter.kind, widest));
         check_adapter(&context, process.as_ref(), &tiling)?;
-        let network = Network::new(process, Sight::Steps, layout, tiling).map_err(|quads| {
+        let network = Network::new(process, Input::States, layout, tiling).map_err(|quads| {
             EngineError::Limit(format!("the network needs buffers of {} bytes: make its layers narrower", 16 * quads))
         })?;
         let sources = Sources::new(&network, activation);
@@ -197,7 +197,7 @@ impl GpuEngine {
     }
 
     /// Takes the batch held, part by part, to its deltas and on to what is asked.
-    fn sweep(&mut self, aim: Aim) -> Result<(), EngineError> {
+    fn sweep(&mut self, quantity: Quantity) -> Result<(), EngineError> {
         let HeldBatch { count, work, resident, differentiated } = self.batch;
         let (steps, blocks) = (self.network.process.max_steps(), count.div_ceil(BLOCK));
         let most = blocks.min(self.kept_blocks());
@@ -207,7 +207,7 @@ impl GpuEngine {
         // Parts take each other's place; what remains is known at the end.
         self.batch.resident = 0;
         let Self { context, network, stages, buffers, .. } = self;
-        let at_once = stages.prepare(context, buffers, network, aim, most)?;
+        let at_once = stages.prepare(context, buffers, network, quantity, most)?;
         let mut recorder = Recorder::new(context, buffers, &network.tiling);
         for first in (0..blocks).step_by(most) {
             let part =
@@ -217,9 +217,9 @@ impl GpuEngine {
                 stages.steps.record(&mut recorder, network, &part, false);
             }
             if !here || !differentiated {
-                stages.record_deltas(&mut recorder, network, aim, &part);
+                stages.record_deltas(&mut recorder, network, quantity, &part);
             }
-            stages.record(&mut recorder, network, aim, &part, at_once);
+            stages.record(&mut recorder, network, quantity, &part, at_once);
         }
         recorder.finish()?;
         self.batch.resident = if most == blocks { blocks } else { 0 };
@@ -227,10 +227,10 @@ impl GpuEngine {
         Ok(())
     }
 
-    /// The lists of `tally` over the batch held, each in the engine's order of parameters.
+    /// The lists of `accumulator` over the batch held, each in the engine's order of parameters.
     fn sums<const LISTS: usize>(
         &mut self,
-        tally: Tally,
+        accumulator: Accumulator,
         coefficients: &[f64],
     ) -> Result<[Vec<f64>; LISTS], EngineError> {
         let count = self.batch.count;
@@ -240,7 +240,7 @@ impl GpuEngine {
             return Ok(std::array::from_fn(|_| vec![0.0; self.network.arrangement.length()]));
         }
         self.buffers.write(&self.context, "coefficients", &padded(coefficients));
-        self.sweep(Aim::Sums(tally))?;
+        self.sweep(Quantity::Sums(accumulator))?;
         let length = 4 * self.network.gradient as usize;
         let [lists] = self.buffers.read::<f32, 1>(&self.context, ["gradient"], LISTS * length)?;
         Ok(std::array::from_fn(|list| lists[list * length..][..length].iter().map(|&value| f64::from(value)).collect()))
@@ -269,7 +269,7 @@ impl GpuEngine {
             // Deltas have taken the place of what they are made from: it is replayed.
             (self.batch.resident, self.batch.differentiated) = (0, false);
         }
-        self.sweep(Aim::Steps)?;
+        self.sweep(Quantity::Steps)?;
         // These deltas are of no use for anything else.
         (self.batch.resident, self.batch.differentiated) = (0, false);
         let [gradient] = self.buffers.read::<f32, 1>(&self.context, ["gradient"], length)?;
@@ -434,7 +434,7 @@ impl Differentiate for GpuEngine {
         check::arranged(&self.network.arrangement, total)?;
         let gradient = match coefficients {
             Coefficients::Trajectories(coefficients) => {
-                let [gradient] = self.sums(Tally::Gradient, coefficients)?;
+                let [gradient] = self.sums(Accumulator::Gradient, coefficients)?;
                 gradient
             }
             Coefficients::Steps(coefficients) => self.sum_of_steps(coefficients)?,
@@ -454,13 +454,13 @@ impl Differentiate for GpuEngine {
         }
         let bytes = 4 * count.next_multiple_of(BLOCK) as u64;
         self.buffers.reserve(&self.context, "norms", bytes, "make the batch smaller")?;
-        self.sweep(Aim::Norms)?;
+        self.sweep(Quantity::Norms)?;
         let [norms] = self.buffers.read::<f32, 1>(&self.context, ["norms"], count)?;
         Ok(norms.into_iter().map(f64::from).collect())
     }
 
     fn moments(&mut self, coefficients: &[f64]) -> Result<Moments, EngineError> {
-        let [sum, weighted_sum, squares, weighted_squares] = self.sums(Tally::Moments, coefficients)?;
+        let [sum, weighted_sum, squares, weighted_squares] = self.sums(Accumulator::Moments, coefficients)?;
         Ok(Moments { sum, weighted_sum, squares, weighted_squares })
     }
 
@@ -473,7 +473,7 @@ impl Differentiate for GpuEngine {
         let bytes = size_of_val(totals.as_slice()) as u64;
         self.buffers.reserve(&self.context, "totals", bytes, "make hidden layers narrower")?;
         self.buffers.write(&self.context, "totals", &totals);
-        let [gradient] = self.sums(Tally::LeftOut, coefficients)?;
+        let [gradient] = self.sums(Accumulator::LeftOut, coefficients)?;
         Ok(gradient)
     }
 }

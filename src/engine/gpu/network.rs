@@ -35,11 +35,11 @@ impl Layer {
 
 /// What a network is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(super) enum Input {
     /// The state before each step of a trajectory: a policy, with a logit for each value of the step's site.
-    Steps,
+    States,
     /// Finished objects, one output each.
-    Finished,
+    Objects,
 }
 
 /// Where everything lies, in quads.
@@ -49,7 +49,7 @@ pub(super) struct Network {
     pub filling: Option<SiteFilling>,
     /// What is added to the logits of a policy that fills sites.
     pub guide: Option<GuideKernel>,
-    pub sight: Sight,
+    pub input: Input,
     pub layout: Layout,
     /// Where parameters lie in a packed gradient, counted in numbers.
     pub arrangement: Arrangement,
@@ -80,7 +80,7 @@ impl Network {
     /// The number of quads, where it does not fit 32 bits.
     pub fn new(
         process: impl Into<Arc<dyn Process>>,
-        sight: Sight,
+        input: Input,
         layout: Layout,
         tiling: Tiling,
     ) -> Result<Self, u64> {
@@ -117,7 +117,7 @@ impl Network {
         }
         let dense_size = gradient.0 - dense;
         let last = widths[widths.len() - 1];
-        let guided = process.guide().filter(|_| sight == Sight::Steps && filling.is_some());
+        let guided = process.guide().filter(|_| input == Input::States && filling.is_some());
         let guide = guided.and_then(|guide| guide.kernel());
         let parameters = guide.as_ref().map_or(0, |guide| guide.parameters.len());
         let mut network = Self {
@@ -138,7 +138,7 @@ impl Network {
             process,
             filling,
             guide,
-            sight,
+            input,
             layout,
             tiling,
         };
@@ -153,15 +153,15 @@ impl Network {
 
     /// States of a trajectory that the network sees.
     pub fn states(&self) -> usize {
-        if self.sight == Sight::Finished { 1 } else { self.process.max_steps() }
+        if self.input == Input::Objects { 1 } else { self.process.max_steps() }
     }
 
     /// Outputs that are needed of a state.
     pub fn outputs(&self) -> usize {
-        match (self.sight, &self.filling) {
-            (Sight::Finished, _) => 1,
-            (Sight::Steps, Some(filling)) => filling.values,
-            (Sight::Steps, None) => self.process.actions(),
+        match (self.input, &self.filling) {
+            (Input::Objects, _) => 1,
+            (Input::States, Some(filling)) => filling.values,
+            (Input::States, None) => self.process.actions(),
         }
     }
 

@@ -9,10 +9,10 @@ use super::MOST_BLOCKS;
 use super::buffers::Buffers;
 use super::context::Context;
 use super::kernel::Kernel;
-use super::network::{Network, Sight};
+use super::network::{Input, Network};
 use super::recorder::Recorder;
 use super::source::{Sources, Weights};
-use super::stages::{Deltas, Evaluate, Spread, Sums, Tally};
+use super::stages::{Accumulator, Deltas, Evaluate, Spread, Sums};
 use super::supplied;
 use super::tiling::Tiling;
 use super::work::Work;
@@ -254,7 +254,7 @@ impl Model {
             let message = format!("log R has widths {widths:?}, and objects have {columns} inputs and one log R");
             return Err(EngineError::Limit(message));
         }
-        let network = Network::new(process, Sight::Finished, reward.layout, tiling).map_err(|quads| {
+        let network = Network::new(process, Input::Objects, reward.layout, tiling).map_err(|quads| {
             EngineError::Limit(format!("log R needs buffers of {} bytes: make its layers narrower", 16 * quads))
         })?;
         let sources = Sources::new(&network, reward.activation);
@@ -266,7 +266,7 @@ impl Model {
             spread: Spread::new(context, &sources, &network, buffers, "make the layers of log R narrower")?,
             evaluate: Evaluate::new(context, &sources, &network)?,
             deltas: Deltas::new(context, &sources, Weights::Trajectories)?,
-            gradient: Sums::new(context, &sources, &network, Tally::Gradient, Weights::Trajectories)?,
+            gradient: Sums::new(context, &sources, &network, Accumulator::Gradient, Weights::Trajectories)?,
             network,
             version: None,
             part: most.clamp(1, MOST_BLOCKS as u64) as usize,

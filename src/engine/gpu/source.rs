@@ -10,7 +10,7 @@ use crate::random::{MULTIPLIERS, ROUNDS, WEYL};
 use super::context::Context;
 use super::kernel::Kernel;
 use super::link::{Linked, Supplied, link};
-use super::network::{Layer, Network, Sight};
+use super::network::{Input, Layer, Network};
 use crate::engine::EngineError;
 
 /// Steps of a block that one slice of the weight gradient sums over. Part of the result's bits, so not a setting.
@@ -84,7 +84,7 @@ impl Sources {
         }
         for (name, value) in [
             ("UNIFORM_ORDER", filling.is_some_and(|filling| filling.order == Order::Uniform)),
-            ("FINISHED", network.sight == Sight::Finished),
+            ("FINISHED", network.input == Input::Objects),
         ] {
             writeln!(header, "const {name} = {value};").expect("a String takes all text");
         }
@@ -97,11 +97,11 @@ impl Sources {
         let mut supplied = vec![Supplied { path: "wgflow::constants", text: header, foreign: None, trusted: true }];
         let process = if filling.is_some() { None } else { network.process.kernel() };
         let guide = network.guide.clone();
-        let holding = match (network.sight, &process, &guide) {
-            (Sight::Finished, ..) => vec!["OBJECTS"],
-            (Sight::Steps, Some(_), _) => vec!["WALK"],
-            (Sight::Steps, None, Some(_)) => vec!["GUIDED"],
-            (Sight::Steps, None, None) => vec![],
+        let holding = match (network.input, &process, &guide) {
+            (Input::Objects, ..) => vec!["OBJECTS"],
+            (Input::States, Some(_), _) => vec!["WALK"],
+            (Input::States, None, Some(_)) => vec!["GUIDED"],
+            (Input::States, None, None) => vec![],
         };
         supplied.extend(process.map(|rules| Supplied {
             path: RULES,

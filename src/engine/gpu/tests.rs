@@ -9,7 +9,7 @@ use super::context::Context;
 use super::kernel::Kernel;
 use super::kernel_list::{linked, sources as sources_of, variants};
 use super::link::{KERNELS, LIBRARY};
-use super::network::{Layer, Network, Sight};
+use super::network::{Input, Layer, Network};
 use super::recorder::Recorder;
 use super::source::Sources;
 use super::stages::Spread;
@@ -31,7 +31,7 @@ fn context() -> Context {
 fn network(tiling: Tiling) -> Network {
     let process = SiteFilling { sites: 5, values: 3, order: Order::Uniform, encoding: Encoding::OneHot };
     let layout = Layout::new(process.columns(), &[8, 24], process.actions());
-    Network::new(process, Sight::Steps, layout, tiling).unwrap()
+    Network::new(process, Input::States, layout, tiling).unwrap()
 }
 
 const TILING: Tiling = Tiling { rows: 1, units: 2, trajectories: 16, group: 16, dispatch: 1 };

@@ -17,7 +17,7 @@ pub(super) use finish::Finish;
 pub(super) use norms::Norms;
 pub(super) use rollout::Steps;
 pub(super) use spread::Spread;
-pub(super) use sums::{Sums, Tally};
+pub(super) use sums::{Accumulator, Sums};
 
 use super::buffers::Buffers;
 use super::context::Context;
@@ -41,20 +41,20 @@ pub(super) struct Stages {
 
 /// What is asked of a batch whose deltas are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Aim {
+pub(super) enum Quantity {
     /// Sums over trajectories, in `gradient`.
-    Sums(Tally),
+    Sums(Accumulator),
     /// Square norms of the trajectories' gradients, in `norms`.
     Norms,
     /// The sum over trajectories and steps whose coefficients are in `step_coefficients`, in `gradient`.
     Steps,
 }
 
-impl Aim {
+impl Quantity {
     /// Place among [`Stages::statistics`].
     fn place(self) -> usize {
         match self {
-            Self::Sums(tally) => tally as usize,
+            Self::Sums(accumulator) => accumulator as usize,
             Self::Norms => 3,
             Self::Steps => 4,
         }
@@ -78,7 +78,7 @@ impl Stages {
             sources,
             statistics: [const { None }; 5],
         };
-        stages.statistic(context, network, Aim::Sums(Tally::Gradient))?;
+        stages.statistic(context, network, Quantity::Sums(Accumulator::Gradient))?;
         Ok(stages)
     }
 
@@ -86,45 +86,50 @@ impl Stages {
         &self.sources
     }
 
-    /// The stage for `aim`, compiled when it is first asked for.
-    fn statistic(&mut self, context: &Context, network: &Network, aim: Aim) -> Result<&mut Statistic, EngineError> {
-        let place = aim.place();
+    /// The stage for `quantity`, compiled when it is first asked for.
+    fn statistic(
+        &mut self,
+        context: &Context,
+        network: &Network,
+        quantity: Quantity,
+    ) -> Result<&mut Statistic, EngineError> {
+        let place = quantity.place();
         if self.statistics[place].is_none() {
-            self.statistics[place] = Some(match aim {
-                Aim::Sums(tally) => {
-                    Statistic::Sums(Sums::new(context, &self.sources, network, tally, Weights::Trajectories)?)
+            self.statistics[place] = Some(match quantity {
+                Quantity::Sums(accumulator) => {
+                    Statistic::Sums(Sums::new(context, &self.sources, network, accumulator, Weights::Trajectories)?)
                 }
-                Aim::Steps => {
-                    Statistic::Sums(Sums::new(context, &self.sources, network, Tally::Gradient, Weights::Steps)?)
+                Quantity::Steps => {
+                    Statistic::Sums(Sums::new(context, &self.sources, network, Accumulator::Gradient, Weights::Steps)?)
                 }
-                Aim::Norms => Statistic::Norms(Norms::new(context, &self.sources, network)?),
+                Quantity::Norms => Statistic::Norms(Norms::new(context, &self.sources, network)?),
             });
         }
         let Some(statistic) = &mut self.statistics[place] else { unreachable!("just made") };
         Ok(statistic)
     }
 
-    /// Makes room to carry out `aim` in parts of `blocks` blocks; returns how many slices or blocks fit at once.
+    /// Makes room to carry out `quantity` in parts of `blocks` blocks; returns how many slices or blocks fit at once.
     pub fn prepare(
         &mut self,
         context: &Context,
         buffers: &mut Buffers,
         network: &Network,
-        aim: Aim,
+        quantity: Quantity,
         blocks: usize,
     ) -> Result<usize, EngineError> {
         let advice = "make hidden layers narrower";
-        let (name, (at_once, bytes)) = match self.statistic(context, network, aim)? {
+        let (name, (at_once, bytes)) = match self.statistic(context, network, quantity)? {
             Statistic::Sums(sums) => ("partials", sums.slices_at_once(network, blocks)),
             Statistic::Norms(_) => ("pieces", Norms::blocks_at_once(network, blocks)),
         };
-        if aim == Aim::Steps && self.stepwise_deltas.is_none() {
+        if quantity == Quantity::Steps && self.stepwise_deltas.is_none() {
             self.stepwise_deltas = Some(Deltas::new(context, &self.sources, Weights::Steps)?);
         }
-        let lists = match aim {
-            Aim::Sums(tally) => tally.lists(),
-            Aim::Steps => 1,
-            Aim::Norms => 0,
+        let lists = match quantity {
+            Quantity::Sums(accumulator) => accumulator.lists(),
+            Quantity::Steps => 1,
+            Quantity::Norms => 0,
         };
         if lists > 0 {
             let bytes = 16 * lists as u64 * u64::from(network.gradient);
@@ -134,17 +139,24 @@ impl Stages {
         Ok(at_once)
     }
 
-    /// From a part's slopes, which are overwritten, to the deltas that `aim`, which was prepared, needs.
-    pub fn record_deltas(&mut self, recorder: &mut Recorder, network: &Network, aim: Aim, part: &Work) {
+    /// From a part's slopes, which are overwritten, to the deltas that `quantity`, which was prepared, needs.
+    pub fn record_deltas(&mut self, recorder: &mut Recorder, network: &Network, quantity: Quantity, part: &Work) {
         match &mut self.stepwise_deltas {
-            Some(deltas) if aim == Aim::Steps => deltas.record(recorder, network, part),
+            Some(deltas) if quantity == Quantity::Steps => deltas.record(recorder, network, part),
             _ => self.deltas.record(recorder, network, part),
         }
     }
 
-    /// Carries out `aim`, which was prepared, on a part.
-    pub fn record(&mut self, recorder: &mut Recorder, network: &Network, aim: Aim, part: &Work, at_once: usize) {
-        match &mut self.statistics[aim.place()] {
+    /// Carries out `quantity`, which was prepared, on a part.
+    pub fn record(
+        &mut self,
+        recorder: &mut Recorder,
+        network: &Network,
+        quantity: Quantity,
+        part: &Work,
+        at_once: usize,
+    ) {
+        match &mut self.statistics[quantity.place()] {
             Some(Statistic::Sums(sums)) => sums.record(recorder, network, part, at_once),
             Some(Statistic::Norms(norms)) => norms.record(recorder, network, part, at_once),
             None => unreachable!("prepared before"),

@@ -3,7 +3,7 @@
 
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
-use crate::engine::gpu::network::{Network, Sight};
+use crate::engine::gpu::network::{Input, Network};
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
 use crate::engine::gpu::source::{CHUNK, Sources, Weights};
 use crate::engine::gpu::work::Work;
@@ -15,7 +15,7 @@ const MOST_SLICES: u64 = 4096;
 
 /// What is made of the gradients h of single trajectories, and of their coefficients c.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine::gpu) enum Tally {
+pub(in crate::engine::gpu) enum Accumulator {
     /// sum c h. No h is ever formed by itself: hidden layers are products over all trajectories.
     Gradient,
     /// sum h, sum c h, sum h^2 and sum c h^2.
@@ -24,7 +24,7 @@ pub(in crate::engine::gpu) enum Tally {
     LeftOut,
 }
 
-impl Tally {
+impl Accumulator {
     /// Lists of the length of a gradient.
     pub fn lists(self) -> usize {
         if self == Self::Moments { 4 } else { 1 }
@@ -41,7 +41,7 @@ impl Tally {
 }
 
 pub(in crate::engine::gpu) struct Sums {
-    tally: Tally,
+    accumulator: Accumulator,
     head: Kernel,
     /// Where there are several hidden layers.
     hidden: Option<Hidden>,
@@ -61,7 +61,7 @@ impl Sums {
         context: &Context,
         sources: &Sources,
         network: &Network,
-        tally: Tally,
+        accumulator: Accumulator,
         weights: Weights,
     ) -> Result<Self, EngineError> {
         if blocks_at_once(network) == 0 {
@@ -72,23 +72,23 @@ impl Sums {
         // Four states an iteration, all trajectories of a block. Invocations run side by side: where some have a tile and some a
         // bias, each goes through the loops of both.
         let iterations = 2 * BLOCK * (network.states().div_ceil(4) + 2);
-        if tally != Tally::Gradient && iterations > ITERATIONS {
+        if accumulator != Accumulator::Gradient && iterations > ITERATIONS {
             let states = network.states();
             let message =
                 format!("trajectories of {states} steps are too long for moments of their gradients on a GPU");
             return Err(EngineError::Limit(message));
         }
-        let sum = [tally.definition()];
+        let sum = [accumulator.definition()];
         let head = [&sum, weights.definitions()].concat();
         let hidden = || {
-            let slices = match tally {
-                Tally::Gradient => sources.kernel(context, "weight_gradient", &["GRADIENT"]),
-                _ => sources.kernel(context, "hidden_scores", &[tally.definition(), "SCORES"]),
+            let slices = match accumulator {
+                Accumulator::Gradient => sources.kernel(context, "weight_gradient", &["GRADIENT"]),
+                _ => sources.kernel(context, "hidden_scores", &[accumulator.definition(), "SCORES"]),
             };
             Ok::<_, EngineError>(Hidden { slices: slices?, fold: sources.kernel(context, "fold", &[])? })
         };
         Ok(Self {
-            tally,
+            accumulator,
             head: sources.kernel(context, "head_gradient", &head)?,
             hidden: if network.layers.len() > 1 { Some(hidden()?) } else { None },
             first: sources.kernel(context, "first_gradient", &sum)?,
@@ -97,12 +97,12 @@ impl Sums {
 
     /// Slices of the hidden layers that `blocks` blocks are summed in.
     fn slices(&self, network: &Network, blocks: usize) -> usize {
-        blocks * if self.tally == Tally::Gradient { network.states().div_ceil(CHUNK) } else { 1 }
+        blocks * if self.accumulator == Accumulator::Gradient { network.states().div_ceil(CHUNK) } else { 1 }
     }
 
     /// Slices that are worked on at once in parts of `blocks` blocks, and bytes of `partials` that they need.
     pub fn slices_at_once(&self, network: &Network, blocks: usize) -> (usize, u64) {
-        let bytes = (16 * self.tally.lists() as u64 * u64::from(network.dense_size)).max(16);
+        let bytes = (16 * self.accumulator.lists() as u64 * u64::from(network.dense_size)).max(16);
         let count = self.slices(network, blocks).min((PARTIALS / bytes).clamp(1, MOST_SLICES) as usize);
         (count, count as u64 * bytes)
     }
@@ -136,11 +136,11 @@ impl Sums {
     fn hidden(&mut self, recorder: &mut Recorder, network: &Network, part: &Work, at_once: usize) {
         let slices = self.slices(network, part.blocks as usize);
         let Some(hidden) = &mut self.hidden else { return };
-        let states = if self.tally == Tally::Gradient { CHUNK } else { network.states() };
+        let states = if self.accumulator == Accumulator::Gradient { CHUNK } else { network.states() };
         for first in (0..slices).step_by(at_once) {
             let count = at_once.min(slices - first);
             for (index, layer) in network.layers.iter().enumerate().skip(1) {
-                let lists = self.tally.lists() as u32;
+                let lists = self.accumulator.lists() as u32;
                 let (first_slice, slices) = (first as u32, count as u32);
                 let work = Work { layer: index as u32, first_slice, slices, lists, ..*part };
                 let (inputs, outputs) = (layer.inputs as usize, layer.outputs as usize);
@@ -149,7 +149,7 @@ impl Sums {
                 let cost = layer.products() * (states * count) as f64;
                 recorder.dispatch(&mut hidden.slices, &work, [tiles.div_ceil(BLOCK), count, 1], cost);
             }
-            let lists = self.tally.lists();
+            let lists = self.accumulator.lists();
             let work = Work { slices: count as u32, lists: lists as u32, ..*part };
             let quads = lists * network.dense_size as usize;
             recorder.dispatch(&mut hidden.fold, &work, [quads.div_ceil(BLOCK), 1, 1], (4 * quads * count) as f64);
@@ -160,8 +160,8 @@ impl Sums {
 /// Blocks that one invocation may add up: where outputs and columns are used once a trajectory all of a part, else as many as a
 /// driver may loop over.
 fn blocks_at_once(network: &Network) -> usize {
-    match (network.sight, &network.filling) {
-        (Sight::Steps, None) => ITERATIONS / (BLOCK * (3 * network.process.max_steps() + 2) + 2),
+    match (network.input, &network.filling) {
+        (Input::States, None) => ITERATIONS / (BLOCK * (3 * network.process.max_steps() + 2) + 2),
         _ => usize::MAX,
     }
 }

@@ -2,15 +2,15 @@
 
 use super::{Host, Watch};
 use crate::engine::BLOCK;
-use crate::engine::gpu::network::Sight;
+use crate::engine::gpu::network::Input;
 use crate::engine::gpu::source::CHUNK;
-use crate::engine::gpu::stages::Tally;
+use crate::engine::gpu::stages::Accumulator;
 use crate::engine::gpu::work::Work;
 
 /// The derivative at the `output`-th of the outputs that a state uses.
 pub fn derivative(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [usize; 3], output: usize) -> f64 {
     let network = watch.network;
-    if network.sight == Sight::Finished {
+    if network.input == Input::Objects {
         return 1.0;
     }
     let index = watch.trajectory(work, block, row) * network.process.max_steps() + step;
@@ -24,8 +24,8 @@ pub fn derivative(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [
 /// The first row of the head that a state uses.
 fn first_output(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [usize; 3]) -> usize {
     let (network, outputs) = (watch.network, watch.network.outputs());
-    match (network.sight, &network.filling) {
-        (Sight::Steps, Some(_)) => {
+    match (network.input, &network.filling) {
+        (Input::States, Some(_)) => {
             let index = watch.trajectory(work, block, row) * network.process.max_steps() + step;
             host.words("actions")[index] as usize / outputs * outputs
         }
@@ -125,11 +125,11 @@ pub fn weight_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mu
 }
 
 /// What one trajectory of coefficient c, with the derivative h, adds to each list; `totals` are what the others' k is made of.
-fn terms(tally: Tally, c: f64, h: f64, totals: [f64; 2]) -> Vec<f64> {
-    match tally {
-        Tally::Gradient => vec![c * h],
-        Tally::Moments => vec![h, c * h, h * h, c * h * h],
-        Tally::LeftOut => {
+fn terms(accumulator: Accumulator, c: f64, h: f64, totals: [f64; 2]) -> Vec<f64> {
+    match accumulator {
+        Accumulator::Gradient => vec![c * h],
+        Accumulator::Moments => vec![h, c * h, h * h, c * h * h],
+        Accumulator::LeftOut => {
             let others = totals[0] - h * h;
             let rounding = BLOCK as f64 * f64::from(f32::EPSILON);
             let k = if others > rounding * totals[0] { (totals[1] - c * h * h) / others } else { 0.0 };
@@ -146,7 +146,7 @@ fn totals(watch: &Watch, host: &Host, at: usize) -> [f64; 2] {
 
 pub fn hidden_scores(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
     let (dense, size) = (4 * watch.network.dense as usize, 4 * watch.network.dense_size as usize);
-    let (part, lists) = (layer_part(watch, work), watch.tally.lists());
+    let (part, lists) = (layer_part(watch, work), watch.accumulator.lists());
     for index in 0..groups[1] {
         let block = work.first_slice as usize + index;
         let mut sums = vec![0.0; lists * size];
@@ -157,7 +157,7 @@ pub fn hidden_scores(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut 
             }
             let c = host.numbers("coefficients")[watch.trajectory(work, block, row)];
             for at in part.clone() {
-                let added = terms(watch.tally, c, scores[at], totals(watch, host, dense + at));
+                let added = terms(watch.accumulator, c, scores[at], totals(watch, host, dense + at));
                 added.into_iter().enumerate().for_each(|(list, term)| sums[list * size + at] += term);
             }
         }
@@ -183,7 +183,7 @@ pub fn fold(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &Host
 fn accumulate(watch: &Watch, work: &Work, host: &mut Host, [block, row]: [usize; 2], at: usize, h: &[f64]) {
     let c = host.numbers("coefficients")[watch.trajectory(work, block, row)];
     for (i, &h) in h.iter().enumerate() {
-        for (list, term) in terms(watch.tally, c, h, totals(watch, host, at + i)).into_iter().enumerate() {
+        for (list, term) in terms(watch.accumulator, c, h, totals(watch, host, at + i)).into_iter().enumerate() {
             host.numbers_mut("gradient")[4 * list * watch.network.gradient as usize + at + i] += term;
         }
     }
@@ -249,7 +249,7 @@ fn first_layer_score(watch: &Watch, work: &Work, host: &Host, [block, row]: [usi
                 let fill = host.words("fills")[trajectory * filling.sites + site] as usize;
                 let (changed, amount) = filling.change(site * filling.values + (fill & 255));
                 // The first state that has the change; finished objects have them all.
-                let state = if network.sight == Sight::Finished { 0 } else { scored.max((fill >> 8) + 1) };
+                let state = if network.input == Input::Objects { 0 } else { scored.max((fill >> 8) + 1) };
                 add(state, if changed == column { amount } else { 0.0 });
             }
         }

@@ -17,7 +17,7 @@ use super::buffers::Buffers;
 use super::context::Context;
 use super::kernel::Kernel;
 use super::network::{Layer, Network};
-use super::stages::Tally;
+use super::stages::Accumulator;
 use super::work::Work;
 use crate::engine::BLOCK;
 use crate::network::Activation;
@@ -78,7 +78,7 @@ struct Watch<'a> {
     activation: Activation,
     target: &'a dyn Target,
     /// What is summed over trajectories.
-    tally: Tally,
+    accumulator: Accumulator,
     /// Whether coefficients belong to steps.
     stepwise: bool,
 }
@@ -87,12 +87,14 @@ impl<'a> Watch<'a> {
     fn new(engine: &'a Engine, kernel: &Kernel) -> Self {
         let reward = engine.reward.as_ref().filter(|_| kernel.holds("OBJECTS"));
         let (network, activation) = reward.unwrap_or(&engine.policy);
-        let summed = [Tally::Moments, Tally::LeftOut].into_iter().find(|tally| kernel.holds(tally.definition()));
+        let summed = [Accumulator::Moments, Accumulator::LeftOut]
+            .into_iter()
+            .find(|accumulator| kernel.holds(accumulator.definition()));
         Self {
             network,
             activation: *activation,
             target: engine.target.as_ref(),
-            tally: summed.unwrap_or(Tally::Gradient),
+            accumulator: summed.unwrap_or(Accumulator::Gradient),
             stepwise: kernel.holds("STEPWISE"),
         }
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::gpu::link::KERNELS;
-use crate::engine::gpu::network::Sight;
+use crate::engine::gpu::network::Input;
 use crate::engine::gpu::tiling::Tiling;
 use crate::engine::gpu::{GpuEngine, GpuOptions};
 use crate::engine::{AdapterKind, Coefficients, Differentiate, Given, Roll, Rollout};
@@ -61,11 +61,11 @@ impl Case {
     }
 
     fn watched(&self) -> Engine {
-        let network = |sight, layout| Network::new(self.process.clone(), sight, layout, self.tiling).unwrap();
+        let network = |input, layout| Network::new(self.process.clone(), input, layout, self.tiling).unwrap();
         let reward = self.target.network();
         Engine {
-            policy: (network(Sight::Steps, self.layout()), self.activation),
-            reward: reward.map(|reward| (network(Sight::Finished, reward.layout), reward.activation)),
+            policy: (network(Input::States, self.layout()), self.activation),
+            reward: reward.map(|reward| (network(Input::Objects, reward.layout), reward.activation)),
             target: self.target.clone(),
         }
     }
