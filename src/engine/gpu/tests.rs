@@ -323,8 +323,8 @@ fn a_lost_device_is_one_clear_error() {
     }
 }
 
-/// log R as the output of a network of three layers.
-struct Dense(Layout, Arc<[f64]>);
+/// Five sites of three values whose log R is the output of a network.
+pub(super) struct Dense(pub Layout, pub Arc<[f64]>);
 
 impl Target for Dense {
     fn sites(&self) -> usize {

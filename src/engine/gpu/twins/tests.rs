@@ -1,41 +1,19 @@
 use super::*;
 use crate::engine::gpu::link::KERNELS;
 use crate::engine::gpu::network::Input;
+use crate::engine::gpu::tests::Dense;
 use crate::engine::gpu::tiling::Tiling;
 use crate::engine::gpu::{GpuEngine, GpuOptions};
 use crate::engine::{AdapterKind, Coefficients, Differentiate, Given, Roll, Rollout};
 use crate::grid::{Grid, Hills};
 use crate::network::{Initialisation, Layout, initialise};
-use crate::process::{Encoding, Guided, Objects, Order, Process, SiteFilling};
+use crate::process::{Encoding, Guided, Order, Process, SiteFilling};
 use crate::random::{Draw, Stream};
-use crate::targets::RewardNetwork;
 use crate::targets::ising::Ising;
 
 const DRAW: Draw = Draw { seed: 3, iteration: 7, stream: Stream::Training, first_trajectory: 0 };
 /// Two blocks, the second one not full.
 const COUNT: usize = BLOCK + 6;
-
-/// Five sites of three values whose log R is the output of a network.
-struct Dense(Layout, Arc<[f64]>);
-
-impl Target for Dense {
-    fn sites(&self) -> usize {
-        5
-    }
-
-    fn values(&self) -> usize {
-        3
-    }
-
-    fn log_reward(&self, _: &Objects, _: &mut [f64]) {
-        panic!("engines evaluate the network by themselves");
-    }
-
-    fn network(&self) -> Option<RewardNetwork> {
-        let (layout, parameters) = (self.0.clone(), self.1.clone());
-        Some(RewardNetwork { layout, activation: Activation::Elu, parameters, version: 1 })
-    }
-}
 
 /// An engine and what it was made of.
 struct Case {
