@@ -21,12 +21,24 @@ const WRAPPERS: [&str; 2] = ["module", "_orig_mod"];
 /// Most names that a message lists.
 const LISTED: usize = 12;
 
+/// Why a file is not an energy model's: a sentence that names the file and, where one is at fault, the tensor, what was found and
+/// what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EnergyFileError(String);
+
 /// The parameters in a file, in the order of `layout`.
 ///
 /// Tensors are F32, F64, F16 or BF16, weights [out, in]; numbers are rounded to f32, as checkpoints hold them, so that a run
-/// and what is resumed of it have the same energy. Tensors under other prefixes are passed over. The error is a
-/// sentence that names the file and, where one is at fault, the tensor, what was found and what was expected.
-pub fn load(path: &Path, layout: &Layout) -> Result<Vec<f64>, String> {
+/// and what is resumed of it have the same energy. Tensors under other prefixes are passed over.
+///
+/// # Errors
+/// If the file cannot be read, or its tensors are not those of the layout.
+pub fn load(path: &Path, layout: &Layout) -> Result<Vec<f64>, EnergyFileError> {
+    parameters(path, layout).map_err(EnergyFileError)
+}
+
+fn parameters(path: &Path, layout: &Layout) -> Result<Vec<f64>, String> {
     let place = path.display();
     let bytes = fs::read(path).map_err(|error| format!("cannot read the energy model {place}: {error}"))?;
     let tensors = SafeTensors::deserialize(&bytes)
@@ -208,7 +220,7 @@ pub(crate) mod tests {
         let path = directory.path().join("energy.safetensors");
         let refusal = |tensors, parts: &[&str]| {
             write(&path, tensors);
-            let message = load(&path, &Layout::new(1, &[], 1)).expect_err("refused");
+            let message = load(&path, &Layout::new(1, &[], 1)).expect_err("refused").to_string();
             parts.iter().for_each(|part| assert!(message.contains(part), "{message}: no {part}"));
         };
         let two = pair(Dtype::F32, ["net.0.weight", "net.0.bias"]);
@@ -254,7 +266,7 @@ pub(crate) mod tests {
             load(&path, &Layout::new(1, &[], 1))
         };
         assert_eq!(load_with(0.1), Ok(vec![f64::from(0.1_f32), -0.25]));
-        let message = load_with(1e39).unwrap_err();
+        let message = load_with(1e39).unwrap_err().to_string();
         for word in ["energy.0.weight", "index 0", "beyond what f32 holds"] {
             assert!(message.contains(word), "{message}");
         }
@@ -265,7 +277,7 @@ pub(crate) mod tests {
         let (directory, layout, mut parameters) = setting();
         let path = directory.path().join("energy.safetensors");
         let refusal = |layout: &Layout, parts: &[&str]| {
-            let message = load(&path, layout).expect_err("refused");
+            let message = load(&path, layout).expect_err("refused").to_string();
             assert!(message.contains("energy.safetensors"), "{message}");
             parts.iter().for_each(|part| assert!(message.contains(part), "{message}: no {part}"));
         };

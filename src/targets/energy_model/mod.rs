@@ -7,7 +7,7 @@ mod file;
 
 #[cfg(test)]
 pub(crate) use file::tests::save;
-pub use file::{PREFIX, load};
+pub use file::{EnergyFileError, PREFIX, load};
 
 use std::sync::{Arc, PoisonError, RwLock};
 

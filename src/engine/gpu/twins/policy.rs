@@ -3,7 +3,7 @@
 use super::{Host, Watch};
 use crate::engine::BLOCK;
 use crate::engine::gpu::work::Work;
-use crate::metrics::log_sum_exp;
+use crate::logs::log_sum_exp;
 use crate::network::Activation;
 use crate::process::{Filled, NO_ACTION, Objects, Order};
 use crate::random::{philox, uniform};
