@@ -242,7 +242,7 @@ impl<T: Real> Block<T> {
         let (weight, bias) = &model.head;
         let words_of_state = model.process.state_words();
         let mut logits = vec![0.0_f64; values];
-        let mut increments = vec![0.0_f64; values];
+        let mut increments = model.guide.as_ref().map_or(Vec::new(), |_| vec![0.0_f64; values]);
         for (row, hidden) in hidden.chunks_exact(width).enumerate() {
             let action = &mut self.actions[row * steps + t];
             let first = model.first_output(*action);
