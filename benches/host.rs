@@ -78,13 +78,8 @@ impl Differentiate for Ready {
     }
 
     fn load(&mut self, arranged: &[f64]) -> Result<(), EngineError> {
-        // As engines do, for the widest vector instructions that there are.
-        self.weights.resize(arranged.len(), 0.0);
-        let pairs = self.weights.iter_mut().zip(arranged);
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || pairs.for_each(|(weight, &value)| *weight = value as f32),
-        );
+        self.weights.clear();
+        self.weights.extend(arranged.iter().map(|&value| value as f32));
         Ok(())
     }
 
@@ -93,11 +88,7 @@ impl Differentiate for Ready {
     }
 
     fn accumulate(&mut self, _: &Coefficients, total: &mut [f64]) -> Result<(), EngineError> {
-        let pairs = total.iter_mut().zip(&self.gradient);
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || pairs.for_each(|(total, &part)| *total += f64::from(part)),
-        );
+        total.iter_mut().zip(&self.gradient).for_each(|(total, &part)| *total += f64::from(part));
         Ok(())
     }
 }

@@ -201,20 +201,7 @@ fn exp(x: f32) -> f32 {
 
 /// Numbers in the precision `T`.
 pub fn cast<T: Real>(values: &[f64]) -> Vec<T> {
-    let mut cast = vec![T::default(); values.len()];
-    vectorised(
-        #[inline(always)]
-        || cast.iter_mut().zip(values).for_each(|(cast, &value)| *cast = T::from_f64(value)),
-    );
-    cast
-}
-
-/// Adds one list to another.
-pub fn add<T: Real>(total: &mut [f64], part: &[T]) {
-    vectorised(
-        #[inline(always)]
-        || total.iter_mut().zip(part).for_each(|(total, part)| *total += part.to_f64()),
-    );
+    values.iter().map(|&value| T::from_f64(value)).collect()
 }
 
 /// Runs `body` compiled for the widest vector instructions this machine has.

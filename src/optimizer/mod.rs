@@ -10,7 +10,6 @@ mod learner;
 mod log_z;
 mod settings;
 
-use crate::network::real::vectorised;
 pub use crate::out_of_range::OutOfRange;
 pub use adam::{Adam, Hyperparameters};
 pub use estimate::estimate;
@@ -24,14 +23,9 @@ pub fn norm(gradient: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let chunks = gradient.chunks_exact(sums.len());
     let rest: f64 = chunks.remainder().iter().map(|value| value * value).sum();
-    vectorised(
-        #[inline(always)]
-        || {
-            for chunk in chunks {
-                sums.iter_mut().zip(chunk).for_each(|(sum, value)| *sum += value * value);
-            }
-        },
-    );
+    for chunk in chunks {
+        sums.iter_mut().zip(chunk).for_each(|(sum, value)| *sum += value * value);
+    }
     (sums.iter().sum::<f64>() + rest).sqrt()
 }
 

@@ -27,7 +27,7 @@ use self::rollout::{Activations, Block, Workspace};
 use self::scores::Scores;
 use super::check::{self, Held};
 use super::{BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps};
-use crate::network::real::{add, cast};
+use crate::network::real::cast;
 use crate::network::{Activation, Arrangement, Layout, Real};
 use crate::process::{Objects, Process, Trajectories};
 use crate::targets::Target;
@@ -210,7 +210,7 @@ impl<T: Real> Differentiate for CpuEngine<T> {
         );
         if swept.is_ok() {
             complete(&model.layout, &model.initial, &mut gradient);
-            add(total, &gradient);
+            total.iter_mut().zip(&gradient).for_each(|(total, part)| *total += part);
         }
         self.gradient = gradient;
         swept

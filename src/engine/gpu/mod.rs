@@ -47,7 +47,6 @@ use super::check::{self, Held};
 use super::{
     BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps, square_norms_by_definition,
 };
-use crate::network::real::add;
 use crate::network::{Activation, Arrangement, Layout};
 use crate::process::{Objects, Process, Trajectories};
 use crate::targets::Target;
@@ -440,7 +439,7 @@ impl Differentiate for GpuEngine {
             }
             Coefficients::Steps(coefficients) => self.sum_of_steps(coefficients)?,
         };
-        add(total, &gradient);
+        total.iter_mut().zip(gradient).for_each(|(total, part)| *total += part);
         Ok(())
     }
 

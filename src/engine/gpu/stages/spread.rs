@@ -8,7 +8,6 @@ use crate::engine::gpu::recorder::Recorder;
 use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
-use crate::network::real::cast;
 
 pub(in crate::engine::gpu) struct Spread(Kernel);
 
@@ -39,7 +38,8 @@ impl Spread {
         network: &Network,
         arranged: &[f64],
     ) -> Result<(), EngineError> {
-        buffers.write(context, "parameters", &cast::<f32>(arranged));
+        let single: Vec<f32> = arranged.iter().map(|&value| value as f32).collect();
+        buffers.write(context, "parameters", &single);
         buffers.write(context, "start", &network.start(arranged));
         let mut recorder = Recorder::new(context, buffers, &network.tiling);
         let quads = network.largest_layer();
