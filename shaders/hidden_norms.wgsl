@@ -65,21 +65,27 @@ fn hidden_norms(@builtin(local_invocation_index) row_of_block: u32, @builtin(wor
         var pairs = Pairs();
         let delta = here + layer.offset + row_of_block * layer.outputs;
         for (var k = 0u; k < layer.outputs; k++) {
+            var left: array<mat4x4<f32>, TILE_ROWS>;
+            for (var r = 0u; r < TILE_ROWS; r++) {
+                left[r] = deltas_of(states_of(delta, last, row + r, k));
+            }
             for (var u = 0u; u < TILE_UNITS; u++) {
                 let right = transpose(deltas_of(states_of(delta, last, unit + u, k)));
                 for (var r = 0u; r < TILE_ROWS; r++) {
-                    let left = deltas_of(states_of(delta, last, row + r, k));
-                    pairs.of_deltas[r][u] = multiply(pairs.of_deltas[r][u], left, right);
+                    pairs.of_deltas[r][u] = multiply(pairs.of_deltas[r][u], left[r], right);
                 }
             }
         }
         let signal = here + before.offset + row_of_block * layer.inputs;
         for (var k = 0u; k < layer.inputs; k++) {
+            var left: array<mat4x4<f32>, TILE_ROWS>;
+            for (var r = 0u; r < TILE_ROWS; r++) {
+                left[r] = signals_of(states_of(signal, last, row + r, k));
+            }
             for (var u = 0u; u < TILE_UNITS; u++) {
                 let right = transpose(signals_of(states_of(signal, last, unit + u, k)));
                 for (var r = 0u; r < TILE_ROWS; r++) {
-                    let left = signals_of(states_of(signal, last, row + r, k));
-                    pairs.of_signals[r][u] = multiply(pairs.of_signals[r][u], left, right);
+                    pairs.of_signals[r][u] = multiply(pairs.of_signals[r][u], left[r], right);
                 }
             }
         }
