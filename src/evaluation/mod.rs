@@ -154,18 +154,16 @@ pub fn evaluate_sized(
     let samples = sizes.samples;
     let (batch, gflownet) = forward(trainer, samples, seed, stop)?;
     let mut log_weights = exact_log_weights(trainer, batch, &gflownet)?;
-    if !trainer.target().has_reward() {
+    let has_reward = trainer.target().has_reward();
+    if !has_reward {
         log_weights.fill(f64::NAN);
     }
     let forbidden = log_weights.iter().filter(|log_weight| **log_weight == f64::NEG_INFINITY).count();
-    let forbidden_fraction = trainer.target().has_reward().then_some(forbidden as f64 / samples as f64);
+    let forbidden_fraction = has_reward.then_some(forbidden as f64 / samples as f64);
     let seed = seed.of(trainer.settings().seed);
     let target = target_samples(trainer, seed, samples, stop)?;
-    let weigh = |objects| -> Result<_, EvaluationError> {
-        let batch = backward(trainer, seed, objects, 0, stop)?;
-        Ok(exact_log_weights(trainer, batch, objects)?)
-    };
-    let backward = target.as_ref().ok().map(weigh).transpose()?;
+    let backward =
+        target.as_ref().ok().map(|objects| backward_log_weights(trainer, seed, objects, stop)).transpose()?;
 
     let against_data = data::compare(trainer, &gflownet, sizes, seed, stop)?;
     let small = trainer.process().sites() <= ENUMERATED_SITES && allows_enumeration(trainer).is_ok();
@@ -181,7 +179,6 @@ pub fn evaluate_sized(
         let (gflownet, target) = (mean(&gflownet), target.as_ref().ok().map(mean));
         Comparison { name: observable.name.into(), gflownet, target }
     });
-    let has_reward = trainer.target().has_reward();
     let asymmetries = if has_reward { trust::asymmetries(trainer, &gflownet, seed, stop)? } else { Vec::new() };
     let mut evaluation = Evaluation {
         samples,
@@ -258,6 +255,17 @@ fn backward(
         batch.extend(trainer.evaluate_backward(seed, first + index * EvaluationConfig::CHUNK, &part)?);
     }
     Ok(batch)
+}
+
+/// log w of one backward trajectory of each object.
+fn backward_log_weights(
+    trainer: &mut Trainer,
+    seed: u64,
+    objects: &Objects,
+    stop: &Stop,
+) -> Result<Vec<f64>, EvaluationError> {
+    let batch = backward(trainer, seed, objects, 0, stop)?;
+    Ok(exact_log_weights(trainer, batch, objects)?)
 }
 
 /// Markov chains that `count` samples of the target are taken from, in turn.

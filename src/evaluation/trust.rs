@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::{Evaluation, EvaluationError, backward, exact_log_weights};
+use super::{Evaluation, EvaluationError, backward_log_weights};
 use crate::metrics::{Estimate, weights};
 use crate::process::Objects;
 use crate::stop::Stop;
@@ -64,16 +64,12 @@ pub(super) fn asymmetries(
     }
     let count = samples.count().min(IMAGES);
     let own = Objects::new(samples.sites(), samples.values()[..count * samples.sites()].to_vec());
-    let mut weigh = |objects: &Objects| -> Result<Vec<f64>, EvaluationError> {
-        let batch = backward(trainer, seed, objects, 0, stop)?;
-        Ok(exact_log_weights(trainer, batch, objects)?)
-    };
-    let before = weigh(&own)?;
+    let before = backward_log_weights(trainer, seed, &own, stop)?;
     let mut found = Vec::new();
     for symmetry in symmetries {
         let mut values = own.values().to_vec();
         values.chunks_exact_mut(own.sites()).for_each(|object| (symmetry.apply)(object));
-        let after = weigh(&Objects::new(own.sites(), values))?;
+        let after = backward_log_weights(trainer, seed, &Objects::new(own.sites(), values), stop)?;
         let differences: Vec<f64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
         let Estimate { value: nats, standard_error } = Estimate::mean(&differences);
         found.push(Asymmetry { symmetry: symmetry.name.into(), nats, standard_error });

@@ -19,6 +19,7 @@ use super::kernel::Kernel;
 use super::network::{Layer, Network};
 use super::stages::Accumulator;
 use super::work::Work;
+use crate::compare::largest;
 use crate::engine::BLOCK;
 use crate::network::Activation;
 use crate::targets::Target;
@@ -216,7 +217,7 @@ fn compare(kernel: &str, expected: &Host, found: &Host) {
     for (name, expected) in &expected.numbers {
         let found = found.numbers(name);
         assert_eq!(expected.len(), found.len(), "`{name}` after `{kernel}`");
-        let scale = expected.iter().fold(0.0, |largest: f64, number| largest.max(number.abs()));
+        let scale = largest(expected);
         assert!(scale.is_finite(), "`{name}` after `{kernel}`");
         for (index, (expected, found)) in expected.iter().zip(found).enumerate() {
             let close = (expected - found).abs() <= TOLERANCE * scale;
