@@ -47,6 +47,10 @@ pub enum Stream {
     EvaluationSeed = 12,
     /// Seeds of the objects and backward orders in which gradient estimators are compared.
     VarianceSeed = 13,
+    /// Moves of the tempering runs of an evaluation.
+    Tempering = 14,
+    /// Exchanges of neighbouring chains in them.
+    TemperingSwap = 15,
 }
 
 /// A seed of its own for each `number`, derived from `seed`: neither the same nor the next number of another seed gives the

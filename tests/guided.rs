@@ -100,7 +100,7 @@ impl Case {
     }
 
     fn process(&self) -> Arc<dyn Process> {
-        Arc::new(Guided { filling: self.setting.process.clone(), guide: self.guide.clone() })
+        Arc::new(Guided::new(self.setting.process.clone(), self.guide.clone()))
     }
 
     fn native<T: Real>(&self) -> CpuEngine<T> {

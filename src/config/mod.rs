@@ -17,7 +17,9 @@ pub use difference::{Difference, differences};
 pub use error::ConfigError;
 pub(crate) use error::{parse, quoted};
 pub(crate) use paths::anchor;
-pub use settings::{EngineConfig, EngineKind, EvaluationConfig, PolicyConfig, Precision, Settings, TrainingConfig};
+pub use settings::{
+    EngineConfig, EngineKind, EvaluationConfig, PolicyConfig, Precision, Settings, Symmetry, TrainingConfig,
+};
 pub use target::{Inputs, IsingConfig, TargetConfig};
 #[cfg(feature = "cli")]
 pub(crate) use {error::deserialise, file::read};

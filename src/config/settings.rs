@@ -43,8 +43,22 @@ pub struct PolicyConfig {
     /// Add what the target knows of a partial object to the logits, its intermediate log-reward: for targets that have one
     /// (the Ising model).
     pub guided: bool,
+    /// "flip": the policy knows one of two mirror images alone, and a coin says which of them an object is. For targets whose log R stays as it is when
+    /// all values are flipped (the Ising model). "none": it has to learn both.
+    pub symmetry: Symmetry,
     /// "small_normal" (0.01 N(0,1), the paper's Ising task) or "fan_in" (uniform +-1/sqrt(inputs), PyTorch's default).
     pub initialisation: Initialisation,
+}
+
+/// What the policy has of its target's symmetries by construction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Symmetry {
+    /// Nothing.
+    #[default]
+    None,
+    /// Objects and their mirror images, all values flipped, are as likely as each other.
+    Flip,
 }
 
 impl Default for PolicyConfig {
@@ -54,6 +68,7 @@ impl Default for PolicyConfig {
             activation: Activation::Swish,
             order: Order::Uniform,
             guided: false,
+            symmetry: Symmetry::None,
             initialisation: Initialisation::SmallNormal,
         }
     }
@@ -94,11 +109,14 @@ pub struct EvaluationConfig {
     pub nll_trajectories: usize,
     /// Forward samples, and as many data points, whose maximum mean discrepancy is taken: 2 to 2^16.
     pub mmd_samples: usize,
+    /// Look at an exponential average of the policy's parameters, of which every iteration leaves this share: above 0, below 1.
+    /// Without this key at the parameters as they are.
+    pub average: Option<f64>,
 }
 
 impl Default for EvaluationConfig {
     fn default() -> Self {
-        Self { samples: 8192, every: 0, nll_points: 10_000, nll_trajectories: 20, mmd_samples: 4000 }
+        Self { samples: 8192, every: 0, nll_points: 10_000, nll_trajectories: 20, mmd_samples: 4000, average: None }
     }
 }
 
@@ -183,12 +201,14 @@ impl EvaluationConfig {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let Self { samples, every: _, nll_points, nll_trajectories, mmd_samples } = *self;
+        let Self { samples, every: _, nll_points, nll_trajectories, mmd_samples, average } = *self;
         require((4096..=1 << 24).contains(&samples), "evaluation.samples", samples, "4096 to 16777216")?;
         require((2..=1 << 20).contains(&nll_points), "evaluation.nll_points", nll_points, "2 to 1048576")?;
         let trajectories = nll_trajectories;
         require((1..=1024).contains(&trajectories), "evaluation.nll_trajectories", trajectories, "1 to 1024")?;
-        require((2..=1 << 16).contains(&mmd_samples), "evaluation.mmd_samples", mmd_samples, "2 to 65536")
+        require((2..=1 << 16).contains(&mmd_samples), "evaluation.mmd_samples", mmd_samples, "2 to 65536")?;
+        let decay = average.unwrap_or(0.5);
+        require(decay > 0.0 && decay < 1.0, "evaluation.average", decay, "above 0 and below 1")
     }
 }
 

@@ -40,6 +40,14 @@ impl Batch {
         Self { log_forward: zeros.clone(), log_backward: zeros, log_reward: log_weights.to_vec(), steps: None }
     }
 
+    /// Adds the log-probability of a choice before all others to log P_F, and to that of the first steps.
+    pub(crate) fn prepend(&mut self, log_probability: f64) {
+        self.log_forward.iter_mut().for_each(|log_forward| *log_forward += log_probability);
+        if let Some(steps) = &mut self.steps {
+            steps.log_forward.iter_mut().step_by(steps.max_steps).for_each(|first| *first += log_probability);
+        }
+    }
+
     /// Number of trajectories.
     pub fn count(&self) -> usize {
         self.log_forward.len()

@@ -5,7 +5,7 @@ use crate::config::Precision;
 use crate::engine::check_rewards;
 use crate::metrics::{exact, marginal};
 use crate::network::{Mlp, Real};
-use crate::process::{Head, Objects, Process, SiteFilling};
+use crate::process::{Head, Objects, Process, SiteFilling, unfold_log_probabilities};
 use crate::stop::Stopped;
 use crate::targets::TargetError;
 use crate::trainer::Trainer;
@@ -69,15 +69,16 @@ fn log_probabilities<T: Real>(
 ) -> Result<Vec<f64>, Stopped> {
     let process = filling(trainer).expect("enumeration was allowed");
     let activation = trainer.settings().policy.activation;
-    let network = Mlp::<T>::new(trainer.layout().clone(), activation, &trainer.parameters());
+    let network = Mlp::<T>::new(trainer.layout().clone(), activation, &trainer.evaluated_parameters());
     let total = marginal::partial_objects(process.sites, process.order) as f64;
     let mut done = 0;
-    marginal::log_probabilities(process.sites, process.order, |objects, logits| {
+    let made = marginal::log_probabilities(process.sites, process.order, |objects, logits| {
         network.outputs(&marginal::inputs(process, objects), logits);
         if let Some(guide) = trainer.process().guide() {
             marginal::add_increments(process, guide.as_ref(), objects, logits);
         }
         done += objects.len();
         progress(done as f64 / total)
-    })
+    })?;
+    Ok(if trainer.process().is_folded() { unfold_log_probabilities(&made) } else { made })
 }

@@ -3,11 +3,13 @@
 mod data;
 mod enumerated;
 mod seed;
+mod tempering;
 mod text;
 mod trust;
 
 pub use enumerated::{allows_enumeration, enumerate};
 pub use seed::Seed;
+pub use tempering::Tempered;
 pub use trust::{Asymmetry, Verdict};
 
 use serde::Serialize;
@@ -64,6 +66,8 @@ pub struct Evaluation {
     pub halves: f64,
     /// What the target's symmetries say, where it knows any.
     pub asymmetries: Vec<Asymmetry>,
+    /// Where short tempering runs from the policy's own samples end, where the target has no sampler.
+    pub tempered: Option<Tempered>,
     /// Whether all this can be trusted. None without any R.
     pub verdict: Option<Verdict>,
     /// Fraction of the forward samples that have R = 0, whose weight is 0; with any, the ELBO is minus infinity, which is
@@ -180,6 +184,10 @@ pub fn evaluate_sized(
         Comparison { name: observable.name.into(), gflownet, target }
     });
     let asymmetries = if has_reward { trust::asymmetries(trainer, &gflownet, seed, stop)? } else { Vec::new() };
+    let tempered = match &target {
+        Err(_) if has_reward => tempering::tempered(trainer, &gflownet, seed, stop)?,
+        _ => None,
+    };
     let mut evaluation = Evaluation {
         samples,
         log_z_exact: log_z_exact.clone().ok(),
@@ -196,6 +204,7 @@ pub fn evaluate_sized(
         pareto_k: pareto::tail_index(&log_weights),
         halves: trust::halves(&log_weights),
         asymmetries,
+        tempered,
         verdict: None,
         forbidden_fraction,
         nll: against_data.as_ref().map(|found| found.nll.value),

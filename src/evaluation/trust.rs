@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::{Evaluation, EvaluationError, backward_log_weights};
+use super::{Evaluation, EvaluationError, Tempered, backward_log_weights};
 use crate::metrics::{Estimate, weights};
 use crate::process::Objects;
 use crate::stop::Stop;
@@ -125,6 +125,15 @@ fn doubts(found: &Evaluation) -> Vec<String> {
             ));
         }
     }
+    if let Some(Tempered { log_weight, standard_error }) = found.tempered
+        && beyond(log_weight - reference, SLACK + 5.0 * standard_error + own)
+    {
+        let above = log_weight - reference;
+        doubts.push(format!(
+            "short tempering runs from the policy's own samples end at log-weights {above:.2} nats above log Z, so the policy \
+             misses what they find"
+        ));
+    }
     if let Some(exact) = found.log_z_exact
         && beyond((found.log_z_estimate - exact).abs(), 0.05 + 5.0 * found.log_z_standard_error)
     {
@@ -154,6 +163,9 @@ fn support(found: &Evaluation) -> String {
     }
     if !found.asymmetries.is_empty() {
         agree.push("the target's symmetries");
+    }
+    if found.tempered.is_some() {
+        agree.push("short tempering runs");
     }
     agree.push("the tail of the weights");
     let (last, others) = agree.split_last().expect("one at least");
@@ -206,7 +218,7 @@ mod tests {
 
         // The lost mode of 10 x 10 at K = 1: one of two modes, 26% effective samples.
         type Change = fn(&mut Evaluation);
-        let cases: [(Change, &str); 9] = [
+        let cases: [(Change, &str); 10] = [
             (|found| (found.eubo, found.ess_fraction) = (Some(500.0), 0.26), "26% effective samples do not show"),
             (|found| (found.eubo, found.ess_fraction) = (Some(12.0), 0.01), "misses a part of the target"),
             // Single flipped spins lost at K = 1, 3% of the distribution.
@@ -216,6 +228,13 @@ mod tests {
                     (found.eubo, found.ess_fraction) = (Some(201.485), 1.0);
                 },
                 "100% effective samples do not show",
+            ),
+            (
+                |found| {
+                    found.eubo = None;
+                    found.tempered = Some(Tempered { log_weight: 14.0, standard_error: 0.1 });
+                },
+                "end at log-weights 4.00 nats above",
             ),
             (|found| found.eubo = Some(f64::INFINITY), "misses a part of the target"),
             (|found| found.log_z_estimate = 9.3, "off by 0.700"),

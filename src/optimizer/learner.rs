@@ -1,10 +1,36 @@
 //! The half of a training that holds the policy's parameters: it gathers a gradient, and makes the next parameters of it.
 
+use rayon::prelude::*;
+
 use super::{Adam, Settings, clip, estimate, norm};
 use crate::engine::{Coefficients, Engine, EngineError};
 use crate::network::Arrangement;
 use crate::objective::Optimal;
 use crate::schedule::Progress;
+
+/// Which parameters of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// Those that training moves.
+    Trained,
+    /// Their exponential average over the iterations, where one is kept (`evaluation.average`); else those that training moves.
+    Averaged,
+}
+
+/// All that a learner goes on from, in the order of the policy's layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LearnerState {
+    /// What training moves.
+    pub parameters: Vec<f64>,
+    /// The optimizer's first moments.
+    pub first_moment: Vec<f64>,
+    /// Its second moments.
+    pub second_moment: Vec<f64>,
+    /// Steps taken.
+    pub steps: u64,
+    /// The parameters' average, where one is kept.
+    pub average: Option<Vec<f64>>,
+}
 
 /// Holds the parameters of a policy, the ones that its engine computes with, and moves them down a gradient.
 ///
@@ -36,19 +62,19 @@ pub trait Learn: Send {
     fn accept(&mut self);
 
     /// Gives the present parameters to `engine`, again or for the first time.
-    fn give(&self, engine: &mut dyn Engine) -> Result<(), EngineError>;
+    fn give(&self, engine: &mut dyn Engine, weights: Weights) -> Result<(), EngineError>;
 
     /// The present parameters, in the order of the policy's layout.
-    fn parameters(&self) -> Vec<f64>;
+    fn parameters(&self, weights: Weights) -> Vec<f64>;
 
-    /// The optimizer's state: first and second moments in the order of the layout, and steps taken.
-    fn moments(&self) -> (Vec<f64>, Vec<f64>, u64);
+    /// All that later steps depend on.
+    fn state(&self) -> LearnerState;
 
-    /// Takes up parameters and an optimizer's state, all in the order of the layout. The engine does not get them yet.
+    /// Takes up a state. The engine does not get it yet.
     ///
     /// # Panics
-    /// If a list has not a number a parameter.
-    fn restore(&mut self, parameters: &[f64], moments: (&[f64], &[f64], u64));
+    /// If a list has not a number a parameter, or there is an average and none is kept, or the other way round.
+    fn restore(&mut self, state: &LearnerState);
 }
 
 /// Adam on the host. All lists are in the engine's own order of parameters, and nothing is brought into another one from
@@ -63,6 +89,23 @@ pub struct HostLearner {
     gradient: Vec<f64>,
     /// Of the gradient, once it is known.
     norm: Option<f64>,
+    average: Option<Average>,
+}
+
+/// An exponential average of parameters.
+struct Average {
+    /// What is kept of it at each step.
+    decay: f64,
+    parameters: Vec<f64>,
+}
+
+impl Average {
+    /// Takes in the parameters after `steps` steps. Early steps count for more, that the average is not of the first parameters.
+    fn take_in(&mut self, parameters: &[f64], steps: u64) {
+        let keep = self.decay.min((1.0 + steps as f64) / (10.0 + steps as f64));
+        let pairs = self.parameters.par_iter_mut().with_min_len(1 << 12).zip(parameters);
+        pairs.for_each(|(average, parameter)| *average += (1.0 - keep) * (parameter - *average));
+    }
 }
 
 impl HostLearner {
@@ -81,6 +124,21 @@ impl HostLearner {
             parameters,
             adam,
             norm: None,
+            average: None,
+        }
+    }
+
+    /// Keeps an average of the parameters, of which each step leaves the share `decay`; or none.
+    pub fn averaging(mut self, decay: impl Into<Option<f64>>) -> Self {
+        self.average = decay.into().map(|decay| Average { decay, parameters: self.parameters.clone() });
+        self
+    }
+
+    /// In the engine's order.
+    fn arranged(&self, weights: Weights) -> &[f64] {
+        match (&self.average, weights) {
+            (Some(average), Weights::Averaged) => &average.parameters,
+            _ => &self.parameters,
         }
     }
 }
@@ -125,25 +183,37 @@ impl Learn for HostLearner {
     fn accept(&mut self) {
         std::mem::swap(&mut self.parameters, &mut self.next.0);
         std::mem::swap(&mut self.adam, &mut self.next.1);
+        if let Some(average) = &mut self.average {
+            average.take_in(&self.parameters, self.adam.steps);
+        }
     }
 
-    fn give(&self, engine: &mut dyn Engine) -> Result<(), EngineError> {
-        engine.load(&self.parameters)
+    fn give(&self, engine: &mut dyn Engine, weights: Weights) -> Result<(), EngineError> {
+        engine.load(self.arranged(weights))
     }
 
-    fn parameters(&self) -> Vec<f64> {
-        self.arrangement.restore(&self.parameters)
+    fn parameters(&self, weights: Weights) -> Vec<f64> {
+        self.arrangement.restore(self.arranged(weights))
     }
 
-    fn moments(&self) -> (Vec<f64>, Vec<f64>, u64) {
-        let restored = |list: &Vec<f64>| self.arrangement.restore(list);
-        (restored(&self.adam.first_moment), restored(&self.adam.second_moment), self.adam.steps)
+    fn state(&self) -> LearnerState {
+        LearnerState {
+            parameters: self.parameters(Weights::Trained),
+            first_moment: self.arrangement.restore(&self.adam.first_moment),
+            second_moment: self.arrangement.restore(&self.adam.second_moment),
+            steps: self.adam.steps,
+            average: self.average.as_ref().map(|_| self.parameters(Weights::Averaged)),
+        }
     }
 
-    fn restore(&mut self, parameters: &[f64], (first, second, steps): (&[f64], &[f64], u64)) {
-        self.parameters = self.arrangement.arrange(parameters);
-        self.adam.first_moment = self.arrangement.arrange(first);
-        self.adam.second_moment = self.arrangement.arrange(second);
-        self.adam.steps = steps;
+    fn restore(&mut self, state: &LearnerState) {
+        self.parameters = self.arrangement.arrange(&state.parameters);
+        self.adam.first_moment = self.arrangement.arrange(&state.first_moment);
+        self.adam.second_moment = self.arrangement.arrange(&state.second_moment);
+        self.adam.steps = state.steps;
+        assert_eq!(self.average.is_some(), state.average.is_some(), "whether an average is kept");
+        if let (Some(average), Some(parameters)) = (&mut self.average, &state.average) {
+            average.parameters = self.arrangement.arrange(parameters);
+        }
     }
 }

@@ -14,6 +14,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::fold::{Folded, fold};
 use super::{Head, Objects, Process, SiteFilling, Step, Trajectories};
 use crate::random::Draw;
 
@@ -73,10 +74,25 @@ impl GuideKernel {
 /// Site filling by a guided policy.
 #[derive(Clone, Debug)]
 pub struct Guided {
-    /// The process.
-    pub filling: SiteFilling,
-    /// What is added to the logits of a step's site.
-    pub guide: Arc<dyn Guide>,
+    filling: SiteFilling,
+    guide: Arc<dyn Guide>,
+    folded: bool,
+}
+
+impl Guided {
+    /// The guide's numbers are added to the logits of a step's site.
+    pub fn new(filling: SiteFilling, guide: Arc<dyn Guide>) -> Self {
+        Self { filling, guide, folded: false }
+    }
+
+    /// One object of each pair of mirror images alone ([`fold`](super::fold)), with what `guide` knows of a partial object, if there is one.
+    ///
+    /// # Panics
+    /// If sites have not two values.
+    pub fn folded(filling: SiteFilling, guide: Option<Arc<dyn Guide>>) -> Self {
+        assert_eq!(filling.values, 2, "values of a site that can be flipped");
+        Self { filling, guide: Arc::new(Folded(guide)), folded: true }
+    }
 }
 
 impl Process for Guided {
@@ -125,7 +141,14 @@ impl Process for Guided {
     }
 
     fn backward(&self, objects: &Objects, draw: &Draw) -> Trajectories {
-        self.filling.backward(objects, draw)
+        match self.folded {
+            true => self.filling.backward(&fold(objects), draw),
+            false => self.filling.backward(objects, draw),
+        }
+    }
+
+    fn is_folded(&self) -> bool {
+        self.folded
     }
 
     fn finish(&self, trajectories: &Trajectories) -> Objects {

@@ -6,11 +6,13 @@
 //!
 //! Site filling ([`SiteFilling`]) is the process of the paper's tasks.
 
+mod fold;
 mod guide;
 mod objects;
 mod site_filling;
 mod trajectories;
 
+pub(crate) use fold::{LOG_PAIR, unfold, unfold_log_probabilities};
 pub use guide::{Filled, Guide, GuideKernel, Guided};
 pub use objects::Objects;
 pub use site_filling::{Encoding, Order, SiteFilling};
@@ -117,6 +119,12 @@ pub trait Process: fmt::Debug + Send + Sync {
     /// Backward trajectories of given objects under P_B, one each, written in forward order. Depends on the objects and on
     /// the words of `draw` only.
     fn backward(&self, objects: &Objects, draw: &Draw) -> Trajectories;
+
+    /// Whether it makes one object of each pair of mirror images alone, that whose site 0 has value 1. Its backward trajectories of
+    /// either are those of that one, and who hands on its objects draws which of the two it is.
+    fn is_folded(&self) -> bool {
+        false
+    }
 
     /// The same rules in WGSL, where there are some: the GPU engine cannot do without.
     fn kernel(&self) -> Option<ProcessKernel> {

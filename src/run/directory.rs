@@ -134,11 +134,15 @@ impl RunDirectory {
 
 /// Keys that a run may change between two sessions: where and how it is computed, what is written down, how it is
 /// evaluated; nothing that the trained policy depends on but for rounding.
-const FREE: [&str; 6] = [
+const FREE: [&str; 10] = [
     "engine.kind",
     "engine.adapter",
     "engine.memory_mib",
-    "evaluation.",
+    "evaluation.every",
+    "evaluation.mmd_samples",
+    "evaluation.nll_points",
+    "evaluation.nll_trajectories",
+    "evaluation.samples",
     "training.checkpoint_seconds",
     "training.log_every",
 ];
@@ -165,7 +169,7 @@ pub fn agree(
     }
     let free = |difference: &Difference| {
         let key = difference.key.as_str();
-        changed.contains(&key) || FREE.iter().any(|free| *free == key || (free.ends_with('.') && key.starts_with(free)))
+        changed.contains(&key) || FREE.contains(&key)
     };
     let found = differences(&config.to_table(), &own.to_table());
     let held: Vec<String> = found.iter().filter(|difference| !free(difference)).map(ToString::to_string).collect();

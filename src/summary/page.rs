@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Summary;
 use crate::config::Config;
-use crate::evaluation::{Asymmetry, Evaluated};
+use crate::evaluation::{Asymmetry, Evaluated, Tempered};
 use crate::process::Objects;
 use crate::report::{Chart, Content, Figure, Histogram, Page, Panel, PictureError, Section, panels};
 use crate::targets::{Picture, Target};
@@ -160,6 +160,11 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
     for Asymmetry { symmetry, nats, standard_error } in &evaluation.asymmetries {
         let note = format!("nats that its own samples lose under {symmetry}, standard error {standard_error:.2}");
         page = page.entry("asymmetry", &format!("{nats:.2}"), &note);
+    }
+    if let Some(Tempered { log_weight, standard_error }) = &evaluation.tempered {
+        let note =
+            format!("mean log-weight where short runs from its own samples end, standard error {standard_error:.2}");
+        page = page.entry("tempering", &format!("{log_weight:.3}"), &note);
     }
     if let Some(fraction) = evaluation.forbidden_fraction.filter(|fraction| *fraction > 0.0) {
         page = page.entry("forbidden samples", &format!("{:.2}%", 100.0 * fraction), "with R = 0; their weight is 0");

@@ -79,6 +79,11 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// Whether sites have two values and log R stays as it is when all of them are flipped: what `policy.symmetry = "flip"` needs.
+    fn is_even(&self) -> bool {
+        false
+    }
+
     /// Maps of objects that leave log R as it is, where some are known: evaluations hold the policy against them.
     fn symmetries(&self) -> Vec<Symmetry> {
         Vec::new()

@@ -7,12 +7,12 @@ use super::reduce::{Alone, Reduce};
 use super::select::select;
 use super::source::source;
 use super::{TrainError, Trainer, shape};
-use crate::config::{Config, ConfigError, EvaluationConfig, Inputs, Settings};
+use crate::config::{Config, ConfigError, EvaluationConfig, Inputs, Settings, Symmetry};
 use crate::engine::Engine;
 use crate::joint::{self, EnergyTraining};
 use crate::network::{Layout, initialise};
 use crate::objective::{LogZStart, Objective, Source};
-use crate::optimizer::{HostLearner, LogZ};
+use crate::optimizer::{HostLearner, LogZ, Weights};
 use crate::process::{Guided, Process};
 use crate::random::Stream;
 use crate::targets::{Target, check_shape};
@@ -148,7 +148,8 @@ impl Builder {
         };
         let energy = energy.map(|(model, training)| EnergyTraining::begin(model, training, settings.seed));
         let parameters = initialise(&layout, settings.policy.initialisation, settings.seed, Stream::Initialisation);
-        let learner = HostLearner::new(settings.optimizer, engine.arrangement(), &parameters);
+        let learner = HostLearner::new(settings.optimizer, engine.arrangement(), &parameters)
+            .averaging(settings.evaluation.average);
         engine.set_parameters(&parameters)?;
         let log_z = LogZ::new(settings.optimizer, settings.objective.log_z_start.and_then(LogZStart::before_any_batch));
         Ok(Trainer {
@@ -162,6 +163,7 @@ impl Builder {
             sampler,
             energy,
             learner: Box::new(learner),
+            held: Weights::Trained,
             log_z,
             reduce,
             iteration: 0,
@@ -188,10 +190,13 @@ impl Builder {
 
     fn shape(&self) -> Result<(Arc<dyn Process>, Layout), ConfigError> {
         let guided = self.settings.policy.guided;
+        let folded = self.settings.policy.symmetry == Symmetry::Flip;
         Ok(match &self.process {
-            Some(_) if guided => {
-                let message = "policy.guided = true: a process of one's own has no guide, which is for site filling";
-                return Err(ConfigError::new(message));
+            Some(_) if guided || folded => {
+                let key = if guided { "policy.guided = true" } else { "policy.symmetry = \"flip\"" };
+                return Err(ConfigError::new(format!(
+                    "{key}: this is for site filling, and not for a process of one's own"
+                )));
             }
             Some(process) => {
                 let layout = Layout::new(process.columns(), &self.settings.policy.hidden, process.actions());
@@ -203,9 +208,16 @@ impl Builder {
                     let known = "this target knows no intermediate log-reward (Target::guide)";
                     ConfigError::new(format!("policy.guided = true: {known}, which a guided policy needs"))
                 };
-                let process: Arc<dyn Process> = match guided {
-                    true => Arc::new(Guided { filling, guide: self.target.guide().ok_or_else(none)? }),
-                    false => Arc::new(filling),
+                if folded && !(self.target.is_even() && filling.values == 2) {
+                    let message = "policy.symmetry = \"flip\": it is not known that this target's log R stays as it is when the values \
+                                   of all sites are flipped (Target::is_even)";
+                    return Err(ConfigError::new(message));
+                }
+                let guide = if guided { Some(self.target.guide().ok_or_else(none)?) } else { None };
+                let process: Arc<dyn Process> = match (folded, guide) {
+                    (true, guide) => Arc::new(Guided::folded(filling, guide)),
+                    (false, Some(guide)) => Arc::new(Guided::new(filling, guide)),
+                    (false, None) => Arc::new(filling),
                 };
                 (process, layout)
             }

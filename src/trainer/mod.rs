@@ -28,8 +28,8 @@ use crate::engine::{Batch, Engine, EngineError, Rollout};
 use crate::joint::EnergyTraining;
 use crate::network::Layout;
 use crate::objective::Objective;
-use crate::optimizer::{Learn, LogZ};
-use crate::process::{Objects, Process, SiteFilling};
+use crate::optimizer::{Learn, LogZ, Weights};
+use crate::process::{Objects, Process, SiteFilling, unfold};
 use crate::random::{Draw, Stream};
 use crate::targets::{Sampler, Target, TargetError};
 
@@ -86,6 +86,8 @@ pub struct Trainer {
     energy: Option<EnergyTraining>,
     /// The policy's parameters, and what moves them.
     learner: Box<dyn Learn>,
+    /// Which of them the engine computes with.
+    held: Weights,
     /// The learned log Z.
     log_z: LogZ,
     reduce: Box<dyn Reduce>,
@@ -152,10 +154,26 @@ impl Trainer {
 
     /// The policy's parameters, in the order of [`Layout`].
     pub fn parameters(&self) -> Vec<f64> {
-        self.learner.parameters()
+        self.learner.parameters(Weights::Trained)
     }
 
-    /// The engine, holding the current parameters.
+    /// Those that evaluations look at: their average over the iterations, where `evaluation.average` is set.
+    pub fn evaluated_parameters(&self) -> Vec<f64> {
+        self.learner.parameters(Weights::Averaged)
+    }
+
+    /// Has the engine compute with these parameters.
+    fn hold(&mut self, weights: Weights) -> Result<(), EngineError> {
+        let weights = if self.settings.evaluation.average.is_some() { weights } else { Weights::Trained };
+        if weights != self.held {
+            self.learner.give(self.engine.as_mut(), weights)?;
+            self.held = weights;
+        }
+        Ok(())
+    }
+
+    /// The engine, holding the parameters that it last computed with: those being trained, unless an evaluation was last and
+    /// `evaluation.average` is set.
     pub fn engine(&mut self) -> &mut dyn Engine {
         self.engine.as_mut()
     }
@@ -171,15 +189,18 @@ impl Trainer {
     }
 
     /// Forward trajectories numbered from `first` on, from the random numbers of `seed`, and the objects they end in. log R is
-    /// the target's own, whatever training takes in its place.
+    /// the target's own, whatever training takes in its place, and the parameters are their average where `evaluation.average`
+    /// is set.
     ///
     /// # Errors
     /// `Reward` if log R is NaN or plus infinity; if the engine fails, or a number is beyond what the counters of random
     /// numbers hold.
     pub fn evaluate_forward(&mut self, seed: u64, first: usize, count: usize) -> Result<(Batch, Objects), EngineError> {
         let draw = self.evaluation_draw(seed, Stream::Evaluation, first, count)?;
+        self.hold(Weights::Averaged)?;
         let batch = self.rollout_checked(&Rollout::sample(draw, count))?;
-        Ok((batch, self.engine.objects()?))
+        let objects = self.engine.objects()?;
+        Ok((batch, if self.process.is_folded() { unfold(&objects, &draw) } else { objects }))
     }
 
     /// One backward trajectory, numbered from `first` on, for each of `objects`, from the random numbers of `seed`.
@@ -189,6 +210,7 @@ impl Trainer {
     pub fn evaluate_backward(&mut self, seed: u64, first: usize, objects: &Objects) -> Result<Batch, EngineError> {
         let draw = self.evaluation_draw(seed, Stream::EvaluationBackward, first, objects.count())?;
         let trajectories = self.process.backward(objects, &draw);
+        self.hold(Weights::Averaged)?;
         self.rollout_checked(&Rollout::replay(draw, &trajectories))
     }
 

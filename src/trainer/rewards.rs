@@ -4,6 +4,8 @@
 
 use super::Trainer;
 use crate::engine::{Batch, EngineError, Rollout, check_rewards};
+use crate::optimizer::Weights;
+use crate::process::LOG_PAIR;
 use crate::schedule::Progress;
 
 impl Trainer {
@@ -12,8 +14,11 @@ impl Trainer {
     /// # Errors
     /// `Reward` if log R is NaN or plus infinity; what the engine says.
     pub(super) fn rollout_checked(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
-        let batch = self.engine.rollout(request)?;
+        let mut batch = self.engine.rollout(request)?;
         check_rewards(&batch.log_reward, || self.engine.objects())?;
+        if self.process.is_folded() {
+            batch.prepend(LOG_PAIR);
+        }
         Ok(batch)
     }
 
@@ -22,6 +27,7 @@ impl Trainer {
     /// # Errors
     /// `Reward` if log R is NaN or plus infinity; what the engine says.
     pub fn rollout_for_training(&mut self, request: &Rollout) -> Result<TrainingBatch, EngineError> {
+        self.hold(Weights::Trained)?;
         let batch = self.rollout_checked(request)?;
         Ok(self.as_trained(batch))
     }

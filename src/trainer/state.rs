@@ -2,11 +2,13 @@
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::{TrainError, Trainer};
-use crate::optimizer::Adam;
+use crate::optimizer::{Adam, LearnerState, Weights};
 use crate::targets::energy_model;
 
 /// Prefix of the policy's tensors.
 pub const POLICY: &str = "policy";
+/// Name of the average of the policy's parameters, in the order of its layout.
+const AVERAGE: &str = "policy_average";
 /// Name of the energy model's Adam.
 const ENERGY_OPTIMIZER: &str = "energy_optimizer";
 
@@ -14,12 +16,14 @@ impl Trainer {
     /// Everything that later iterations depend on.
     pub fn checkpoint(&self) -> Checkpoint {
         let mut checkpoint = Checkpoint::default();
-        let parameters = self.learner.parameters();
+        let learner = self.learner.state();
         for (name, shape, place) in self.layout.tensors(POLICY) {
-            checkpoint.put_f32(&name, &shape, &parameters[place]);
+            checkpoint.put_f32(&name, &shape, &learner.parameters[place]);
         }
-        let (first, second, steps) = self.learner.moments();
-        put_moments(&mut checkpoint, "optimizer", &first, &second, steps);
+        put_moments(&mut checkpoint, "optimizer", &learner.first_moment, &learner.second_moment, learner.steps);
+        if let Some(average) = &learner.average {
+            checkpoint.put_f64(AVERAGE, average);
+        }
         put_adam(&mut checkpoint, "zeta_optimizer", &self.log_z.adam);
         checkpoint.put_f64("zeta", &[self.log_z.value.unwrap_or_default()]);
         checkpoint.put_text("zeta_started", self.log_z.value.is_some());
@@ -57,7 +61,10 @@ impl Trainer {
         for (name, shape, place) in self.layout.tensors(POLICY) {
             parameters[place].copy_from_slice(&checkpoint.f32(&name, &shape)?);
         }
-        let (first, second, steps) = get_moments(checkpoint, "optimizer", parameters.len())?;
+        let (first_moment, second_moment, steps) = get_moments(checkpoint, "optimizer", parameters.len())?;
+        let averages = self.settings.evaluation.average.is_some();
+        let average = averages.then(|| checkpoint.f64(AVERAGE, parameters.len())).transpose()?;
+        let learner = LearnerState { parameters, first_moment, second_moment, steps, average };
         let mut log_z = self.log_z.clone();
         get_adam(checkpoint, "zeta_optimizer", &mut log_z.adam)?;
         let energy = match self.target.energy_model() {
@@ -88,10 +95,11 @@ impl Trainer {
         if let (Some(energy), Some(adam)) = (&mut self.energy, energy_adam) {
             energy.adam = adam;
         }
-        self.learner.restore(&parameters, (&first, &second, steps));
+        self.learner.restore(&learner);
         self.log_z = log_z;
         (self.iteration, self.skipped, self.skipped_in_a_row) = (iteration, skipped, skipped_in_a_row);
-        self.learner.give(self.engine.as_mut()).map_err(TrainError::from)?;
+        self.learner.give(self.engine.as_mut(), Weights::Trained).map_err(TrainError::from)?;
+        self.held = Weights::Trained;
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::engine::{Batch, EngineError};
 use crate::joint::EnergyStep;
 use crate::objective::{Source, Term, first_zeta};
+use crate::optimizer::Weights;
 use crate::process::Process;
 use crate::random::{Draw, Stream};
 use crate::schedule::Progress;
@@ -107,6 +108,7 @@ impl Trainer {
 
     /// The gradient of this iteration's terms; nothing moves but the sampler of objects.
     fn gather(&mut self, progress: Progress) -> Result<Gathered, TrainError> {
+        self.hold(Weights::Trained)?;
         self.learner.begin();
         let mut gathered = Gathered { zeta: self.log_z.value, ..Gathered::default() };
         for term in self.objective.terms(progress) {
@@ -143,12 +145,12 @@ impl Trainer {
             Ok(energy) => energy,
             Err(error) => {
                 // The engine may be beyond use: then it is the first error that says why.
-                let _ = self.learner.give(self.engine.as_mut());
+                let _ = self.learner.give(self.engine.as_mut(), Weights::Trained);
                 return Err(error.into());
             }
         };
         if energy.is_some_and(|step| !step.gradient_norm.is_finite()) {
-            self.learner.give(self.engine.as_mut())?;
+            self.learner.give(self.engine.as_mut(), Weights::Trained)?;
             let found = "the energy model's gradient is not finite".into();
             gathered.fault = Some(Fault { found, advice: "Lower target.energy_learning_rate" });
             return Ok(energy);

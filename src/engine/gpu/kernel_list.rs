@@ -110,7 +110,7 @@ fn every_kernel_translates_for_every_platform() {
             let process = SiteFilling { sites: 5, values: 3, order, encoding: encoding.clone() };
             let layout = Layout::new(process.columns(), hidden, process.actions());
             networks.push((Network::new(process.clone(), Input::States, layout, tiling).unwrap(), activation));
-            let guided = Guided { filling: process.clone(), guide: Arc::new(Steady) };
+            let guided = Guided::new(process.clone(), Arc::new(Steady));
             let layout = Layout::new(guided.columns(), hidden, guided.actions());
             networks.push((
                 Network::new(Arc::new(guided) as Arc<dyn Process>, Input::States, layout, tiling).unwrap(),
@@ -176,7 +176,7 @@ fn every_file_imports_what_it_uses() {
 
     let grid = Grid { sites: 2, side: 4 };
     let filling = SiteFilling { sites: 5, values: 3, order: Order::Uniform, encoding: Encoding::OneHot };
-    let guided = Guided { filling: filling.clone(), guide: Arc::new(Steady) };
+    let guided = Guided::new(filling.clone(), Arc::new(Steady));
     let foreign = [
         format!("#define_import_path {GUIDE}\n{USABLE_BY_GUIDES}\n{}", Steady.kernel().unwrap().source),
         format!("#define_import_path {RULES}\n{USABLE_BY_RULES}\n{}", grid.kernel().unwrap().source),

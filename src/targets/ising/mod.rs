@@ -117,6 +117,10 @@ impl Target for Ising {
         Some(Arc::new(Bonds { side, coupling, neighbours: neighbours(side) }))
     }
 
+    fn is_even(&self) -> bool {
+        true
+    }
+
     fn symmetries(&self) -> Vec<Symmetry> {
         let side = self.side;
         let shift = move |object: &mut [u8]| object.chunks_exact_mut(side).for_each(|row| row.rotate_left(side / 2));

@@ -57,7 +57,7 @@ fn cases() -> Vec<Case> {
     let layout = Layout::new(15, &[8, 12], 1);
     let parameters = initialise(&layout, Initialisation::FanIn, 5, Stream::EnergyInitialisation);
     let dense = Arc::new(Dense(layout, parameters.into()));
-    let guided = Guided { filling: spins.clone(), guide: ising.guide().unwrap() };
+    let guided = Guided::new(spins.clone(), ising.guide().unwrap());
     let letters = SiteFilling { sites: 5, values: 3, order: Order::Fixed, encoding: Encoding::OneHot };
     vec![
         Case {
