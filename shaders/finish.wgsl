@@ -1,6 +1,8 @@
 // Finished trajectories: the object of each, and the log-probability of the scored steps.
 //
-//   log_forward[trajectory] = sum over t >= scored_from of log_probs[trajectory][t], with Kahan's compensation
+//   log_forward[trajectory] = sum over t >= scored_from of log_probs[trajectory][t], in pairs of pairs of pairs
+//
+// (A compensated sum would be folded away by compilers that take sums for associative.)
 //
 // One invocation a trajectory, one workgroup a block.
 
@@ -38,13 +40,20 @@ fn finish(@builtin(global_invocation_id) launched: vec3<u32>) {
     let trajectory = work.block * BLOCK + id.x;
     let row = trajectory * MAX_STEPS;
     note_object(trajectory);
-    var sum = 0.0;
-    var lost = 0.0;
-    for (var step = work.scored_from; step < MAX_STEPS; step++) {
-        let term = log_probs[row + step] - lost;
-        let next = sum + term;
-        lost = (next - sum) - term;
-        sum = next;
+    // sums[l] is that of 2^l steps where bit l of their number is set.
+    var sums = array<f32, 32>();
+    let count = MAX_STEPS - work.scored_from;
+    for (var i = 0u; i < count; i++) {
+        var sum = log_probs[row + work.scored_from + i];
+        let complete = countTrailingZeros(~i);
+        for (var level = 0u; level < complete; level++) {
+            sum += sums[level];
+        }
+        sums[complete] = sum;
     }
-    log_forward[trajectory] = sum;
+    var total = 0.0;
+    for (var level = 0u; level < 32u; level++) {
+        total += select(0.0, sums[level], (count >> level & 1u) == 1u);
+    }
+    log_forward[trajectory] = total;
 }

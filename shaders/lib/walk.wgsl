@@ -7,7 +7,12 @@
 #define_import_path wgflow::walk
 #import wgflow::constants::{MASK_WORDS, MAX_STEPS, STATE_WORDS, WALK_SIZE}
 
+// Along a rollout, invocations of a workgroup read what another one has written down.
+#ifdef FORWARD
+@group(0) @binding(11) @coherent var<storage, read_write> walks: array<u32>;
+#else
 @group(0) @binding(11) var<storage, read_write> walks: array<u32>;
+#endif
 
 fn mask_of(trajectory: u32, step: u32) -> u32 {
     return trajectory * WALK_SIZE + STATE_WORDS + step * MASK_WORDS;

@@ -104,12 +104,16 @@ fn windowless_vulkan() -> Option<wgpu::Instance> {
     instance.ok().map(|instance| unsafe { wgpu::Instance::from_hal::<hal::api::Vulkan>(instance) })
 }
 
+const COHERENT: wgpu::Features = wgpu::Features::MEMORY_DECORATION_COHERENT;
+
 /// A device, its queue, and the first thing that went wrong on it.
 pub(super) struct Context {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub adapter: AdapterDescription,
     pub limits: wgpu::Limits,
+    /// Whether buffers can be coherent among the invocations of a workgroup.
+    pub coherent: bool,
     fault: Arc<Mutex<Option<String>>>,
 }
 
@@ -134,6 +138,7 @@ impl Context {
         let request = wgpu::DeviceDescriptor {
             label: Some("wgflow"),
             required_limits: limits.clone(),
+            required_features: adapter.features() & COHERENT,
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
@@ -151,7 +156,8 @@ impl Context {
         device.on_uncaptured_error(Arc::new(move |error| report(error.to_string())));
         let report = note(&fault);
         device.set_device_lost_callback(move |_, message| report(format!("the device was lost: {message}")));
-        Ok(Self { device, queue, adapter: description, limits, fault })
+        let coherent = device.features().contains(COHERENT);
+        Ok(Self { device, queue, adapter: description, limits, coherent, fault })
     }
 
     /// Bytes of the largest buffer that kernels may bind. (Beyond 2^31 - 1, drivers differ in what they say and do.)

@@ -66,8 +66,10 @@ impl Kernel {
 
         let device = &context.device;
         let scopes = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation].map(|f| device.push_error_scope(f));
-        let descriptor =
-            wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(linked.text().into()) };
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(name),
+            source: wgpu::ShaderSource::Wgsl(linked.text_for(context).into()),
+        };
         let shader = if linked.is_checked() {
             device.create_shader_module(descriptor)
         } else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::link::{KERNELS, LIBRARY, Linked, find};
+use super::link::{CAPABILITIES, KERNELS, LIBRARY, Linked, find};
 use super::network::{Input, Network};
 use super::source::{GUIDE, RULES, Sources, TARGET, USABLE_BY_GUIDES, USABLE_BY_RULES, USABLE_BY_TARGETS, Weights};
 use super::stages::Accumulator;
@@ -93,12 +93,9 @@ pub fn linked([sources, with_target]: &[Sources; 2], (name, definitions): &Varia
     if *name == "reward" { with_target } else { sources }.link(name, definitions)
 }
 
-/// Every kernel, for every encoding and order, some depths, all activations and both kinds of tiles, in the languages of
-/// Vulkan, Metal, DX12 and OpenGL.
-#[test]
-fn every_kernel_translates_for_every_platform() {
-    use naga::back::{glsl, hlsl, msl, spv};
-
+/// Networks for every encoding and order, some depths, all activations and both kinds of tiles, of states and of objects, plain
+/// and guided, of site filling and of another process.
+pub fn networks() -> Vec<(Network, Activation)> {
     let tilings = [AdapterKind::Discrete, AdapterKind::Software].map(|kind| Tiling::suggested(kind, 40));
     let encodings = [Encoding::OneHot, Encoding::Scalar { unset: -1.0, codes: vec![0.0, 0.5, 1.0] }];
     let mut networks = Vec::new();
@@ -124,47 +121,54 @@ fn every_kernel_translates_for_every_platform() {
             networks.push((Network::new(process, Input::States, layout, tiling).unwrap(), activation));
         }
     }
-    let mut translated = 0;
-    for (network, activation) in &networks {
+    networks
+}
+
+/// All kernels of these networks.
+pub fn every_kernel(mut look: impl FnMut(&Variant, &Linked)) {
+    for (network, activation) in &networks() {
         let sources = sources(network, *activation);
         // What adds up hidden layers is compiled only where there are some.
         let of_several = ["fold", "weight_gradient", "hidden_scores", "hidden_norms"];
         let one = network.layers.len() == 1;
         for variant in variants(network).into_iter().filter(|(name, _)| !one || !of_several.contains(name)) {
-            let name = variant.0;
-            let (module, info) =
-                linked(&sources, &variant).read().unwrap_or_else(|error| panic!("{variant:?}: {error}"));
-            spv::write_vec(&module, &info, &spv::Options::default(), None)
-                .unwrap_or_else(|error| panic!("{name} in SPIR-V: {error}"));
-            let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
-            msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
-                .unwrap_or_else(|error| panic!("{name} in MSL: {error}"));
-            let (options, pipeline) = (hlsl::Options::default(), hlsl::PipelineOptions::default());
-            let mut text = String::new();
-            hlsl::Writer::new(&mut text, &options, &pipeline)
-                .write(&module, &info, None)
-                .unwrap_or_else(|error| panic!("{name} in HLSL: {error}"));
-            let version = glsl::Version::Embedded { version: 310, is_webgl: false };
-            let options = glsl::Options { version, ..glsl::Options::default() };
-            let pipeline = glsl::PipelineOptions {
-                shader_stage: naga::ShaderStage::Compute,
-                entry_point: name.into(),
-                multiview: None,
-            };
-            let mut text = String::new();
-            glsl::Writer::new(
-                &mut text,
-                &module,
-                &info,
-                &options,
-                &pipeline,
-                naga::proc::BoundsCheckPolicies::default(),
-            )
-            .and_then(|mut writer| writer.write())
-            .unwrap_or_else(|error| panic!("{name} in GLSL: {error}"));
-            translated += 1;
+            look(&variant, &linked(&sources, &variant));
         }
     }
+}
+
+/// In the languages of Vulkan, Metal, DX12 and OpenGL.
+#[test]
+fn every_kernel_translates_for_every_platform() {
+    use naga::back::{glsl, hlsl, msl, spv};
+
+    let mut translated = 0;
+    every_kernel(|variant, linked| {
+        let name = variant.0;
+        let (module, info) = linked.read().unwrap_or_else(|error| panic!("{variant:?}: {error}"));
+        spv::write_vec(&module, &info, &spv::Options::default(), None)
+            .unwrap_or_else(|error| panic!("{name} in SPIR-V: {error}"));
+        let options = msl::Options { fake_missing_bindings: true, ..msl::Options::default() };
+        msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+            .unwrap_or_else(|error| panic!("{name} in MSL: {error}"));
+        let (options, pipeline) = (hlsl::Options::default(), hlsl::PipelineOptions::default());
+        let mut text = String::new();
+        hlsl::Writer::new(&mut text, &options, &pipeline)
+            .write(&module, &info, None)
+            .unwrap_or_else(|error| panic!("{name} in HLSL: {error}"));
+        let version = glsl::Version::Embedded { version: 310, is_webgl: false };
+        let options = glsl::Options { version, ..glsl::Options::default() };
+        let pipeline = glsl::PipelineOptions {
+            shader_stage: naga::ShaderStage::Compute,
+            entry_point: name.into(),
+            multiview: None,
+        };
+        let mut text = String::new();
+        glsl::Writer::new(&mut text, &module, &info, &options, &pipeline, naga::proc::BoundsCheckPolicies::default())
+            .and_then(|mut writer| writer.write())
+            .unwrap_or_else(|error| panic!("{name} in GLSL: {error}"));
+        translated += 1;
+    });
     assert!(translated > 200, "{translated}");
 }
 
@@ -182,7 +186,7 @@ fn every_file_imports_what_it_uses() {
         format!("#define_import_path {RULES}\n{USABLE_BY_RULES}\n{}", grid.kernel().unwrap().source),
         format!("#define_import_path {TARGET}\n{USABLE_BY_TARGETS}\n{LOG_REWARD}"),
     ];
-    let mut composer = Composer::default();
+    let mut composer = Composer::default().with_capabilities(CAPABILITIES);
     let files = LIBRARY.iter().map(|(path, text)| (*path, *text));
     let mut waiting: Vec<_> =
         files.chain([GUIDE, RULES, TARGET].into_iter().zip(foreign.iter().map(String::as_str))).collect();

@@ -7,6 +7,14 @@
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
+use super::context::Context;
+
+/// What our kernels ask of an adapter beyond WebGPU, where it has it.
+pub(super) const CAPABILITIES: Capabilities = Capabilities::MEMORY_DECORATION_COHERENT;
+
+/// The attribute of buffers that invocations of a workgroup exchange data through.
+const COHERENT: &str = "@coherent ";
+
 /// A file of WGSL by its import path, or a kernel by its name.
 type File = (&'static str, &'static str);
 
@@ -190,6 +198,11 @@ impl Linked {
         &self.text
     }
 
+    /// For an adapter that has coherent buffers, or one that needs none (Metal's barriers are for all of a device's memory).
+    pub fn text_for(&self, context: &Context) -> String {
+        if context.coherent { self.text.clone() } else { self.text.replace(COHERENT, "") }
+    }
+
     /// What holds in it.
     pub fn definitions(&self) -> &[String] {
         &self.definitions
@@ -218,7 +231,7 @@ impl Linked {
         let text = &self.text;
         let module = naga::front::wgsl::parse_str(text)
             .map_err(|error| located(error.location(text), error.emit_to_string(text)))?;
-        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::default());
+        let mut validator = Validator::new(ValidationFlags::all(), CAPABILITIES);
         let info =
             validator.validate(&module).map_err(|error| located(error.location(text), error.emit_to_string(text)))?;
         Ok((module, info))

@@ -18,6 +18,8 @@ mod network;
 mod recorder;
 mod reward;
 mod source;
+#[cfg(test)]
+mod spirv_rules;
 mod stages;
 mod supplied;
 #[cfg(test)]
