@@ -22,10 +22,11 @@ pub const EXPERIMENTS: [(&str, &str); 4] = [
 ];
 
 /// Suite files in the binary: name and text.
-pub const SUITES: [(&str, &str); 6] = [
+pub const SUITES: [(&str, &str); 7] = [
     ("quick-ising", include_str!("../presets/suites/quick-ising.toml")),
     ("paper-ising", include_str!("../presets/suites/paper-ising.toml")),
     ("quick-guided", include_str!("../presets/suites/quick-guided.toml")),
+    ("means-ising", include_str!("../presets/suites/means-ising.toml")),
     ("guided-ising", include_str!("../presets/suites/guided-ising.toml")),
     ("quick-densities", include_str!("../presets/suites/quick-densities.toml")),
     ("paper-densities", include_str!("../presets/suites/paper-densities.toml")),

@@ -1,10 +1,12 @@
 //! The device's buffers by the names that shaders give them, and the way back to the host.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use bytemuck::Pod;
 
 use super::context::Context;
+use super::work::Work;
 use crate::engine::EngineError;
 
 /// Buffers that grow when more is needed.
@@ -13,6 +15,8 @@ pub(super) struct Buffers {
     named: BTreeMap<&'static str, wgpu::Buffer>,
     staging: Option<wgpu::Buffer>,
     generation: u64,
+    /// The number of the submission that commands on them were last recorded for, from 1, and the bytes of [`Work`] that they use.
+    recorded: Cell<(u64, usize)>,
 }
 
 impl Buffers {
@@ -78,14 +82,31 @@ impl Buffers {
         self.write_at(context, name, 0, data);
     }
 
-    /// Writes a part of a buffer, from byte `offset` on.
+    /// Writes a part of a buffer, from byte `offset` on, after all that was recorded on these buffers.
     pub fn write_at<T: Pod>(&self, context: &Context, name: &str, offset: u64, data: &[T]) {
+        if self.recorded(context) > 0 {
+            context.pending.submit(context);
+        }
         context.queue.write_buffer(self.get(name), offset, bytemuck::cast_slice(data));
+    }
+
+    /// Bytes of [`Work`] that commands recorded on these buffers and not submitted use.
+    pub fn recorded(&self, context: &Context) -> usize {
+        let (submission, bytes) = self.recorded.get();
+        if submission == context.pending.counts().submits + 1 { bytes } else { 0 }
+    }
+
+    /// Writes what commands recorded for the next submission are told, beside what is there.
+    pub fn write_works(&self, context: &Context, works: &[u8]) {
+        let before = self.recorded(context);
+        context.queue.write_buffer(self.get(Work::BUFFER), before as u64, works);
+        self.recorded.set((context.pending.counts().submits + 1, before + works.len()));
     }
 
     /// All words of a storage buffer.
     #[cfg(test)]
     pub fn words(&self, context: &Context, name: &str) -> Vec<u32> {
+        context.pending.submit(context);
         let bytes = self.get(name).size();
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let descriptor = wgpu::BufferDescriptor { label: None, size: bytes, usage, mapped_at_creation: false };
@@ -98,7 +119,7 @@ impl Buffers {
         bytemuck::pod_collect_to_vec(&copy.slice(..).get_mapped_range().expect("mapped just now"))
     }
 
-    /// Waits for the device, and reads the first `count` numbers of each of `names`.
+    /// Submits what is pending, waits for the device, and reads the first `count` numbers of each of `names`.
     pub fn read<T: Pod, const N: usize>(
         &mut self,
         context: &Context,
@@ -117,11 +138,12 @@ impl Buffers {
             context.check()?;
         }
         let Some(staging) = &self.staging else { unreachable!("staging was just made") };
-        let mut encoder = context.device.create_command_encoder(&Default::default());
-        for (name, offset) in names.into_iter().zip((0..total).step_by(bytes as usize)) {
-            encoder.copy_buffer_to_buffer(self.get(name), 0, staging, offset, bytes);
-        }
-        context.queue.submit([encoder.finish()]);
+        context.pending.record(context, 0, 0.0, |encoder| {
+            for (name, offset) in names.into_iter().zip((0..total).step_by(bytes as usize)) {
+                encoder.copy_buffer_to_buffer(self.get(name), 0, staging, offset, bytes);
+            }
+        });
+        context.pending.submit(context);
         let slice = staging.slice(..total);
         slice.map_async(wgpu::MapMode::Read, |_| ());
         context.wait()?;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wgpu::{Adapter, Backend, Backends, DeviceType};
 
+use super::pending::Pending;
 use crate::engine::{AdapterDescription, AdapterKind, EngineError};
 
 /// What an adapter of this type runs on.
@@ -114,6 +115,7 @@ pub(super) struct Context {
     pub limits: wgpu::Limits,
     /// Whether buffers can be coherent among the invocations of a workgroup.
     pub coherent: bool,
+    pub pending: Pending,
     fault: Arc<Mutex<Option<String>>>,
 }
 
@@ -157,7 +159,7 @@ impl Context {
         let report = note(&fault);
         device.set_device_lost_callback(move |_, message| report(format!("the device was lost: {message}")));
         let coherent = device.features().contains(COHERENT);
-        Ok(Self { device, queue, adapter: description, limits, coherent, fault })
+        Ok(Self { device, queue, adapter: description, limits, coherent, pending: Pending::default(), fault })
     }
 
     /// Bytes of the largest buffer that kernels may bind. (Beyond 2^31 - 1, drivers differ in what they say and do.)
@@ -176,6 +178,7 @@ impl Context {
 
     /// Waits until all submitted work is done.
     pub fn wait(&self) -> Result<(), EngineError> {
+        self.pending.wait();
         let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
         self.check()?;
         polled.map_err(|error| EngineError::Device(format!("{}: {error}", self.adapter)))?;

@@ -15,6 +15,7 @@ mod limits;
 mod link;
 mod memory;
 mod network;
+mod pending;
 mod recorder;
 mod reward;
 mod source;
@@ -29,6 +30,7 @@ mod tiling;
 mod twins;
 mod work;
 
+pub use self::pending::Counts;
 pub use crate::engine::{AdapterDescription, AdapterKind};
 pub use context::{adapters, has_hardware_adapter, kind};
 pub use memory::need;

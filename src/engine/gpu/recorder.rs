@@ -1,4 +1,4 @@
-//! Dispatches written down, then submitted in pieces that no watchdog minds.
+//! Dispatches written down, in pieces that no watchdog minds.
 //!
 //! Every dispatch passes through here, and this is the one place that knows how much an adapter takes at once: what has more
 //! workgroups than a dimension may have, or more work than a dispatch should, is launched in pieces. Workgroups ask
@@ -19,14 +19,13 @@ const MOST: usize = 128;
 /// Loop iterations of one invocation: Mesa's software drivers leave all loops of a shader after 65535 in total.
 pub(super) const ITERATIONS: usize = 65_000;
 
-/// Records dispatches and submits them.
+/// Records dispatches on buffers: see pending.rs for when they are submitted.
 pub(super) struct Recorder<'a> {
     context: &'a Context,
     buffers: &'a Buffers,
+    /// What those in the next submission are told, beside what is there from before.
     works: Vec<u8>,
-    encoder: wgpu::CommandEncoder,
-    /// Multiply-adds recorded, and how many may be submitted at once.
-    cost: f64,
+    /// Multiply-adds that may be submitted at once.
     most: f64,
     /// The first dispatch that cannot be.
     fault: Option<EngineError>,
@@ -39,9 +38,7 @@ impl<'a> Recorder<'a> {
     }
 
     pub fn new(context: &'a Context, buffers: &'a Buffers, tiling: &Tiling) -> Self {
-        let encoder = context.device.create_command_encoder(&Default::default());
-        let most = tiling.dispatch as f64;
-        Self { context, buffers, works: Vec::new(), encoder, cost: 0.0, most, fault: None }
+        Self { context, buffers, works: Vec::new(), most: tiling.dispatch as f64, fault: None }
     }
 
     /// How many of `count` things of `cost` multiply-adds each are enough for one dispatch: at least one. For what one
@@ -52,12 +49,14 @@ impl<'a> Recorder<'a> {
 
     /// Sets a buffer to zero.
     pub fn clear(&mut self, name: &str) {
-        self.encoder.clear_buffer(self.buffers.get(name), 0, None);
+        let buffer = self.buffers.get(name);
+        self.context.pending.record(self.context, 0, 0.0, |encoder| encoder.clear_buffer(buffer, 0, None));
     }
 
     /// Copies the first `bytes` of a buffer to another one.
     pub fn copy(&mut self, from: &wgpu::Buffer, to: &wgpu::Buffer, bytes: u64) {
-        self.encoder.copy_buffer_to_buffer(from, 0, to, 0, bytes);
+        let copy = |encoder: &mut wgpu::CommandEncoder| encoder.copy_buffer_to_buffer(from, 0, to, 0, bytes);
+        self.context.pending.record(self.context, 0, 0.0, copy);
     }
 
     /// Runs `kernel` on `work` in `groups` workgroups, which must not depend on each other; `cost` is the number of
@@ -99,38 +98,46 @@ impl<'a> Recorder<'a> {
 
     /// What fits a dispatch, in a submission that has room for it.
     fn launch(&mut self, kernel: &mut Kernel, work: &Work, groups: [usize; 3], cost: f64) {
-        let full = self.works.len() == STRIDE * MOST;
-        if full || (self.cost > 0.0 && self.cost + cost > self.most) {
+        let (context, buffers) = (self.context, self.buffers);
+        let pending = context.pending.cost();
+        let full = buffers.recorded(context) + self.works.len() == STRIDE * MOST;
+        if full || (pending > 0.0 && pending + cost > self.most) {
             self.submit();
         }
-        let offset = self.works.len();
+        let own = self.works.len();
+        let offset = (buffers.recorded(context) + own) as u32;
         self.works.extend_from_slice(bytemuck::bytes_of(work));
-        self.works.resize(offset + STRIDE, 0);
-        self.cost += cost;
-        let mut pass = self.encoder.begin_compute_pass(&Default::default());
-        kernel.dispatch(self.context, self.buffers, &mut pass, offset as u32, groups.map(|count| count as u32));
+        self.works.resize(own + STRIDE, 0);
+        context.pending.record(context, 1, cost, |encoder| {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            kernel.dispatch(context, buffers, &mut pass, offset, groups.map(|count| count as u32));
+        });
     }
 
     /// Submits what was recorded.
     fn submit(&mut self) {
-        let next = self.context.device.create_command_encoder(&Default::default());
-        let encoder = std::mem::replace(&mut self.encoder, next);
-        self.buffers.write(self.context, Work::BUFFER, &self.works);
-        self.context.queue.submit([encoder.finish()]);
-        self.works.clear();
-        self.cost = 0.0;
+        self.note();
+        self.context.pending.submit(self.context);
     }
 
-    /// Submits the rest.
+    /// Writes down what the dispatches recorded are told.
+    fn note(&mut self) {
+        if !self.works.is_empty() {
+            self.buffers.write_works(self.context, &self.works);
+            self.works.clear();
+        }
+    }
+
+    /// Leaves what was recorded to the next submission.
     ///
     /// # Errors
     /// `Limit` if a dispatch could not be recorded, `Device` if the driver failed.
     pub fn finish(mut self) -> Result<(), EngineError> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
+        self.note();
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => self.context.check(),
         }
-        self.submit();
-        self.context.check()
     }
 }
 
