@@ -3,9 +3,12 @@
 //! [`read`] takes a file in any of the [`Format`]s, [`parse`] its text; [`Evidence`] fixes the values of some variables. What is
 //! wrong with a file is a [`ModelError`], which names the file and the line. Files are not trusted: no count in one makes room
 //! for more than the file itself could fill.
+//!
+//! [`elimination`] tells log Z, marginals and samples of a model exactly, where its graph is narrow enough.
 
 mod bqpjson;
 mod dimod;
+pub mod elimination;
 mod error;
 mod evidence;
 mod format;
@@ -16,6 +19,8 @@ mod pairwise;
 mod potts;
 mod qubo;
 mod spin_glass;
+#[cfg(test)]
+mod tests;
 mod text;
 mod uai;
 
