@@ -20,13 +20,14 @@ mod potts;
 mod qubo;
 mod spin_glass;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod uai;
 
 pub use error::ModelError;
 pub use evidence::{Evidence, parse_evidence, read_evidence};
 pub use format::Format;
+pub(crate) use graph::size;
 pub use graph::{Factor, FactorGraph, MOST_ENTRIES};
 pub use labels::{Labels, Values, Variables};
 

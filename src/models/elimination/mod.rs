@@ -15,6 +15,8 @@
 mod bucket;
 mod order;
 
+use std::sync::Arc;
+
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -140,8 +142,9 @@ impl Plan {
     ///
     /// # Errors
     /// If that is not enough.
-    pub fn eliminate(self, graph: FactorGraph, budget: u64) -> Result<Eliminated, TooWide> {
+    pub fn eliminate(self, graph: impl Into<Arc<FactorGraph>>, budget: u64) -> Result<Eliminated, TooWide> {
         self.check(self.bytes_of_samples(), budget)?;
+        let graph = graph.into();
         let (messages, log_z) = self.messages(&graph, true);
         Ok(Eliminated { plan: self, graph, messages, log_z })
     }
@@ -197,7 +200,7 @@ impl Plan {
 #[derive(Debug)]
 pub struct Eliminated {
     plan: Plan,
-    graph: FactorGraph,
+    graph: Arc<FactorGraph>,
     messages: Vec<Vec<f64>>,
     log_z: f64,
 }
