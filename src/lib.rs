@@ -5,6 +5,7 @@
 //! the variance of the gradient. Data flows one way, and opening the modules in this order follows it:
 //!
 //! - [`config`]: an experiment file becomes settings, every key checked;
+//! - [`models`] reads discrete models from files, and says what is exactly known of them;
 //! - [`targets`] say log R of an object (and, if it can, log Z, samples, a WGSL kernel), [`process`] how objects are built step
 //!   by step, [`network`] what the policy looks like;
 //! - [`engine`] rolls out trajectories and gives their log-probabilities: natively in f32 or f64, or on a GPU;
@@ -57,6 +58,7 @@ pub mod joint;
 mod logs;
 pub mod memory;
 pub mod metrics;
+pub mod models;
 pub mod network;
 pub mod objective;
 pub mod optimizer;

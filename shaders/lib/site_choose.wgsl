@@ -28,12 +28,16 @@ fn choose(first: u32, trajectory: u32, step: u32) {
     if step >= work.sampled_from {
         let counter = vec4(work.iteration, work.first_trajectory + trajectory, step, work.stream);
         let threshold = uniform_of(philox(counter, work.key).y) * total;
-        taken = VALUES - 1u;
         var cumulative = 0.0;
         for (var value = 0u; value < VALUES; value++) {
-            cumulative += exponential(vec4(probabilities[first + value] - most)).x;
+            let weight = exponential(vec4(probabilities[first + value] - most)).x;
+            // What a guide forbids has the least weight there is, which a uniform of 0 would fall on.
+            if weight < 1e-30 {
+                continue;
+            }
+            taken = value;
+            cumulative += weight;
             if cumulative > threshold {
-                taken = value;
                 break;
             }
         }

@@ -7,6 +7,7 @@ mod adapters;
 mod bench;
 mod compare;
 mod evaluate;
+mod exact;
 mod output;
 mod paths;
 mod presets;
@@ -25,6 +26,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::config::ConfigError;
 use crate::engine::EngineError;
 use crate::evaluation::EvaluationError;
+use crate::models::ModelError;
 use crate::run::checkpoint::CheckpointError;
 use crate::run::error::RunError;
 use crate::stop::Reason;
@@ -58,6 +60,7 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Writes samples of a run's policy to a .npy or .csv file
     Sample(sample::Arguments),
+    Exact(exact::Arguments),
     /// Measures the throughput of an engine
     Bench(bench::Arguments),
     /// Trains a suite of runs and compares them in a table
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Train(arguments) => train::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
+        Command::Exact(arguments) => exact::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Variance(arguments) => variance::run(&arguments),
@@ -141,6 +145,7 @@ fn own_up_to_panics() {
 fn is_bad_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<ConfigError>()
+            || cause.is::<ModelError>()
             || cause.is::<CheckpointError>()
             || matches!(cause.downcast_ref(), Some(EngineError::Limit(_) | EngineError::NoAdapter(_)))
             || cause.downcast_ref().is_some_and(RunError::is_bad_usage)

@@ -32,7 +32,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut session = Session::open(&arguments.run.run, |sizes| sizes.samples = arguments.count as usize)?;
     let seed = Seed::Fresh(arguments.seed);
     let (_, objects) = evaluation::forward(session.trainer(), arguments.count as usize, seed, &Stop::default())?;
-    samples::write(&out, format, &objects)?;
+    samples::write(&out, format, &objects, session.trainer().target().labels())?;
     let (sites, seed, out) = (objects.sites(), arguments.seed, arguments.out.display());
     output::tell(&format!("wrote {} objects of {sites} sites to {out}, seed {seed}", arguments.count));
     Ok(())

@@ -8,6 +8,7 @@ mod density;
 mod difference;
 mod error;
 mod file;
+mod model;
 mod paths;
 mod settings;
 mod target;
@@ -16,6 +17,7 @@ pub use density::{DataConfig, DensityConfig, FixedConfig, JointConfig};
 pub use difference::{Difference, differences};
 pub use error::ConfigError;
 pub(crate) use error::{parse, quoted};
+pub use model::ModelConfig;
 pub(crate) use paths::anchor;
 pub use settings::{
     EngineConfig, EngineKind, EvaluationConfig, PolicyConfig, Precision, Settings, Symmetry, TrainingConfig,

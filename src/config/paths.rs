@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::ConfigError;
 
 /// The keys that name input files.
-const INPUTS: [&str; 1] = ["target.energy"];
+const INPUTS: [&str; 3] = ["target.energy", "target.file", "target.evidence"];
 
 /// Makes the paths of input files absolute, those that are relative being relative to `directory`.
 ///

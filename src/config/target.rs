@@ -8,6 +8,7 @@ use toml::{Table, Value};
 use super::ConfigError;
 use super::density::DensityConfig;
 use super::error::{deserialise, quoted};
+use super::model::ModelConfig;
 use crate::joint;
 use crate::targets::Target;
 use crate::targets::ising::Ising;
@@ -20,6 +21,8 @@ pub enum TargetConfig {
     Ising(IsingConfig),
     /// A density over the plane.
     Density(DensityConfig),
+    /// A discrete model from a file.
+    Model(ModelConfig),
 }
 
 /// `target.kind = "ising"`: the Ising model on a torus.
@@ -32,24 +35,27 @@ pub struct IsingConfig {
     pub coupling: f64,
 }
 
-/// Where the numbers of a target come from that its configuration only names: an energy model's parameters.
+/// Where the numbers of a target come from that its configuration only names: an energy model's parameters, or all of a
+/// model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inputs {
     /// The files that the configuration names.
     Files,
-    /// A checkpoint, which will be restored: no file is read, so that a run outlives its input files.
+    /// A checkpoint, which will be restored: an energy model's file is not read, so that a run outlives it. (A model's file
+    /// is.)
     Checkpoint,
 }
 
 impl TargetConfig {
     /// Names that `target.kind` can have.
-    pub const KINDS: &str = "\"ising\" or \"density\"";
+    pub const KINDS: &str = "\"ising\", \"density\" or \"model\"";
 
     /// Reads the table `[target]`.
     pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
         let config = match table.remove("kind") {
             Some(Value::String(kind)) if kind == "ising" => Self::Ising(deserialise(table, "target")?),
             Some(Value::String(kind)) if kind == "density" => Self::Density(DensityConfig::from_table(table)?),
+            Some(Value::String(kind)) if kind == "model" => Self::Model(deserialise(table, "target")?),
             Some(other) => {
                 let message = format!("target.kind = {}: must be {}", quoted(other), Self::KINDS);
                 return Err(ConfigError::new(message));
@@ -70,13 +76,14 @@ impl TargetConfig {
         match self {
             Self::Ising(ising) => ising.target().map(drop),
             Self::Density(density) => density.check(),
+            Self::Model(model) => model.check(),
         }
     }
 
     /// How the target's energy model is trained along with the policy, if it is.
     pub fn energy_training(&self) -> Option<joint::Settings> {
         match self {
-            Self::Ising(_) => None,
+            Self::Ising(_) | Self::Model(_) => None,
             Self::Density(density) => density.energy_training(),
         }
     }
@@ -86,6 +93,7 @@ impl TargetConfig {
         match self {
             Self::Ising(ising) => Ok(Arc::new(ising.target()?)),
             Self::Density(density) => density.build(inputs),
+            Self::Model(model) => model.build(inputs),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Objects as a file other programs read: NumPy's `.npy`, or `.csv`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::files::{self, FileError};
+use crate::models::Labels;
 use crate::process::Objects;
 
 /// What a file of objects looks like.
@@ -12,7 +14,8 @@ use crate::process::Objects;
 pub enum Format {
     /// NumPy's array format, dtype uint8, shape [n, sites].
     Npy,
-    /// A heading `site_0,site_1,...`, then a line an object.
+    /// A heading `site_0,site_1,...`, or the labels of a model's variables, then a line an object, values numbered from 0 or as
+    /// the model calls them.
     Csv,
 }
 
@@ -33,11 +36,13 @@ impl Format {
 #[error("cannot tell the format of {0}: samples are written to names ending in .npy or .csv")]
 pub struct UnknownEnding(String);
 
-/// Writes objects, the values 0, 1, ... of each site, and takes the place of `path` only once complete.
-pub fn write(path: &Path, format: Format, objects: &Objects) -> Result<(), FileError> {
-    files::write_with(path, |file| match format {
-        Format::Npy => write_npy(file, objects),
-        Format::Csv => write_csv(file, objects),
+/// Writes objects, the values 0, 1, ... of each site, and takes the place of `path` only once complete. In `.csv`, sites and
+/// values have the names in `labels`, where there are some.
+pub fn write(path: &Path, format: Format, objects: &Objects, labels: Option<&Labels>) -> Result<(), FileError> {
+    files::write_with(path, |file| match (format, labels) {
+        (Format::Npy, _) => write_npy(file, objects),
+        (Format::Csv, None) => write_csv(file, objects),
+        (Format::Csv, Some(labels)) => write_labelled(file, objects, labels),
     })
 }
 
@@ -61,6 +66,17 @@ fn write_csv(file: &mut dyn Write, objects: &Objects) -> io::Result<()> {
     objects.rows().try_for_each(|row| write_line(file, row))
 }
 
+fn write_labelled(file: &mut dyn Write, objects: &Objects, labels: &Labels) -> io::Result<()> {
+    write_line(file, (0..objects.sites()).map(|site| cell(labels.variable(site))))?;
+    objects.rows().try_for_each(|row| write_line(file, row.iter().map(|&value| cell(labels.value(value.into())))))
+}
+
+/// A text as one cell, in quotes where it has characters that end one (RFC 4180).
+fn cell(text: Cow<str>) -> Cow<str> {
+    let ends = text.contains([',', '"', '\n', '\r']);
+    if ends { format!("\"{}\"", text.replace('"', "\"\"")).into() } else { text }
+}
+
 fn write_line(file: &mut dyn Write, cells: impl IntoIterator<Item = impl fmt::Display>) -> io::Result<()> {
     for (index, cell) in cells.into_iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
@@ -72,6 +88,7 @@ fn write_line(file: &mut dyn Write, cells: impl IntoIterator<Item = impl fmt::Di
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::{Values, Variables};
     use std::fs;
 
     fn objects() -> Objects {
@@ -81,7 +98,7 @@ mod tests {
     fn written(name: &str, objects: &Objects) -> Vec<u8> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(name);
-        write(&path, Format::of(&path).unwrap(), objects).unwrap();
+        write(&path, Format::of(&path).unwrap(), objects, None).unwrap();
         fs::read(path).unwrap()
     }
 
@@ -127,6 +144,16 @@ mod tests {
     }
 
     #[test]
+    fn csv_has_the_names_of_a_model_s_variables_and_values() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.csv");
+        let variables = Variables::Named(vec!["a".into(), "b,c".into(), "d\"".into()]);
+        let labels = Labels { variables, values: Values::Spins };
+        write(&path, Format::Csv, &Objects::new(3, vec![0, 1, 1]), Some(&labels)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a,\"b,c\",\"d\"\"\"\n-1,1,1\n");
+    }
+
+    #[test]
     fn other_endings_are_refused_with_those_allowed() {
         for name in ["x.txt", "x", ".npy", "npy", "x.csv.gz"] {
             let message = Format::of(Path::new(name)).unwrap_err().to_string();
@@ -137,7 +164,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_written_is_named() {
         let path = Path::new("/nonexistent/x.npy");
-        let message = write(path, Format::Npy, &objects()).unwrap_err().to_string();
+        let message = write(path, Format::Npy, &objects(), None).unwrap_err().to_string();
         assert!(message.starts_with("cannot write /nonexistent/x.npy: "), "{message}");
     }
 }

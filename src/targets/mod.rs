@@ -8,6 +8,7 @@ pub mod energy_model;
 pub mod enumeration;
 mod error;
 pub mod ising;
+pub mod model;
 mod shape;
 
 pub use error::TargetError;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use self::energy_model::EnergyModel;
 use crate::data::Coding;
+use crate::models::Labels;
 use crate::network::{Activation, Layout};
 use crate::process::{Encoding, Guide, Objects};
 use crate::random::Draw;
@@ -92,6 +94,33 @@ pub trait Target: Send + Sync {
     /// The increments of log R as sites are set one after the other, where they are known: what guides a policy
     /// (`policy.guided`).
     fn guide(&self) -> Option<Arc<dyn Guide>> {
+        None
+    }
+
+    /// The exact probability of each value of each site under R / Z, where it is known; else why it is not.
+    fn marginals(&self) -> Result<Vec<Vec<f64>>, TargetError> {
+        Err(TargetError::unknown("this target does not know its marginals"))
+    }
+
+    /// Why some objects are known to have R = 0, where some are: training is refused then unless the policy is guided or
+    /// `objective.log_reward_floor` is set.
+    fn forbids(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What sites and values are called outside, where that is not their numbers.
+    fn labels(&self) -> Option<&Labels> {
+        None
+    }
+
+    /// What people ask for in place of log R, such as an energy: its name, and what it is for this log R.
+    fn measure(&self, log_reward: f64) -> Option<(&'static str, f64)> {
+        let _ = log_reward;
+        None
+    }
+
+    /// A checksum of what comes from files that no checkpoint keeps: one is refused for a target with another.
+    fn checksum(&self) -> Option<u32> {
         None
     }
 

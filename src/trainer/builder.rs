@@ -175,6 +175,16 @@ impl Builder {
     fn check(&self) -> Result<(), TrainError> {
         check_shape(self.target.as_ref()).map_err(ConfigError::from)?;
         self.settings.check()?;
+        let masked = self.process.is_some() || self.settings.policy.guided;
+        if let Some(why) =
+            self.target.forbids().filter(|_| !masked && self.settings.objective.log_reward_floor.is_none())
+        {
+            let message = format!(
+                "policy.guided = false: the target forbids some objects, for {why}: set policy.guided = true, which never makes \
+                 what is seen to be forbidden, or objective.log_reward_floor"
+            );
+            return Err(ConfigError::new(message).into());
+        }
         let (sites, values) = (self.target.sites(), self.target.values());
         match &self.process {
             Some(process) if (process.sites(), process.values()) != (sites, values) => {

@@ -11,6 +11,8 @@ pub const POLICY: &str = "policy";
 const AVERAGE: &str = "policy_average";
 /// Name of the energy model's Adam.
 const ENERGY_OPTIMIZER: &str = "energy_optimizer";
+/// Name of the text that is the target's checksum.
+const TARGET_CHECKSUM: &str = "target_checksum";
 
 impl Trainer {
     /// Everything that later iterations depend on.
@@ -40,6 +42,9 @@ impl Trainer {
         if let Some(energy) = &self.energy {
             put_adam(&mut checkpoint, ENERGY_OPTIMIZER, &energy.adam);
         }
+        if let Some(checksum) = self.target.checksum() {
+            checkpoint.put_text(TARGET_CHECKSUM, checksum);
+        }
         checkpoint.put_text("iteration", self.iteration);
         checkpoint.put_text("seed", self.settings.seed);
         checkpoint.put_text("skipped", self.skipped);
@@ -55,6 +60,12 @@ impl Trainer {
         let seed: u64 = checkpoint.text("seed")?;
         if seed != self.settings.seed {
             let reason = format!("it was made with seed {seed}, but the configuration has {}", self.settings.seed);
+            return Err(checkpoint.error(reason).into());
+        }
+        if let Some(checksum) = self.target.checksum()
+            && checkpoint.text::<u32>(TARGET_CHECKSUM)? != checksum
+        {
+            let reason = "it was made with another model: the file that target.file names (or target.evidence) has changed since";
             return Err(checkpoint.error(reason).into());
         }
         let mut parameters = vec![0.0; self.layout.parameters()];

@@ -1,0 +1,77 @@
+//! `target.kind = "model"`: a discrete model from a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::require;
+use super::{ConfigError, Inputs};
+use crate::models::{self, FactorGraph, Format, ModelError};
+use crate::targets::Target;
+use crate::targets::model::Model;
+
+/// A factor graph, spin glass, max-cut, QUBO or Potts model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The model's file. Relative to the experiment file's directory. A run that is resumed or looked at needs it again, as it
+    /// was: the run's checkpoint has a checksum of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The text of such a file, in place of `file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The file's format; without it, its suffix or its content tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// What log R is multiplied by, positive: the inverse temperature of a model with energies.
+    #[serde(default = "one")]
+    pub beta: f64,
+    /// An `.evid` file with values that some variables have. As `file` otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl ModelConfig {
+    /// Refuses what is out of range. No file is looked at.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        require(self.beta > 0.0 && self.beta.is_finite(), "target.beta", self.beta, "positive and finite")?;
+        match (&self.file, &self.text) {
+            (Some(_), Some(_)) => Err(ConfigError::new("target.file and target.text: one of them, not both")),
+            (None, None) => Err(ConfigError::new("target.file is missing: a model's file (or target.text, its text)")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The target, or what is wrong with its file.
+    pub fn build(&self, inputs: Inputs) -> Result<Arc<dyn Target>, ConfigError> {
+        self.check()?;
+        let again = match inputs {
+            Inputs::Files => "",
+            Inputs::Checkpoint => " (the run needs the file again, as it was when it began: put it back)",
+        };
+        let of = |key: &str| {
+            let key = key.to_owned();
+            move |error: ModelError| ConfigError::new(format!("{key}: {error}{again}"))
+        };
+        let graph = match (&self.file, &self.text) {
+            (Some(file), _) => models::read(Path::new(file), self.format, self.beta).map_err(of("target.file"))?,
+            (None, text) => {
+                let text = text.as_deref().unwrap_or_default();
+                models::parse("target.text", text, self.format, self.beta)
+                    .map_err(|error| ConfigError::new(error.to_string()))?
+            }
+        };
+        Ok(Arc::new(Model::new(self.given(graph).map_err(of("target.evidence"))?)))
+    }
+
+    fn given(&self, graph: FactorGraph) -> Result<FactorGraph, ModelError> {
+        let Some(file) = &self.evidence else { return Ok(graph) };
+        Ok(graph.given(&models::read_evidence(Path::new(file), &graph)?))
+    }
+}

@@ -1,0 +1,137 @@
+use super::*;
+use crate::compare::{assert_close, assert_close_at_scale};
+use crate::models::tests::{random_graph, torus};
+use crate::models::{Format, parse};
+use crate::process::Filled;
+use crate::random::Stream;
+use crate::targets::ising::Ising;
+
+fn log_rewards(target: &dyn Target, objects: &Objects) -> Vec<f64> {
+    let mut log_reward = vec![f64::NAN; objects.count()];
+    target.log_reward(objects, &mut log_reward);
+    log_reward
+}
+
+/// All objects of a model's own values.
+fn objects(graph: &FactorGraph) -> Vec<Vec<u8>> {
+    (0..graph.variables()).fold(vec![Vec::new()], |all, variable| {
+        let values = 0..graph.cardinality(variable) as u8;
+        let with = |object: Vec<u8>| values.clone().map(move |value| [&object[..], &[value]].concat());
+        all.into_iter().flat_map(with).collect()
+    })
+}
+
+#[test]
+fn a_torus_from_a_file_is_the_ising_model() {
+    let (model, ising) = (Model::new(torus(4, 0.3)), Ising::new(4, 0.3).unwrap());
+    let all = Objects::numbered(16, 2, 100..400);
+    // Sums of 32 terms.
+    assert_close(&log_rewards(&model, &all), &log_rewards(&ising, &all), 1e-14, "log R");
+    assert_close(&[model.log_z().unwrap()], &[ising.log_z().unwrap()], 1e-12, "log Z");
+    assert_eq!((model.encoding(), model.values(), model.forbids()), (ising.encoding(), 2, None));
+    let [flip] = model.symmetries().try_into().ok().unwrap();
+    let mut object = [0, 1, 1, 0];
+    (flip.apply)(&mut object);
+    assert_eq!(object, [1, 0, 0, 1]);
+    for (site, marginal) in model.marginals().unwrap().iter().enumerate() {
+        assert_close(marginal, &[0.5, 0.5], 1e-12, &format!("site {site}"));
+    }
+    let mut sampler = model.sampler(1, 50).unwrap();
+    let draw = Draw::new(1, 0, Stream::TargetSampler);
+    assert_eq!(sampler.sample(&draw).count(), 50);
+    assert!(sampler.state().is_empty() && sampler.restore(&[]).is_ok() && sampler.restore(&[1]).is_err());
+    let [energy] = model.observables().try_into().ok().unwrap();
+    assert_eq!(energy.name, "energy");
+    assert_close(&[(energy.of)(&[1; 16])], &[-32.0 * 0.3], 1e-13, "the energy of 32 bonds");
+}
+
+#[test]
+fn fields_break_the_symmetry_and_beta_scales() {
+    let text = "# vartype=SPIN\n0 0 0.5\n0 1 1\n";
+    let model = Model::new(parse("m", text, None, 2.0).unwrap());
+    assert!(model.symmetries().is_empty());
+    assert_eq!(log_rewards(&model, &Objects::new(2, vec![1, 0])), [-2.0 * (0.5 - 1.0)]);
+    let other = Model::new(parse("m", text, None, 1.0).unwrap());
+    assert_ne!(model.checksum(), other.checksum());
+    let again = Model::new(parse("m", &text.replace("0.5", "5d-1"), None, 1.0).unwrap());
+    assert_eq!(again.checksum(), other.checksum());
+}
+
+#[test]
+fn increments_add_up_to_log_r_or_say_that_it_is_forbidden() {
+    let (mut whole, mut forbidden) = (0, 0);
+    for seed in 0..60 {
+        let model = Model::new(random_graph(seed));
+        let (guide, sites, values) = (model.guide().unwrap(), model.sites(), model.values());
+        let graph = model.graph();
+        let start = graph.log_reward(&vec![0; sites]) - graph.factors().map(|factor| factor.table[0]).sum::<f64>();
+        for (number, object) in objects(graph).into_iter().enumerate().step_by(5) {
+            let mut order: Vec<usize> = (0..sites).collect();
+            order.rotate_left(number % sites);
+            let (mut words, mut sum, mut ruled_out) = (vec![0; sites], 0.0, false);
+            for site in order {
+                let mut increments = vec![0.0; values];
+                guide.increments(Filled::new(&words), site, &mut increments);
+                let (own, missing) = increments.split_at(graph.cardinality(site));
+                assert!(missing.iter().all(|increment| *increment == -1e30));
+                let increment = own[usize::from(object[site])];
+                let best = own.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                assert!(own.iter().all(|increment| *increment > -1e4), "all are finite: {own:?}");
+                ruled_out |= increment <= -800.0;
+                assert!(increment > -800.0 || best < 0.0 || best - increment > 800.0);
+                sum += increment;
+                words[site] = u32::from(object[site]) + 1;
+            }
+            let log_reward = graph.log_reward(&object);
+            if start.is_nan() {
+                continue;
+            }
+            assert!(log_reward.is_finite() || ruled_out || graph.factors().any(|factor| factor.scope.is_empty()));
+            if log_reward.is_finite() {
+                let apart: f64 = graph.factors().filter(|f| f.scope.is_empty()).map(|f| f.table[0]).sum();
+                assert_close(&[sum + apart + graph.constant()], &[log_reward], 1e-12, "the sum of increments");
+                whole += 1;
+            } else {
+                forbidden += 1;
+            }
+        }
+    }
+    assert!(whole > 300 && forbidden > 100, "{whole} {forbidden}");
+}
+
+#[test]
+fn sites_with_fewer_values_forbid_the_others() {
+    let text = "MARKOV 2  2 3  1  2 0 1  6  1 2 3 4 5 6";
+    let model = Model::new(parse("m.uai", text, None, 1.0).unwrap());
+    assert_eq!((model.values(), model.encoding()), (3, Encoding::OneHot));
+    let found = log_rewards(&model, &Objects::new(2, vec![1, 2, 2, 0]));
+    assert_eq!(found, [6.0_f64.ln(), f64::NEG_INFINITY]);
+    assert!(model.forbids().unwrap().contains("fewer values"));
+    assert_close(&[model.log_z().unwrap()], &[21.0_f64.ln()], 1e-14, "log Z");
+    let model = Model::new(parse("m.uai", &text.replace("1 2 3 4 5 6", "0 0 0 0 0 0"), None, 1.0).unwrap());
+    assert!(model.log_z().unwrap_err().to_string().contains("every object"));
+    assert!(model.sampler(1, 2).is_err() && model.marginals().is_err());
+}
+
+#[test]
+fn kernels_are_exact_where_weights_are_whole_and_left_out_where_f32_is_too_coarse() {
+    let text = |weight: &str| format!("3 2\n1 2 1\n2 3 {weight}\n");
+    let kernel = |text: &str, beta| Model::new(parse("m", text, Some(Format::SpinGlass), beta).unwrap()).kernel();
+    assert_eq!(kernel(&text("-3"), 0.3).unwrap().scale, 0.3);
+    assert_eq!(kernel(&text("0.7"), 1.0).unwrap().scale, 1.0);
+    assert_eq!(kernel(&text("1e5"), 0.1).unwrap().scale, 0.1);
+    assert!(kernel(&text("123456.7"), 1.0).is_none());
+    // Long loops are not for software adapters.
+    let dense = |spins: usize| {
+        let pairs: String =
+            (1..=spins).flat_map(|one| (one + 1..=spins).map(move |other| format!("{one} {other} 1\n"))).collect();
+        Model::new(parse("m.sg", &format!("{spins} {}\n{pairs}", spins * (spins - 1) / 2), None, 1.0).unwrap())
+    };
+    let small = dense(100);
+    assert!(small.kernel().is_some() && small.guide().unwrap().kernel().is_some());
+    let large = dense(250);
+    assert!(large.kernel().is_none() && large.guide().unwrap().kernel().is_none());
+    let message = large.log_z().unwrap_err().to_string();
+    assert!(message.contains("induced width"), "{message}");
+    assert_close_at_scale(&log_rewards(&large, &Objects::new(250, vec![1; 250])), &[31_125.0], &[1.0], 0.0, "log R");
+}
