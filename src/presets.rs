@@ -14,11 +14,15 @@ use crate::data::DataSet;
 pub const DEFAULT: &str = "ising-quick";
 
 /// Experiment files in the binary: name and text.
-pub const EXPERIMENTS: [(&str, &str); 4] = [
+pub const EXPERIMENTS: [(&str, &str); 8] = [
     ("ising-quick", include_str!("../presets/ising-quick.toml")),
     ("ising-paper", include_str!("../presets/ising-paper.toml")),
     ("densities-quick", include_str!("../presets/densities-quick.toml")),
     ("densities-paper", include_str!("../presets/densities-paper.toml")),
+    ("spin-glass", include_str!("../presets/spin-glass.toml")),
+    ("qubo", include_str!("../presets/qubo.toml")),
+    ("potts", include_str!("../presets/potts.toml")),
+    ("constraints", include_str!("../presets/constraints.toml")),
 ];
 
 /// Suite files in the binary: name and text.

@@ -3,12 +3,14 @@
 mod data;
 mod enumerated;
 mod seed;
+mod sites;
 mod tempering;
 mod text;
 mod trust;
 
 pub use enumerated::{allows_enumeration, enumerate};
 pub use seed::Seed;
+pub use sites::{Best, Marginals};
 pub use tempering::Tempered;
 pub use trust::{Asymmetry, Verdict};
 
@@ -81,6 +83,10 @@ pub struct Evaluation {
     pub mmd: Option<f64>,
     /// Comparison of the policy with the target object by object, for up to 12 sites of two values.
     pub exact: Option<exact::Comparison>,
+    /// The policy's site marginals against the exact ones, where the target knows them.
+    pub marginals: Option<Marginals>,
+    /// The forward sample of largest log R, where the target has an energy, a cut or the like.
+    pub best: Option<Best>,
     /// The target's scalar summaries, in its own order.
     pub observables: Vec<Comparison>,
 }
@@ -211,6 +217,8 @@ pub fn evaluate_sized(
         nll_standard_error: against_data.as_ref().map(|found| found.nll.standard_error),
         mmd: against_data.as_ref().map(|found| found.mmd),
         exact,
+        marginals: sites::marginals(trainer.target(), &gflownet),
+        best: sites::best(trainer.target(), &gflownet)?,
         observables: observables.collect(),
     };
     evaluation.verdict = trust::verdict(&evaluation);

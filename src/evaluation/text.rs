@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Evaluation;
+use super::{Best, Evaluation, Marginals};
 use crate::metrics::exact;
 
 impl fmt::Display for Evaluation {
@@ -54,6 +54,13 @@ fn lines(evaluation: &Evaluation) -> String {
     }
     if let Some(exact) = &evaluation.exact {
         lines.push(comparison_lines(exact));
+    }
+    if let Some(Marginals { worst, standard_error, site, value }) = &evaluation.marginals {
+        let which = format!("(P(site {site} = {value}))");
+        lines.push(format!("  worst marginal       off by {worst:.4} +- {standard_error:.4} {which}"));
+    }
+    if let Some((name, value)) = evaluation.best.as_ref().and_then(Best::told) {
+        lines.push(format!("  best sample          {name} {value}"));
     }
     for comparison in &evaluation.observables {
         let target = comparison.target.map_or(String::new(), |mean| format!(", target {mean:.4}"));

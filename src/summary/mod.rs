@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::evaluation::{Evaluated, Evaluation, Verdict};
+use crate::evaluation::{Best, Evaluated, Evaluation, Marginals, Tempered, Verdict};
 use crate::metrics::exact::Comparison;
 use crate::report::PictureError;
 use crate::run::claim::Claim;
@@ -55,8 +55,18 @@ pub fn number_keys() -> Vec<String> {
     // Every object and text that there may be, so that what is null can only be a number.
     let (exact, text) = (Some(Comparison::default()), Some(String::new()));
     let verdict = Some(Verdict::default());
-    let evaluation =
-        Evaluation { exact, verdict, log_z_exact_missing: text.clone(), eubo_missing: text, ..Evaluation::default() };
+    let (marginals, best) = (Some(Marginals::default()), Some(Best::default()));
+    let tempered = Some(Tempered { log_weight: 0.0, standard_error: 0.0 });
+    let evaluation = Evaluation {
+        exact,
+        verdict,
+        marginals,
+        best,
+        tempered,
+        log_z_exact_missing: text.clone(),
+        eubo_missing: text,
+        ..Evaluation::default()
+    };
     let full = serde_json::to_value(Summary { evaluation, ..Summary::default() });
     let mut keys = Vec::new();
     collect("", &full.expect("a summary holds numbers and texts"), &mut keys);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Summary;
 use crate::config::Config;
-use crate::evaluation::{Asymmetry, Evaluated, Tempered};
+use crate::evaluation::{Asymmetry, Best, Evaluated, Marginals, Tempered};
 use crate::process::Objects;
 use crate::report::{Chart, Content, Figure, Histogram, Page, Panel, PictureError, Section, panels};
 use crate::targets::{Picture, Target};
@@ -172,6 +172,18 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
     if let (Some(iterations), Some(trajectories)) = (summary.iterations_per_second, summary.trajectories_per_second) {
         let note = format!("{iterations:.1} iterations/s on {}", summary.engine);
         page = page.entry("speed", &format!("{trajectories:.0} trajectories/s"), &note);
+    }
+    if let Some(Marginals { worst, standard_error, site, value }) = &evaluation.marginals {
+        let note = format!(
+            "the largest error of a site's marginal, of P(site {site} = {value}), standard error {standard_error:.4}"
+        );
+        page = page.entry("worst marginal", &format!("{worst:.4}"), &note);
+    }
+    if let Some(best) = &evaluation.best
+        && let Some((name, value)) = best.told()
+    {
+        let shown: Vec<String> = best.object.iter().take(100).map(ToString::to_string).collect();
+        page = page.entry(&format!("best {name}"), &value.to_string(), &format!("of all samples: {}", shown.join(" ")));
     }
     for comparison in &evaluation.observables {
         let note = comparison.target.map_or(String::new(), |mean| format!("target samples: {mean:.4}"));

@@ -1,0 +1,162 @@
+//! Models from files as targets: both engines on every kind of factor, training and resuming, and `wgflow exact`.
+
+#[path = "common/cli.rs"]
+mod cli;
+mod common;
+
+use std::fs;
+
+use common::compare::assert_close_at_scale;
+use wgflow::config::{Config, Inputs};
+use wgflow::process::Objects;
+use wgflow::trainer::{Builder, Trainer};
+
+/// Factors over one, two and three variables, over none, with zeros, and variables of 2, 3 and 4 values.
+const MIXED: &str = "MARKOV 4 2 3 4 2 5 0 1 2 2 0 1 3 1 2 3 2 3 0
+1 2.5
+4 1.0 0.5 2.0 0.25
+6 1 0.5 2 3 0 0.25
+24 1 2 0.5 1 0 1 2 1 1 0.2 3 1 1 1 0.5 0.7 2 2 1 0 1 1.5 1 2
+4 1 0.3 2 1
+";
+
+/// Variables of three values in pairs: a ring.
+const RING: &str = "MARKOV 5 3 3 3 3 3 5 2 0 1 2 1 2 2 2 3 2 3 4 2 4 0
+9 1 2 0.5 0.1 1 2 3 0.4 1 9 1 2 0.5 0.1 1 2 3 0.4 1 9 1 2 0.5 0.1 1 2 3 0.4 1
+9 1 2 0.5 0.1 1 2 3 0.4 1 9 1 2 0.5 0.1 1 2 3 0.4 1
+";
+
+/// Spins with fields.
+const SPINS: &str = "# vartype=SPIN\n0 0 0.5\n0 1 1\n1 2 -0.75\n2 3 1.25\n3 3 -0.25\n0 4 0.5\n";
+
+fn config(target: &str, changes: &[&str]) -> Config {
+    let text = format!(
+        "target = {{ kind = 'model', {target} }}
+        policy = {{ hidden = [16, 16], order = 'fixed', guided = true, initialisation = 'fan_in' }}
+        objective = {{ kind = 'snis_forward_kl' }}
+        optimizer = {{ learning_rate = 1e-2 }}
+        training = {{ iterations = 40, batch = 64 }}"
+    );
+    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    Config::parse(&text, &changes).unwrap()
+}
+
+fn inline(text: &str) -> String {
+    format!("text = {text:?}")
+}
+
+fn built(target: &str, changes: &[&str]) -> Result<Trainer, String> {
+    let builder = Builder::of(&config(target, changes), Inputs::Files).map_err(|error| error.to_string())?;
+    Ok(builder.build().map_err(|error| error.to_string())?.0)
+}
+
+/// log P_F and log R of every object that is allowed, by f32 natively and on the GPU, against f64.
+#[test]
+fn both_engines_guide_and_reward_alike_on_every_kind_of_factor() {
+    let mut compared = 0;
+    for text in [MIXED, RING, SPINS] {
+        for order in ["policy.order=fixed", "policy.order=uniform"] {
+            let build = |changes: &[&str]| built(&inline(text), &[&[order], changes].concat()).unwrap();
+            let mut double = build(&["engine.kind=cpu", "engine.precision=f64"]);
+            let (sites, values) = (double.target().sites(), double.target().values());
+            let all = Objects::numbered(sites, values, 0..values.pow(sites as u32));
+            let mut log_reward = vec![f64::NAN; all.count()];
+            double.target().log_reward(&all, &mut log_reward);
+            let allowed = all.rows().zip(&log_reward).filter(|(_, log_reward)| log_reward.is_finite());
+            let allowed = Objects::new(sites, allowed.flat_map(|(row, _)| row.to_vec()).collect());
+            let count = allowed.count();
+            let expected = double.evaluate_backward(1, 0, &allowed).unwrap();
+            // In the fixed order an object has one trajectory, so their probabilities add up to what is not forbidden.
+            let sum: f64 = expected.log_forward.iter().map(|log_forward| log_forward.exp()).sum();
+            assert!(order.ends_with("uniform") || (0.5..1.0 + 1e-12).contains(&sum), "{sum}");
+            for engine in ["engine.kind=cpu", "engine.kind=gpu"] {
+                let found = build(&[engine]).evaluate_backward(1, 0, &allowed).unwrap();
+                // Some roundings of logits and increments a step.
+                let what = format!("{order}, {engine}");
+                assert_close_at_scale(&found.log_forward, &expected.log_forward, &vec![10.0; count], 2e-6, &what);
+                assert_close_at_scale(&found.log_reward, &expected.log_reward, &vec![10.0; count], 2e-6, &what);
+                compared += count;
+            }
+        }
+    }
+    assert!(compared > 1000, "{compared}");
+}
+
+#[test]
+fn training_finds_log_z_and_resumes_bit_for_bit() {
+    for engine in ["engine.kind=cpu", "engine.kind=gpu"] {
+        let build = || built(&inline(MIXED), &[engine]).unwrap();
+        let (mut whole, mut first, mut second) = (build(), build(), build());
+        (0..40).for_each(|_| drop(whole.step().unwrap()));
+        (0..17).for_each(|_| drop(first.step().unwrap()));
+        second.restore(&first.checkpoint()).unwrap();
+        (17..40).for_each(|_| drop(second.step().unwrap()));
+        assert_eq!(second.parameters(), whole.parameters(), "{engine}");
+        let found = wgflow::evaluate(&mut whole, 4096).unwrap().evaluation;
+        let off = (found.log_z_estimate - found.log_z_exact.unwrap()).abs();
+        assert!(off < 5.0 * found.log_z_standard_error + 1e-6, "{engine}: off by {off}");
+        assert!(found.eubo.unwrap() > found.log_z_exact.unwrap(), "{engine}");
+        let marginals = found.marginals.expect("a model knows its marginals");
+        assert!(marginals.worst < 0.2, "{marginals:?}");
+    }
+}
+
+#[test]
+fn a_model_that_has_changed_is_refused_and_so_is_one_that_forbids_without_a_guide() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("m.uai");
+    fs::write(&file, MIXED).unwrap();
+    let target = format!("file = {:?}", file.to_str().unwrap());
+    let mut trainer = built(&target, &[]).unwrap();
+    trainer.step().unwrap();
+    let checkpoint = trainer.checkpoint();
+    fs::write(&file, MIXED.replace("2.5", "2.75")).unwrap();
+    let error = built(&target, &[]).unwrap().restore(&checkpoint).unwrap_err().to_string();
+    assert!(error.contains("another model") && error.contains("target.file"), "{error}");
+    fs::remove_file(&file).unwrap();
+    let error = built(&target, &[]).err().unwrap();
+    assert!(error.contains("target.file") && error.contains("m.uai"), "{error}");
+
+    let error = built(&inline(MIXED), &["policy.guided=false"]).err().unwrap();
+    assert!(error.contains("policy.guided") && error.contains("log_reward_floor"), "{error}");
+    assert!(built(&inline(MIXED), &["policy.guided=false", "objective.log_reward_floor=-9.0"]).is_ok());
+}
+
+/// An even model may be folded, one with fields may not.
+#[test]
+fn models_without_fields_take_the_flip() {
+    let even = "# vartype=SPIN\n0 1 1\n1 2 -0.75\n2 3 1.25\n3 0 0.5\n";
+    let mut trainer = built(&inline(even), &["policy.symmetry=flip"]).unwrap();
+    let found = wgflow::evaluate(&mut trainer, 4096).unwrap().evaluation;
+    assert!((found.log_z_estimate - found.log_z_exact.unwrap()).abs() < 5.0 * found.log_z_standard_error + 1e-6);
+    let error = built(&inline(SPINS), &["policy.symmetry=flip"]).err().unwrap();
+    assert!(error.contains("policy.symmetry"), "{error}");
+}
+
+#[test]
+fn exact_answers_on_the_command_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("m.uai"), "MARKOV\n2\n2 3\n2\n1 0\n2 0 1\n2 1.0 2.5\n6 1 0.5 2 3 1 0\n").unwrap();
+    let found: serde_json::Value =
+        serde_json::from_str(&cli::succeed(&["exact", &path("m.uai"), "--json"])).expect("one JSON object");
+    // 1 (1 + 0.5 + 2) + 2.5 (3 + 1 + 0)
+    let (log_z, expected) = (found["log_z"].as_f64().unwrap(), 13.5_f64.ln());
+    assert_close_at_scale(&[log_z], &[expected], &[1.0], 1e-14, "log Z");
+    let text = cli::succeed(&["exact", &path("m.uai")]);
+    assert!(text.contains("2.60") && text.contains("1.13"), "natural and to base 10: {text}");
+
+    cli::succeed(&["exact", &path("m.uai"), "-n", "50", "--out", &path("s.csv")]);
+    let samples = fs::read_to_string(path("s.csv")).unwrap();
+    assert_eq!(samples.lines().count(), 51);
+    assert!(samples.lines().skip(1).all(|line| line != "1,2"), "what is forbidden is never drawn");
+
+    fs::write(path("e.evid"), "1 0 1\n").unwrap();
+    let given = cli::succeed(&["exact", &path("m.uai"), "--evidence", &path("e.evid"), "--json"]);
+    let given: serde_json::Value = serde_json::from_str(&given).unwrap();
+    assert_close_at_scale(&[given["log_z"].as_f64().unwrap()], &[10.0_f64.ln()], &[1.0], 1e-14, "log Z given");
+
+    fs::write(path("bad.uai"), "MARKOV\n2\n2 3\n1\n1 7\n2 1 1\n").unwrap();
+    cli::refuse(2, &["bad.uai", "5", "7"], &["exact", &path("bad.uai")]);
+    cli::refuse(2, &["none.uai"], &["exact", &path("none.uai")]);
+}
