@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::config::EngineConfig;
-use crate::engine::{Coefficients, Engine, EngineError, Rollout};
+use crate::engine::{Coefficients, Counts, Engine, EngineError, Rollout};
 use crate::network::{Activation, Initialisation, Layout, initialise};
 use crate::process::{Encoding, Objects, Order, Process, SiteFilling};
 use crate::random::{Draw, Stream};
@@ -57,6 +57,10 @@ pub struct Throughput {
     pub trajectories_per_second: f64,
     /// The floor's flops over the time of both stages.
     pub gflops: f64,
+    /// Kernels that a GPU launches for an iteration, lists of commands that it is given, and times that the host waits for it.
+    pub dispatches: Option<f64>,
+    pub submits: Option<f64>,
+    pub waits: Option<f64>,
 }
 
 /// A target of one size whose reward costs nothing on either engine.
@@ -96,7 +100,8 @@ pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<
     let request = Rollout::sample(Draw::new(1, 0, Stream::Training), batch).kept();
     let signs = (0..batch).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
     let coefficients = Coefficients::Trajectories(signs);
-    let [rollout_ms, gradient_ms] = milliseconds(engine.as_mut(), &request, &coefficients, 2.0 * seconds)?;
+    let (calls, [rollout_ms, gradient_ms]) = milliseconds(engine.as_mut(), &request, &coefficients, 2.0 * seconds)?;
+    let each = |of: fn(Counts) -> u64| calls.map(|(calls, counts)| of(counts) as f64 / f64::from(calls));
     let rate = 1e3 / (rollout_ms + gradient_ms);
     Ok(Throughput {
         engine: which,
@@ -109,30 +114,40 @@ pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<
         iterations_per_second: rate,
         trajectories_per_second: rate * batch as f64,
         gflops: problem.floor() * rate / 1e9,
+        dispatches: each(|counts| counts.dispatches),
+        submits: each(|counts| counts.submits),
+        waits: each(|counts| counts.waits),
     })
 }
 
 /// Mean milliseconds of a rollout and of its gradient, over as many pairs as fit, after one that warms up. They take
-/// turns, as in training: engines keep what they know of a batch, so a second gradient of the same one costs less.
+/// turns, as in training: engines keep what they know of a batch, so a second gradient of the same one costs less. With it what
+/// so many pairs have called upon a device for.
 fn milliseconds(
     engine: &mut dyn Engine,
     request: &Rollout,
     coefficients: &Coefficients,
     seconds: f64,
-) -> Result<[f64; 2], EngineError> {
+) -> Result<(Option<(u32, Counts)>, [f64; 2]), EngineError> {
     let mut total = vec![0.0; engine.arrangement().length()];
-    let mut pair = || {
+    let mut pair = |engine: &mut dyn Engine| {
         let start = Instant::now();
         engine.rollout(request)?;
         let rollout = start.elapsed().as_secs_f64();
         engine.accumulate(coefficients, &mut total)?;
         Ok([rollout, start.elapsed().as_secs_f64() - rollout])
     };
-    pair()?;
+    pair(engine)?;
+    let before = engine.counts();
     let (mut totals, mut calls) = ([0.0; 2], 0);
     while calls == 0 || totals.iter().sum::<f64>() < seconds {
-        totals.iter_mut().zip(pair()?).for_each(|(total, part)| *total += part);
+        totals.iter_mut().zip(pair(engine)?).for_each(|(total, part)| *total += part);
         calls += 1;
     }
-    Ok(totals.map(|total| total * 1e3 / f64::from(calls)))
+    let made = before.zip(engine.counts()).map(|(before, after)| Counts {
+        dispatches: after.dispatches - before.dispatches,
+        submits: after.submits - before.submits,
+        waits: after.waits - before.waits,
+    });
+    Ok((made.map(|made| (calls, made)), totals.map(|total| total * 1e3 / f64::from(calls))))
 }

@@ -457,3 +457,21 @@ fn objects_of_another_shape_and_targets_without_a_network_are_refused() {
     assert_refused(engine.reward_gradient(&objects, &[1.0; 3]), "3 coefficients for 4 objects");
     assert!(engine.log_reward(&Objects::new(6, Vec::new())).unwrap().is_empty());
 }
+
+/// An iteration gives the device two lists of commands, what comes before the host's coefficients and what comes after, and waits twice.
+#[test]
+fn an_iteration_submits_and_waits_twice() {
+    let settings = toml::from_str(
+        "policy = { hidden = [16, 16] }\nobjective = { kind = 'reverse_kl' }\ntraining = { batch = 128 }\nengine = { kind = 'gpu' }",
+    );
+    let target = Arc::new(wgflow::targets::ising::Ising::new(4, 0.3).unwrap());
+    let mut trainer = wgflow::trainer::Trainer::build(&settings.unwrap(), target).unwrap().0;
+    trainer.step().unwrap();
+    let before = trainer.engine().counts().unwrap();
+    for _ in 0..5 {
+        trainer.step().unwrap();
+    }
+    let after = trainer.engine().counts().unwrap();
+    assert_eq!((after.submits - before.submits, after.waits - before.waits), (10, 10));
+    assert!(after.dispatches > before.dispatches + 40, "{before:?} {after:?}");
+}

@@ -85,6 +85,11 @@ pub trait Roll: Send {
     /// The adapter's name on a GPU, "none" otherwise.
     fn adapter(&self) -> String;
 
+    /// How often it has called upon a device of its own, if it has one.
+    fn counts(&self) -> Option<Counts> {
+        None
+    }
+
     /// Rolls out a batch, or replays a given one, and holds it until the next call.
     fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError>;
 
@@ -103,6 +108,17 @@ pub trait Roll: Send {
     /// # Errors
     /// `Limit` if the target has no network.
     fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
+}
+
+/// How often an engine has called upon its device since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Kernels launched.
+    pub dispatches: u64,
+    /// Lists of commands submitted.
+    pub submits: u64,
+    /// Times that the host waited for a result.
+    pub waits: u64,
 }
 
 /// The half of an engine that holds a policy's parameters, and differentiates log P_F by them.

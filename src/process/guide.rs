@@ -38,8 +38,8 @@ impl<'a> Filled<'a> {
 /// An intermediate log-reward, by its increments.
 pub trait Guide: fmt::Debug + Send + Sync {
     /// g(s, site, value) for each value of a site that is unset in s, in nats, into `increments` (one number a value, which hold
-    /// zeros before). A value that must never be chosen has -1e30; one at least must be allowed. NaN and plus infinity end
-    /// training.
+    /// zeros before). A value that must never be chosen has -1e30, or at least lies so far below the others that its exponential is 0;
+    /// one at least should be allowed. NaN and plus infinity end training.
     fn increments(&self, filled: Filled, site: usize, increments: &mut [f64]);
 
     /// The same in WGSL: the GPU engine cannot do without.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Summary;
 use crate::config::Config;
-use crate::evaluation::{Asymmetry, Best, Evaluated, Marginals, Tempered};
+use crate::evaluation::{Asymmetry, Evaluated, Marginals, Tempered};
 use crate::process::Objects;
 use crate::report::{Chart, Content, Figure, Histogram, Page, Panel, PictureError, Section, panels};
 use crate::targets::{Picture, Target};

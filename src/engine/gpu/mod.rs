@@ -30,7 +30,6 @@ mod tiling;
 mod twins;
 mod work;
 
-pub use self::pending::Counts;
 pub use crate::engine::{AdapterDescription, AdapterKind};
 pub use context::{adapters, has_hardware_adapter, kind};
 pub use memory::need;
@@ -49,7 +48,8 @@ use self::stages::{Accumulator, Quantity, Spread, Stages};
 use self::work::Work;
 use super::check::{self, Held};
 use super::{
-    BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps, square_norms_by_definition,
+    BLOCK, Batch, Coefficients, Counts, Differentiate, EngineError, Moments, Roll, Rollout, Steps,
+    square_norms_by_definition,
 };
 use crate::network::{Activation, Arrangement, Layout};
 use crate::process::{Objects, Process, Trajectories};
@@ -329,6 +329,10 @@ impl Roll for GpuEngine {
 
     fn adapter(&self) -> String {
         self.context.adapter.name.clone()
+    }
+
+    fn counts(&self) -> Option<Counts> {
+        Some(self.context.pending.counts())
     }
 
     fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::context::Context;
+use crate::engine::Counts;
 
 /// What has been recorded and not submitted, and what has been done so far.
 #[derive(Default)]
@@ -15,17 +16,6 @@ pub(super) struct Pending {
     /// Multiply-adds in it.
     cost: Cell<f64>,
     counts: Cell<Counts>,
-}
-
-/// How often an engine has called upon its device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Kernels launched.
-    pub dispatches: u64,
-    /// Lists of commands submitted.
-    pub submits: u64,
-    /// Times that the host waited for a result.
-    pub waits: u64,
 }
 
 impl Pending {
