@@ -100,8 +100,9 @@ pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<
     let request = Rollout::sample(Draw::new(1, 0, Stream::Training), batch).kept();
     let signs = (0..batch).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
     let coefficients = Coefficients::Trajectories(signs);
-    let (calls, [rollout_ms, gradient_ms]) = milliseconds(engine.as_mut(), &request, &coefficients, 2.0 * seconds)?;
-    let each = |of: fn(Counts) -> u64| calls.map(|(calls, counts)| of(counts) as f64 / f64::from(calls));
+    let Pairs { count, called, milliseconds: [rollout_ms, gradient_ms] } =
+        milliseconds(engine.as_mut(), &request, &coefficients, 2.0 * seconds)?;
+    let each = |of: fn(Counts) -> u64| called.map(|called| of(called) as f64 / f64::from(count));
     let rate = 1e3 / (rollout_ms + gradient_ms);
     Ok(Throughput {
         engine: which,
@@ -120,6 +121,15 @@ pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<
     })
 }
 
+/// Some rollouts, each with its gradient.
+struct Pairs {
+    count: u32,
+    /// What all of them called upon a device for, where there is one.
+    called: Option<Counts>,
+    /// Of a rollout and of a gradient, on average.
+    milliseconds: [f64; 2],
+}
+
 /// Mean milliseconds of a rollout and of its gradient, over as many pairs as fit, after one that warms up. They take
 /// turns, as in training: engines keep what they know of a batch, so a second gradient of the same one costs less. With it what
 /// so many pairs have called upon a device for.
@@ -128,7 +138,7 @@ fn milliseconds(
     request: &Rollout,
     coefficients: &Coefficients,
     seconds: f64,
-) -> Result<(Option<(u32, Counts)>, [f64; 2]), EngineError> {
+) -> Result<Pairs, EngineError> {
     let mut total = vec![0.0; engine.arrangement().length()];
     let mut pair = |engine: &mut dyn Engine| {
         let start = Instant::now();
@@ -144,10 +154,10 @@ fn milliseconds(
         totals.iter_mut().zip(pair(engine)?).for_each(|(total, part)| *total += part);
         calls += 1;
     }
-    let made = before.zip(engine.counts()).map(|(before, after)| Counts {
+    let called = before.zip(engine.counts()).map(|(before, after)| Counts {
         dispatches: after.dispatches - before.dispatches,
         submits: after.submits - before.submits,
         waits: after.waits - before.waits,
     });
-    Ok((made.map(|made| (calls, made)), totals.map(|total| total * 1e3 / f64::from(calls))))
+    Ok(Pairs { count: calls, called, milliseconds: totals.map(|total| total * 1e3 / f64::from(calls)) })
 }
