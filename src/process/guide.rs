@@ -85,7 +85,7 @@ impl Guided {
         Self { filling, guide, folded: false }
     }
 
-    /// One object of each pair of mirror images alone ([`fold`](super::fold)), with what `guide` knows of a partial object, if there is one.
+    /// One object of each pair of mirror images alone (by the flip of all values), with what `guide` knows of a partial object, if there is one.
     ///
     /// # Panics
     /// If sites have not two values.
