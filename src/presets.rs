@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn every_preset_is_a_valid_experiment() {
         let names = names();
-        assert_eq!(names.len(), 4 + 2 * 10 * 10 + 7 * 8);
+        assert_eq!(names.len(), 8 + 2 * 10 * 10 + 7 * 8);
         for name in names {
             let config = config(&name, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);
