@@ -2,7 +2,6 @@
 
 use super::EvaluationError;
 use crate::config::Precision;
-use crate::engine::check_rewards;
 use crate::metrics::{exact, marginal};
 use crate::network::{Mlp, Real};
 use crate::process::{Head, Objects, Process, SiteFilling, unfold_log_probabilities};
@@ -51,9 +50,7 @@ pub fn enumerate(
     for (index, log_rewards) in log_rewards.chunks_mut(CHUNK).enumerate() {
         let first = index * CHUNK;
         let objects = Objects::numbered(process.sites, process.values, first..first + log_rewards.len());
-        log_rewards.fill(f64::NAN);
-        trainer.target().log_reward(&objects, log_rewards);
-        check_rewards(log_rewards, || Ok(objects))?;
+        log_rewards.copy_from_slice(&super::log_rewards(trainer.target(), &objects)?);
     }
     Ok(exact::compare(&log_probabilities, &log_rewards))
 }

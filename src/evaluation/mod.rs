@@ -23,8 +23,7 @@ use crate::metrics::{pareto, weights};
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
 use crate::stop::{Stop, Stopped};
-use crate::targets::Sampler;
-use crate::targets::TargetError;
+use crate::targets::{Sampler, Target, TargetError};
 use crate::trainer::Trainer;
 
 /// Markov chains that sample the target.
@@ -251,10 +250,16 @@ pub fn forward(
 /// log w with log R by the target's own definition: an engine's f32 cannot tell numbers of 10^6 apart that differ by a
 /// tenth, and every estimate of log Z would be off by as much.
 fn exact_log_weights(trainer: &Trainer, mut batch: Batch, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-    batch.log_reward.fill(f64::NAN);
-    trainer.target().log_reward(objects, &mut batch.log_reward);
-    check_rewards(&batch.log_reward, || Ok(objects.clone()))?;
+    batch.log_reward = log_rewards(trainer.target(), objects)?;
     Ok(batch.log_weights())
+}
+
+/// log R of each object, by the target itself.
+fn log_rewards(target: &dyn Target, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+    let mut log_reward = vec![f64::NAN; objects.count()];
+    target.log_reward(objects, &mut log_reward);
+    check_rewards(&log_reward, || Ok(objects.clone()))?;
+    Ok(log_reward)
 }
 
 /// One backward trajectory of each object, numbered from `first` on and replayed in parts.

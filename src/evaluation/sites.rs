@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::EvaluationError;
+use super::{EvaluationError, log_rewards};
 use crate::engine::EngineError;
 use crate::process::Objects;
 use crate::targets::Target;
@@ -61,8 +61,7 @@ pub(super) fn best(target: &dyn Target, samples: &Objects) -> Result<Option<Best
     if target.measure(0.0).is_none() {
         return Ok(None);
     }
-    let mut log_reward = vec![f64::NAN; samples.count()];
-    target.log_reward(samples, &mut log_reward);
+    let log_reward = log_rewards(target, samples)?;
     let largest = log_reward.iter().enumerate().max_by(|(_, one), (_, other)| one.total_cmp(other));
     let (row, &log_reward) =
         largest.ok_or_else(|| EngineError::Limit("an evaluation of no samples has no best one".into()))?;

@@ -7,8 +7,8 @@
 
 use serde::Serialize;
 
-use super::{EvaluationError, backward_log_weights};
-use crate::engine::{EngineError, check_rewards};
+use super::{EvaluationError, backward_log_weights, log_rewards};
+use crate::engine::EngineError;
 use crate::metrics::weights;
 use crate::process::{Head, Objects};
 use crate::random::{Draw, Stream, pick, uniform};
@@ -77,7 +77,7 @@ impl Ladder {
     fn new(target: &dyn Target, values: usize, samples: &Objects) -> Result<Self, EngineError> {
         let chains = (0..RUNS * RUNGS).flat_map(|chain| samples.row(chain % samples.count()).iter().copied());
         let objects = Objects::new(samples.sites(), chains.collect());
-        let log_reward = log_reward(target, &objects)?;
+        let log_reward = log_rewards(target, &objects)?;
         Ok(Self { values, objects, log_reward })
     }
 
@@ -96,7 +96,7 @@ impl Ladder {
             *site = ((usize::from(*site) + further) % self.values) as u8;
         }
         let offered = Objects::new(sites, offered);
-        let log_reward = log_reward(target, &offered)?;
+        let log_reward = log_rewards(target, &offered)?;
         let mut kept = self.objects.values().to_vec();
         for (chain, object) in kept.chunks_exact_mut(sites).enumerate() {
             let gain = Self::beta(chain) * (log_reward[chain] - self.log_reward[chain]);
@@ -132,13 +132,6 @@ impl Ladder {
     }
 }
 
-fn log_reward(target: &dyn Target, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-    let mut log_reward = vec![f64::NAN; objects.count()];
-    target.log_reward(objects, &mut log_reward);
-    check_rewards(&log_reward, || Ok(objects.clone()))?;
-    Ok(log_reward)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,7 +158,7 @@ mod tests {
             }
         }
         assert_eq!(first.at_one(), second.at_one(), "the same numbers, the same chains");
-        assert_eq!(first.log_reward, log_reward(&target, &first.objects).unwrap());
+        assert_eq!(first.log_reward, log_rewards(&target, &first.objects).unwrap());
         // E[log R] = K d log Z / dK, by central differences, exact to 1e-6.
         let log_z = |coupling| Ising::new(6, coupling).unwrap().log_z().unwrap();
         let expected = 0.2 * (log_z(0.2001) - log_z(0.1999)) / 0.0002;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::energy_model::EnergyModel;
-use super::{Picture, RewardNetwork, Sampler, Target, TargetError};
+use super::{Picture, RewardNetwork, Sampler, Target, TargetError, no_state};
 use crate::data::{Coding, DataSet};
 use crate::process::{Encoding, Objects};
 use crate::random::Draw;
@@ -99,11 +99,7 @@ impl Sampler for Points {
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), TargetError> {
-        if state.is_empty() {
-            Ok(())
-        } else {
-            Err(TargetError::State(format!("{} bytes of state where data have none", state.len())))
-        }
+        no_state(state, "data")
     }
 }
 

@@ -232,3 +232,11 @@ pub trait Sampler: Send {
     /// Takes up a state that [`Sampler::state`] gave.
     fn restore(&mut self, state: &[u8]) -> Result<(), TargetError>;
 }
+
+/// What a sampler restores that depends on its draws alone: nothing, or `state` is of another; `whose` are without any.
+fn no_state(state: &[u8], whose: &str) -> Result<(), TargetError> {
+    if state.is_empty() {
+        return Ok(());
+    }
+    Err(TargetError::State(format!("{} bytes of state where {whose} have none", state.len())))
+}

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
-use super::{Observable, RewardKernel, Sampler, Symmetry, Target, TargetError};
+use super::{Observable, RewardKernel, Sampler, Symmetry, Target, TargetError, no_state};
 use crate::models::elimination::{Eliminated, Plan};
 use crate::models::{FactorGraph, Labels};
 use crate::process::{Encoding, Guide, Objects};
@@ -177,11 +177,7 @@ impl Sampler for Independent {
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), TargetError> {
-        if state.is_empty() {
-            Ok(())
-        } else {
-            Err(TargetError::State(format!("{} bytes of state where exact samples have none", state.len())))
-        }
+        no_state(state, "exact samples")
     }
 }
 
