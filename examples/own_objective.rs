@@ -41,7 +41,7 @@ impl OwnEstimator for CostToGo {
             }
         }
         let total: f64 = batch.log_weights().iter().sum();
-        Contribution { policy: Coefficients::Steps(coefficients), zeta: None, loss: -weight * total / count }
+        Contribution { policy: Coefficients::Steps(coefficients.into()), zeta: None, loss: -weight * total / count }
     }
 
     fn needs_steps(&self) -> bool {

@@ -6,7 +6,7 @@
 //
 // One invocation a trajectory, one workgroup a block.
 
-#import wgflow::constants::{BLOCK, MAX_STEPS, SITES, VALUES}
+#import wgflow::constants::{BLOCK, MAX_STEPS, SITES, STEP_LISTS, VALUES}
 #import wgflow::work::{invocation_of, work}
 #ifdef WALK
 #import wgflow::rules::process_value
@@ -38,7 +38,7 @@ fn note_object(trajectory: u32) {
 fn finish(@builtin(global_invocation_id) launched: vec3<u32>) {
     let id = invocation_of(launched);
     let trajectory = work.block * BLOCK + id.x;
-    let row = trajectory * MAX_STEPS;
+    let row = trajectory * STEP_LISTS * MAX_STEPS;
     note_object(trajectory);
     // sums[l] is that of 2^l steps where bit l of their number is set.
     var sums = array<f32, 32>();

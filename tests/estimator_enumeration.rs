@@ -82,7 +82,8 @@ impl Problem {
             let actions = indices.iter().flat_map(|&index| self.all[index].clone()).collect();
             let batch = self.engine.rollout(&Rollout::replay(DRAW, &Trajectories::new(3, actions)).kept()).unwrap();
             let contribution = term.contribution(&batch, ZETA);
-            let gradient = estimate_of(&mut self.engine, contribution.policy.numbers(), term.optimal());
+            let gradient =
+                estimate_of(&mut self.engine, contribution.policy.of_trajectories().unwrap(), term.optimal());
             sum.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += weight * value);
             match indices.iter().rposition(|&index| index + 1 < self.all.len()) {
                 Some(position) => {
@@ -156,7 +157,7 @@ fn identities_hold_on_the_same_samples() {
     let batch = engine.rollout(&Rollout::sample(DRAW, 100).kept()).unwrap();
     let mut gradient = |term: Term| {
         let contribution = term.contribution(&batch, ZETA);
-        estimate_of(&mut engine, contribution.policy.numbers(), term.optimal())
+        estimate_of(&mut engine, contribution.policy.of_trajectories().unwrap(), term.optimal())
     };
     let scaled = |values: Vec<f64>, factor: f64| values.iter().map(|value| factor * value).collect::<Vec<f64>>();
     let left_out = gradient(reverse("leave_one_out"));

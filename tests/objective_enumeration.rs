@@ -147,7 +147,7 @@ fn gradient(objective: &Objective, source: Source, batch: &[&Trajectory]) -> Vec
     let log_weights: Vec<f64> = batch.iter().map(|tau| tau.log_weight).collect();
     let mut gradient = vec![0.0; PARAMETERS];
     for term in objective.terms(Progress { iteration: 0, total: 1 }).into_iter().filter(|term| term.source == source) {
-        let mut policy = of(&term, &log_weights, ZETA).policy.numbers().to_vec();
+        let mut policy = of(&term, &log_weights, ZETA).policy.of_trajectories().unwrap().to_vec();
         match term.optimal() {
             None => {}
             Some(Optimal { extent: Extent::Scalar, form: Form::LeaveOneOut }) => {
@@ -330,7 +330,9 @@ fn linex_has_the_forward_kl_gradient_with_our_sign_only() {
     let mean = |scale: f64| {
         let objective = objective(&format!("kind = 'regression'\nloss = 'linex'\nscale = {scale}"));
         let term = objective.terms(Progress { iteration: 0, total: 1 }).swap_remove(0);
-        weighted_scores(&all, |tau| tau.forward * of(&term, &[tau.log_weight], log_z).policy.numbers()[0])
+        weighted_scores(&all, |tau| {
+            tau.forward * of(&term, &[tau.log_weight], log_z).policy.of_trajectories().unwrap()[0]
+        })
     };
     assert!(distance(&mean(1.0), &forward_kl(&all)) < EXACT);
     // exp(delta) - delta - 1, what feeding delta in place of -delta gives: neither that gradient nor its mirror image.

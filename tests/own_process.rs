@@ -6,14 +6,14 @@ mod common;
 use std::sync::Arc;
 
 use common::compare::{assert_close, assert_close_at_scale};
-use common::grid::{Grid, Hills};
+use common::grid::Hills;
 use wgflow::config::Settings;
 use wgflow::engine::cpu::CpuEngine;
-use wgflow::engine::{Batch, Coefficients, Differentiate, EngineError, Given, Roll, Rollout};
+use wgflow::engine::{Batch, Coefficients, Differentiate, EngineError, Given, Roll, Rollout, StepCoefficients};
 use wgflow::evaluation::evaluate;
 use wgflow::network::{Activation, Initialisation, Layout, Real, initialise};
 use wgflow::objective::{Contribution, Estimator, Objective, Own, OwnEstimator, Source};
-use wgflow::process::{Objects, Process, Trajectories};
+use wgflow::process::{Hypergrid, Objects, Process, Trajectories};
 use wgflow::random::{Draw, Stream};
 use wgflow::trainer::{Builder, Trainer};
 
@@ -44,7 +44,7 @@ impl OwnEstimator for RewardToGo {
             }
         }
         let loss = -weight * total / count as f64;
-        Contribution { policy: Coefficients::Steps(coefficients), zeta: None, loss }
+        Contribution { policy: Coefficients::Steps(coefficients.into()), zeta: None, loss }
     }
 
     fn needs_steps(&self) -> bool {
@@ -54,7 +54,7 @@ impl OwnEstimator for RewardToGo {
 
 const DRAW: Draw = Draw { seed: 5, iteration: 2, stream: Stream::Training, first_trajectory: 0 };
 
-fn engine<T: Real>(grid: &Grid) -> (CpuEngine<T>, Layout, Vec<f64>) {
+fn engine<T: Real>(grid: &Hypergrid) -> (CpuEngine<T>, Layout, Vec<f64>) {
     let layout = Layout::new(grid.columns(), &[7, 5], grid.actions());
     let parameters = initialise(&layout, Initialisation::FanIn, 3, Stream::Initialisation);
     let process: Arc<dyn Process> = Arc::new(grid.clone());
@@ -65,8 +65,8 @@ fn engine<T: Real>(grid: &Grid) -> (CpuEngine<T>, Layout, Vec<f64>) {
 }
 
 /// Every trajectory there is.
-fn all(grid: &Grid) -> Trajectories {
-    fn go_on(grid: &Grid, state: &[u32], actions: &[u32], found: &mut Vec<Vec<u32>>) {
+fn all(grid: &Hypergrid) -> Trajectories {
+    fn go_on(grid: &Hypergrid, state: &[u32], actions: &[u32], found: &mut Vec<Vec<u32>>) {
         for action in (0..grid.actions() as u32).filter(|&action| grid.allows(state, action)) {
             let (mut next, actions) = (state.to_vec(), [actions, &[action]].concat());
             if grid.advance(&mut next, action).ends {
@@ -83,7 +83,7 @@ fn all(grid: &Grid) -> Trajectories {
 
 #[test]
 fn probabilities_of_all_trajectories_add_up_to_one_both_ways() {
-    let grid = Grid { sites: 2, side: 3 };
+    let grid = Hypergrid::new(2, 3);
     let (mut engine, ..) = engine::<f64>(&grid);
     let all = all(&grid);
     assert_eq!(all.count(), 19);
@@ -110,7 +110,7 @@ fn probabilities_of_all_trajectories_add_up_to_one_both_ways() {
 
 #[test]
 fn gradients_are_central_differences_and_statistics_follow_the_definition() {
-    let grid = Grid { sites: 2, side: 3 };
+    let grid = Hypergrid::new(2, 3);
     let (mut engine, layout, parameters) = engine::<f64>(&grid);
     let all = all(&grid);
     let count = all.count();
@@ -118,7 +118,7 @@ fn gradients_are_central_differences_and_statistics_follow_the_definition() {
     let request = Rollout::replay(DRAW, &all).kept().with_steps(true);
     engine.rollout(&request).unwrap();
     let mut total = vec![0.0; engine.arrangement().length()];
-    engine.accumulate(&Coefficients::Steps(by_step.clone()), &mut total).unwrap();
+    engine.accumulate(&Coefficients::Steps(by_step.clone().into()), &mut total).unwrap();
     let gradient = engine.arrangement().restore(&total);
     let mut weighted = |parameters: &[f64]| -> f64 {
         engine.set_parameters(parameters).unwrap();
@@ -163,13 +163,15 @@ fn gradients_are_central_differences_and_statistics_follow_the_definition() {
 
 #[test]
 fn coefficients_of_steps_have_the_expectation_of_those_of_trajectories() {
-    let grid = Grid { sites: 2, side: 3 };
+    let grid = Hypergrid::new(2, 3);
     let (mut engine, ..) = engine::<f64>(&grid);
     let all = all(&grid);
     let batch = engine.rollout(&Rollout::replay(DRAW, &all).kept().with_steps(true)).unwrap();
     let probabilities: Vec<f64> = batch.log_forward.iter().map(|log| log.exp()).collect();
     let count = all.count() as f64;
-    let Coefficients::Steps(mut to_go) = RewardToGo { baseline: false }.contribution(count, &batch, 0.0).policy else {
+    let Coefficients::Steps(StepCoefficients { forward: mut to_go, .. }) =
+        RewardToGo { baseline: false }.contribution(count, &batch, 0.0).policy
+    else {
         panic!("coefficients of steps")
     };
     to_go
@@ -182,14 +184,14 @@ fn coefficients_of_steps_have_the_expectation_of_those_of_trajectories() {
         engine.accumulate(&coefficients, &mut total).unwrap();
         total
     };
-    let (found, expected) = (gradient(Coefficients::Steps(to_go)), gradient(Coefficients::Trajectories(whole)));
+    let (found, expected) = (gradient(Coefficients::Steps(to_go.into())), gradient(Coefficients::Trajectories(whole)));
     assert!(expected.iter().any(|derivative| derivative.abs() > 1e-3));
     assert_close(&found, &expected, 1e-12, "the gradient of reverse KL");
 }
 
 #[test]
 fn samples_and_replays_agree_whatever_the_memory_and_bad_trajectories_are_refused() {
-    let grid = Grid { sites: 3, side: 4 };
+    let grid = Hypergrid::new(3, 4);
     let (mut engine, ..) = engine::<f32>(&grid);
     let sampled = engine.rollout(&Rollout::sample(DRAW, 150).kept()).unwrap();
     let trajectories = engine.trajectories().unwrap();
@@ -219,7 +221,7 @@ fn samples_and_replays_agree_whatever_the_memory_and_bad_trajectories_are_refuse
 }
 
 fn trained(objective: Option<Objective>, text: &str) -> Trainer {
-    let grid = Grid { sites: 2, side: 5 };
+    let grid = Hypergrid::new(2, 5);
     let settings: Settings = toml::from_str(&format!(
         "seed = 1\npolicy = {{ hidden = [32, 32], initialisation = 'fan_in' }}\nengine = {{ kind = 'cpu' }}\n\
          training = {{ iterations = 600, batch = 64 }}\n\

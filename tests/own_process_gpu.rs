@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::compare::{assert_close_at_scale, assert_layers_close, largest};
-use common::grid::{Grid, Hills};
+use common::grid::Hills;
 use common::{coefficients, moments_of};
 use wgflow::config::Settings;
 use wgflow::engine::cpu::CpuEngine;
@@ -13,7 +13,7 @@ use wgflow::engine::gpu::{GpuEngine, GpuOptions};
 use wgflow::engine::{BLOCK, Coefficients, Differentiate, Engine, EngineError, Given, Roll, Rollout};
 use wgflow::evaluation::evaluate;
 use wgflow::network::{Activation, Initialisation, Layout, initialise};
-use wgflow::process::{Objects, Process, ProcessKernel, Step, Trajectories};
+use wgflow::process::{Hypergrid, Objects, Process, ProcessKernel, Step, Trajectories};
 use wgflow::random::{Draw, Stream};
 use wgflow::trainer::Builder;
 
@@ -22,34 +22,34 @@ const DRAW: Draw = Draw { seed: 5, iteration: 2, stream: Stream::Training, first
 const COUNT: usize = BLOCK + 6;
 
 /// The second one has 40 actions, whose mask takes two words.
-fn grids() -> [Grid; 2] {
-    [Grid { sites: 3, side: 4 }, Grid { sites: 39, side: 2 }]
+fn grids() -> [Hypergrid; 2] {
+    [Hypergrid::new(3, 4), Hypergrid::new(39, 2)]
 }
 
-fn layout(grid: &Grid) -> Layout {
+fn layout(grid: &Hypergrid) -> Layout {
     Layout::new(grid.columns(), &[24, 16], grid.actions())
 }
 
-fn open(process: impl Process + 'static, grid: &Grid, memory_budget: u64) -> Result<GpuEngine, EngineError> {
+fn open(process: impl Process + 'static, grid: &Hypergrid, memory_budget: u64) -> Result<GpuEngine, EngineError> {
     let adapter = std::env::var("WGFLOW_ADAPTER").ok();
     let options = GpuOptions { adapter, memory_budget, ..GpuOptions::default() };
     let process: Arc<dyn Process> = Arc::new(process);
     GpuEngine::new(process, layout(grid), Activation::Swish, Arc::new(Hills(grid.clone())), options)
 }
 
-fn parameters(grid: &Grid) -> Vec<f64> {
+fn parameters(grid: &Hypergrid) -> Vec<f64> {
     let fan_in = initialise(&layout(grid), Initialisation::FanIn, 3, Stream::Initialisation);
     fan_in.iter().map(|value| f64::from((2.0 * value) as f32)).collect()
 }
 
-fn gpu(grid: &Grid, memory_budget: u64) -> GpuEngine {
+fn gpu(grid: &Hypergrid, memory_budget: u64) -> GpuEngine {
     let mut engine = open(grid.clone(), grid, memory_budget)
         .unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install the package mesa-vulkan-drivers"));
     engine.set_parameters(&parameters(grid)).unwrap();
     engine
 }
 
-fn native(grid: &Grid) -> CpuEngine<f64> {
+fn native(grid: &Hypergrid) -> CpuEngine<f64> {
     let (process, target): (Arc<dyn Process>, _) = (Arc::new(grid.clone()), Arc::new(Hills(grid.clone())));
     let mut engine = CpuEngine::new(process, layout(grid), Activation::Swish, target, u64::MAX).unwrap();
     engine.set_parameters(&parameters(grid)).unwrap();
@@ -103,8 +103,8 @@ fn samples_replays_and_gradients_follow_f64() {
             let tolerance = 64.0 * f64::from(f32::EPSILON);
             assert_layers_close(&layout(&grid), &found, &expected, &terms, tolerance, "gradient");
             let each: Vec<f64> = (0..COUNT * grid.max_steps()).map(|i| (1.7 * i as f64).sin() / COUNT as f64).collect();
-            let found = gradient(&mut engine, Coefficients::Steps(each.clone()));
-            let expected = gradient(&mut double, Coefficients::Steps(each));
+            let found = gradient(&mut engine, Coefficients::Steps(each.clone().into()));
+            let expected = gradient(&mut double, Coefficients::Steps(each.into()));
             let scales = vec![largest(&expected); expected.len()];
             assert_close_at_scale(&found, &expected, &scales, tolerance, "gradient with coefficients of steps");
         }
@@ -169,7 +169,7 @@ fn neither_memory_nor_prefixes_change_a_bit() {
 
 /// A grid whose rules in WGSL are these.
 #[derive(Clone, Debug)]
-struct Ruled(Grid, Option<&'static str>);
+struct Ruled(Hypergrid, Option<&'static str>);
 
 impl Process for Ruled {
     fn sites(&self) -> usize {
@@ -248,7 +248,7 @@ fn rules_that_are_missing_or_wrong_are_refused_in_their_own_lines() {
 
 #[test]
 fn training_on_the_gpu_finds_the_exact_log_z() {
-    let grid = Grid { sites: 2, side: 5 };
+    let grid = Hypergrid::new(2, 5);
     let settings: Settings = toml::from_str(
         "seed = 1\npolicy = { hidden = [32, 32], initialisation = 'fan_in' }\nengine = { kind = 'gpu' }\n\
          objective = { kind = 'log_variance' }\ntraining = { iterations = 400, batch = 64 }\n\

@@ -65,12 +65,12 @@ fn both_engines_in_f32_follow_f64() {
         for scored_from in [0, 2] {
             let batch = double.rollout(&replay(&trajectories, scored_from)).unwrap();
             let told = batch.steps.expect("asked for");
-            let expected = gradient(&mut double, Coefficients::Steps(weights.clone()));
+            let expected = gradient(&mut double, Coefficients::Steps(weights.clone().into()));
             // What the sum's rounding is relative to: the terms of every step by themselves, all trajectories of a sign.
             let single = |t: usize, sign: f64| {
                 let kept =
                     weights.iter().enumerate().map(|(i, &c)| if i % steps == t && c * sign > 0.0 { c } else { 0.0 });
-                gradient(&mut double, Coefficients::Steps(kept.collect()))
+                gradient(&mut double, Coefficients::Steps(kept.collect::<Vec<f64>>().into()))
             };
             let places: Vec<(usize, f64)> = (scored_from..steps).flat_map(|t| [(t, 1.0), (t, -1.0)]).collect();
             let mut single = single;
@@ -81,7 +81,7 @@ fn both_engines_in_f32_follow_f64() {
                 assert_close_at_scale(&found.log_forward, &told.log_forward, &scales, 3e-6, "log P_F of steps");
                 assert_eq!(found.log_backward, told.log_backward);
                 assert_eq!(found.lengths, told.lengths);
-                let found = gradient(engine.as_mut(), Coefficients::Steps(weights.clone()));
+                let found = gradient(engine.as_mut(), Coefficients::Steps(weights.clone().into()));
                 let label = format!("{}: {:?} from {scored_from}", engine.name(), setting.layout.widths);
                 // Some ten roundings of either sign along a path through the layers; terms of one sign add up to less than
                 // the absolute sum by at most a few times.
@@ -112,13 +112,13 @@ fn equal_coefficients_of_all_steps_are_those_of_trajectories_and_neither_disturb
         let whole = common::coefficients(COUNT);
         let each: Vec<f64> = whole.iter().flat_map(|&c| vec![c; told.max_steps]).collect();
         let by_trajectory = gradient(engine.as_mut(), Coefficients::Trajectories(whole.clone()));
-        let by_step = gradient(engine.as_mut(), Coefficients::Steps(each.clone()));
+        let by_step = gradient(engine.as_mut(), Coefficients::Steps(each.clone().into()));
         let largest = by_trajectory.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
         assert!(largest > 0.0 && by_trajectory.iter().all(|value| value.is_finite()));
         // The same products in another order of factors.
         let scales = vec![largest; by_step.len()];
         assert_close_at_scale(&by_step, &by_trajectory, &scales, 64.0 * f64::from(f32::EPSILON), &engine.name());
         assert_eq!(gradient(engine.as_mut(), Coefficients::Trajectories(whole)), by_trajectory);
-        assert_eq!(gradient(engine.as_mut(), Coefficients::Steps(each)), by_step);
+        assert_eq!(gradient(engine.as_mut(), Coefficients::Steps(each.into())), by_step);
     }
 }

@@ -30,5 +30,5 @@ fn derivative(here: u32, trajectory: u32, step: u32, value: u32) -> f32 {
     let taken = action_of(trajectory, step) % VALUES;
     let hit = select(0.0, 1.0, value == taken);
     let error = hit - probabilities[(here * BLOCK + trajectory % BLOCK) * VALUES + value];
-    return step_weight(trajectory, step) * error;
+    return step_weight(trajectory, 0u, step) * error;
 }

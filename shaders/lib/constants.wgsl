@@ -12,6 +12,11 @@ const SITES = 5u;
 const VALUES = 3u;
 const MAX_STEPS = 5u;
 const ACTIONS = 15u;
+const BACKWARD_ACTIONS = 0u;
+// In place of an action after the end of a trajectory.
+const NO_ACTION = 0xffffffffu;
+// Lists of numbers that there are for each step: those of log P_F, and those of log P_B and log F where the policy says more.
+const STEP_LISTS = 1u;
 const COLUMNS = 15u;
 // Where sites are filled: columns of a site, the input of a site that is not set, whether the order is drawn.
 const COLUMNS_A_SITE = 3u;

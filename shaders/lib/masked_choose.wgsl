@@ -1,16 +1,17 @@
-// A step's choice among all actions that its state allows (lib/walk.wgsl), with functions as in lib/site_choose.wgsl.
+// A step's choice among all actions that its state allows (lib/walk.wgsl), with functions as in lib/site_choose.wgsl; and what else
+// the policy says of the state: how it came about, which is P_B of the step before, and its flow.
 
 #define_import_path wgflow::masked_choose
-#import wgflow::constants::{ACTIONS, MASK_WORDS, MAX_STEPS}
+#import wgflow::constants::{ACTIONS, BACKWARD_ACTIONS, MASK_WORDS, MAX_STEPS, NO_ACTION, OUTPUTS, STEP_LISTS}
 #import wgflow::elementary::{exponential, logarithm}
 #import wgflow::philox::{philox, uniform_of}
 #import wgflow::process::{take_action, take_none}
 #import wgflow::steps_taken::{actions, log_probs, probabilities}
 #import wgflow::walk::{is_allowed, mask_of, walks}
 #import wgflow::work::work
-
-// In place of an action after the end of a trajectory.
-const NO_ACTION = 0xffffffffu;
+#ifdef LEARNED_BACKWARD
+#import wgflow::rules::process_backward_of
+#endif
 
 // As good as minus infinity.
 const FORBIDDEN = -1e30;
@@ -44,15 +45,18 @@ fn draw(first: u32, mask: u32, most: f32, threshold: f32) -> u32 {
 fn choose(first: u32, trajectory: u32, step: u32) {
     let mask = mask_of(trajectory, step);
     let index = trajectory * MAX_STEPS + step;
+    let told = trajectory * STEP_LISTS * MAX_STEPS + step;
     var ended = true;
     for (var word = 0u; word < MASK_WORDS; word++) {
         ended = ended && walks[mask + word] == 0u;
     }
     if ended {
-        for (var action = 0u; action < ACTIONS; action++) {
-            probabilities[first + action] = 0.0;
+        for (var output = 0u; output < OUTPUTS; output++) {
+            probabilities[first + output] = 0.0;
         }
-        log_probs[index] = 0.0;
+        for (var list = 0u; list < STEP_LISTS; list++) {
+            log_probs[told + list * MAX_STEPS] = 0.0;
+        }
         if step >= work.sampled_from {
             actions[index] = NO_ACTION;
             take_none(trajectory, step);
@@ -75,12 +79,52 @@ fn choose(first: u32, trajectory: u32, step: u32) {
         taken = draw(first, mask, most, uniform_of(philox(counter, work.key).y) * total);
         actions[index] = taken;
     }
-    log_probs[index] = probabilities[first + taken] - most - logarithm(total);
+    log_probs[told] = probabilities[first + taken] - most - logarithm(total);
     for (var action = 0u; action < ACTIONS; action++) {
         let share = exponential(vec4(probabilities[first + action] - most)).x / total;
         probabilities[first + action] = select(0.0, share, is_allowed(mask, action));
     }
+#ifdef LEARNED_BACKWARD
+    say_backward(first, trajectory, step);
+#endif
+#ifdef FLOW
+    log_probs[told + 2u * MAX_STEPS] = probabilities[first + ACTIONS + BACKWARD_ACTIONS];
+#endif
     if step >= work.sampled_from {
         take_action(trajectory, step, taken);
     }
 }
+
+#ifdef LEARNED_BACKWARD
+// P_B of the step before, where that is scored and one of several that can have led here.
+fn say_backward(first: u32, trajectory: u32, step: u32) {
+    let logits = first + ACTIONS;
+    let mask = mask_of(trajectory, step);
+    var taken = NO_ACTION;
+    if step > work.scored_from {
+        taken = process_backward_of(actions[trajectory * MAX_STEPS + step - 1u]);
+    }
+    if taken == NO_ACTION {
+        for (var backward = 0u; backward < BACKWARD_ACTIONS; backward++) {
+            probabilities[logits + backward] = 0.0;
+        }
+        return;
+    }
+    var most = FORBIDDEN;
+    for (var backward = 0u; backward < BACKWARD_ACTIONS; backward++) {
+        most = max(most, select(FORBIDDEN, probabilities[logits + backward], is_allowed(mask, ACTIONS + backward)));
+    }
+    var total = 0.0;
+    for (var backward = 0u; backward < BACKWARD_ACTIONS; backward++) {
+        if is_allowed(mask, ACTIONS + backward) {
+            total += exponential(vec4(probabilities[logits + backward] - most)).x;
+        }
+    }
+    let told = (trajectory * STEP_LISTS + 1u) * MAX_STEPS + step - 1u;
+    log_probs[told] = probabilities[logits + taken] - most - logarithm(total);
+    for (var backward = 0u; backward < BACKWARD_ACTIONS; backward++) {
+        let share = exponential(vec4(probabilities[logits + backward] - most)).x / total;
+        probabilities[logits + backward] = select(0.0, share, is_allowed(mask, ACTIONS + backward));
+    }
+}
+#endif

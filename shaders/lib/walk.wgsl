@@ -1,7 +1,8 @@
 // What is known of every trajectory of a process that is not site filling, row after row of WALK_SIZE words:
 //
 //   the state of the process        STATE_WORDS
-//   the actions allowed, by step    MAX_STEPS x MASK_WORDS, a bit each; none once the trajectory has ended
+//   the actions allowed, by step    MAX_STEPS x MASK_WORDS, a bit each, those backward after the others; none once the trajectory has
+//                                   ended
 //   what each step changes          MAX_STEPS x (column, amount, column, amount), amounts the bits of an f32
 
 #define_import_path wgflow::walk

@@ -5,6 +5,8 @@
 
 #define_import_path wgflow::whole
 
-fn step_weight(trajectory: u32, step: u32) -> f32 {
-    return 1.0;
+// `list`: of log P_F (0), of taking the step back (1), of log F of the state before it (2). The last two count for single steps
+// alone.
+fn step_weight(trajectory: u32, list: u32, step: u32) -> f32 {
+    return select(0.0, 1.0, list == 0u);
 }

@@ -20,7 +20,8 @@ pub(crate) use error::{parse, quoted};
 pub use model::ModelConfig;
 pub(crate) use paths::anchor;
 pub use settings::{
-    EngineConfig, EngineKind, EvaluationConfig, PolicyConfig, Precision, Settings, Symmetry, TrainingConfig,
+    BackwardPolicy, EngineConfig, EngineKind, EvaluationConfig, FillingOrder, PolicyConfig, Precision, Settings,
+    Symmetry, TrainingConfig,
 };
 pub use target::{Inputs, IsingConfig, TargetConfig};
 #[cfg(feature = "cli")]

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::error::require;
 use crate::network::{Activation, Initialisation};
-use crate::process::Order;
 use crate::{objective, optimizer};
 
 /// How the sampler is trained. Every key has a default.
@@ -38,8 +37,11 @@ pub struct PolicyConfig {
     pub hidden: Vec<usize>,
     /// "relu", "leaky_relu", "swish", "elu" or "tanh".
     pub activation: Activation,
-    /// "uniform" (any unset site, chosen uniformly) or "fixed" (site t at step t).
-    pub order: Order,
+    /// "uniform" (any unset site, chosen uniformly), "fixed" (site t at step t) or "learned" (the policy chooses the site along with its
+    /// value). For targets whose sites are filled.
+    pub order: FillingOrder,
+    /// P_B: "uniform", or "learned" along with the policy, by more outputs of the same network.
+    pub backward: BackwardPolicy,
     /// Add what the target knows of a partial object to the logits, its intermediate log-reward: for targets that have one
     /// (the Ising model).
     pub guided: bool,
@@ -48,6 +50,30 @@ pub struct PolicyConfig {
     pub symmetry: Symmetry,
     /// "small_normal" (0.01 N(0,1), the paper's Ising task) or "fan_in" (uniform +-1/sqrt(inputs), PyTorch's default).
     pub initialisation: Initialisation,
+}
+
+/// The order in which sites are filled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FillingOrder {
+    /// The site is drawn uniformly from those unset; only its value is learned.
+    #[default]
+    Uniform,
+    /// Site `t` is filled at step `t`.
+    Fixed,
+    /// The policy chooses a site and its value at once.
+    Learned,
+}
+
+/// Where P_B comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackwardPolicy {
+    /// Each way back is as likely as the others.
+    #[default]
+    Uniform,
+    /// The policy's network says it.
+    Learned,
 }
 
 /// What the policy has of its target's symmetries by construction.
@@ -66,7 +92,8 @@ impl Default for PolicyConfig {
         Self {
             hidden: vec![256, 256, 256],
             activation: Activation::Swish,
-            order: Order::Uniform,
+            order: FillingOrder::Uniform,
+            backward: BackwardPolicy::Uniform,
             guided: false,
             symmetry: Symmetry::None,
             initialisation: Initialisation::SmallNormal,
@@ -241,7 +268,22 @@ impl Settings {
         if let Some(memory) = self.engine.memory_mib {
             require((1..=1 << 24).contains(&memory), "engine.memory_mib", memory, "1 to 16777216")?;
         }
-        self.objective.objective(training.batch)?;
+        let objective = self.objective.objective(training.batch)?;
+        if self.policy.backward == BackwardPolicy::Uniform {
+            let keys = [
+                ("backward_training", self.objective.backward_training.is_some()),
+                ("backward_until", self.objective.backward_until.is_some()),
+            ];
+            if let Some((key, _)) = keys.iter().find(|(_, given)| *given) {
+                let message = "only goes with policy.backward = \"learned\"";
+                return Err(ConfigError::new(format!("objective.{key}: {message}")));
+            }
+        } else if objective.optimal().is_some() {
+            return Err(ConfigError::new(
+                "objective.control_variate: those of least variance are for a uniform P_B alone: take \"leave_one_out\", or \
+                 policy.backward = \"uniform\"",
+            ));
+        }
         self.anneal.check()?;
         Ok(self.optimizer.validate()?)
     }

@@ -11,6 +11,7 @@ use super::error::{deserialise, quoted};
 use super::model::ModelConfig;
 use crate::joint;
 use crate::targets::Target;
+use crate::targets::hypergrid::Hypergrid;
 use crate::targets::ising::Ising;
 
 /// A built-in target.
@@ -23,6 +24,8 @@ pub enum TargetConfig {
     Density(DensityConfig),
     /// A discrete model from a file.
     Model(ModelConfig),
+    /// Corners of a hypergrid.
+    Hypergrid(HypergridConfig),
 }
 
 /// `target.kind = "ising"`: the Ising model on a torus.
@@ -33,6 +36,23 @@ pub struct IsingConfig {
     pub side: usize,
     /// K: log R is K times the sum of x_i x_j over bonds.
     pub coupling: f64,
+}
+
+/// `target.kind = "hypergrid"`: corners of high reward, reached by raising one coordinate after the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HypergridConfig {
+    /// Coordinates of a point, 1 to 64.
+    pub dimensions: usize,
+    /// Values of a coordinate, 2 to 256.
+    pub height: usize,
+    /// r0, r1 and r2 of R = r0 + r1 [far from the middle] + r2 [in a corner's ring]. 0.1, 0.5 and 2 if not given.
+    #[serde(default = "usual_rewards")]
+    pub rewards: [f64; 3],
+}
+
+fn usual_rewards() -> [f64; 3] {
+    [0.1, 0.5, 2.0]
 }
 
 /// Where the numbers of a target come from that its configuration only names: an energy model's parameters, or all of a
@@ -48,7 +68,7 @@ pub enum Inputs {
 
 impl TargetConfig {
     /// Names that `target.kind` can have.
-    pub const KINDS: &str = "\"ising\", \"density\" or \"model\"";
+    pub const KINDS: &str = "\"ising\", \"density\", \"model\" or \"hypergrid\"";
 
     /// Reads the table `[target]`.
     pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
@@ -56,6 +76,7 @@ impl TargetConfig {
             Some(Value::String(kind)) if kind == "ising" => Self::Ising(deserialise(table, "target")?),
             Some(Value::String(kind)) if kind == "density" => Self::Density(DensityConfig::from_table(table)?),
             Some(Value::String(kind)) if kind == "model" => Self::Model(deserialise(table, "target")?),
+            Some(Value::String(kind)) if kind == "hypergrid" => Self::Hypergrid(deserialise(table, "target")?),
             Some(other) => {
                 let message = format!("target.kind = {}: must be {}", quoted(other), Self::KINDS);
                 return Err(ConfigError::new(message));
@@ -77,13 +98,14 @@ impl TargetConfig {
             Self::Ising(ising) => ising.target().map(drop),
             Self::Density(density) => density.check(),
             Self::Model(model) => model.check(),
+            Self::Hypergrid(grid) => grid.target().map(drop),
         }
     }
 
     /// How the target's energy model is trained along with the policy, if it is.
     pub fn energy_training(&self) -> Option<joint::Settings> {
         match self {
-            Self::Ising(_) | Self::Model(_) => None,
+            Self::Ising(_) | Self::Model(_) | Self::Hypergrid(_) => None,
             Self::Density(density) => density.energy_training(),
         }
     }
@@ -94,6 +116,7 @@ impl TargetConfig {
             Self::Ising(ising) => Ok(Arc::new(ising.target()?)),
             Self::Density(density) => density.build(inputs),
             Self::Model(model) => model.build(inputs),
+            Self::Hypergrid(grid) => Ok(Arc::new(grid.target()?)),
         }
     }
 }
@@ -102,5 +125,12 @@ impl IsingConfig {
     /// The model, of which nothing is computed yet.
     fn target(&self) -> Result<Ising, ConfigError> {
         Ising::new(self.side, self.coupling).map_err(|message| ConfigError::new(format!("target.{message}")))
+    }
+}
+
+impl HypergridConfig {
+    fn target(&self) -> Result<Hypergrid, ConfigError> {
+        Hypergrid::new(self.dimensions, self.height, self.rewards)
+            .map_err(|message| ConfigError::new(format!("target.{message}")))
     }
 }

@@ -25,6 +25,11 @@ pub struct Steps {
     pub log_forward: Vec<f64>,
     /// log P_B of taking it back.
     pub log_backward: Vec<f64>,
+    /// log F of the state before it, where the policy says it; else empty.
+    pub log_flow: Vec<f64>,
+    /// What the target knows of the state before it, its intermediate log-reward, where an objective looks forward; else empty.
+    /// An engine does not tell it.
+    pub log_reward: Vec<f64>,
 }
 
 impl Batch {
@@ -66,6 +71,8 @@ impl Batch {
             steps.lengths.extend(other.lengths);
             steps.log_forward.extend(other.log_forward);
             steps.log_backward.extend(other.log_backward);
+            steps.log_flow.extend(other.log_flow);
+            steps.log_reward.extend(other.log_reward);
             steps
         });
     }
@@ -74,29 +81,68 @@ impl Batch {
 /// What log P_F weighs in a gradient, sum c grad log P_F.
 ///
 /// Objectives on whole trajectories have a number for each, those on single steps one for each step. The latter enter at
-/// the derivative of a step's logits, on either engine, and no stage beyond knows of them.
+/// the derivative of a step's outputs, on either engine, and no stage beyond knows of them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Coefficients {
     /// c of each trajectory: what all its scored steps weigh.
     Trajectories(Vec<f64>),
-    /// c of each step, row-major [count, max_steps]. Steps that are not scored, or come after the end, do not count.
-    Steps(Vec<f64>),
+    /// Of each step.
+    Steps(StepCoefficients),
+}
+
+/// What the outputs of single steps weigh in a gradient, sum c grad log P_F + b grad log P_B + f grad log F.
+///
+/// Numbers are row-major [count, max_steps]. Those of steps that are not scored, or come after the end, do not count. A list
+/// may be empty, which stands for zeros; b and f count only where the policy says P_B and F.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepCoefficients {
+    /// c, of log P_F of a step.
+    pub forward: Vec<f64>,
+    /// b, of log P_B of taking it back.
+    pub backward: Vec<f64>,
+    /// f, of log F of the state before it.
+    pub flow: Vec<f64>,
+}
+
+impl StepCoefficients {
+    /// The three lists: forward, backward, flow.
+    pub fn lists(&self) -> [&[f64]; 3] {
+        [&self.forward, &self.backward, &self.flow]
+    }
+}
+
+impl From<Vec<f64>> for StepCoefficients {
+    /// Those of log P_F alone.
+    fn from(forward: Vec<f64>) -> Self {
+        Self { forward, ..Self::default() }
+    }
 }
 
 impl Coefficients {
-    /// All numbers.
-    pub fn numbers(&self) -> &[f64] {
+    /// c of each trajectory, where it is those.
+    pub fn of_trajectories(&self) -> Option<&[f64]> {
         match self {
-            Self::Trajectories(numbers) | Self::Steps(numbers) => numbers,
+            Self::Trajectories(numbers) => Some(numbers),
+            Self::Steps(_) => None,
         }
+    }
+
+    /// Whether all numbers are finite.
+    pub fn are_finite(&self) -> bool {
+        let lists = match self {
+            Self::Trajectories(numbers) => [numbers.as_slice(), &[], &[]],
+            Self::Steps(steps) => steps.lists(),
+        };
+        lists.into_iter().flatten().all(|number| number.is_finite())
     }
 
     /// Those of the rows from `rows.start` to `rows.end`, where rows have `max_steps` steps.
     pub(crate) fn rows(&self, rows: std::ops::Range<usize>, max_steps: usize) -> RowCoefficients<'_> {
         match self {
-            Self::Trajectories(numbers) => RowCoefficients { numbers: &numbers[rows], max_steps: 0 },
-            Self::Steps(numbers) => {
-                RowCoefficients { numbers: &numbers[rows.start * max_steps..rows.end * max_steps], max_steps }
+            Self::Trajectories(numbers) => RowCoefficients { lists: [&numbers[rows], &[], &[]], max_steps: 0 },
+            Self::Steps(steps) => {
+                let of = |list| <[f64]>::get(list, rows.start * max_steps..rows.end * max_steps).unwrap_or_default();
+                RowCoefficients { lists: steps.lists().map(of), max_steps }
             }
         }
     }
@@ -105,15 +151,31 @@ impl Coefficients {
 /// The coefficients of some rows.
 #[derive(Clone, Copy)]
 pub(crate) struct RowCoefficients<'a> {
-    numbers: &'a [f64],
-    /// 0 where a row has one number.
+    /// Of log P_F, log P_B and log F; an empty list stands for zeros.
+    lists: [&'a [f64]; 3],
+    /// 0 where a row has one number, which is of log P_F.
     max_steps: usize,
 }
 
 impl RowCoefficients<'_> {
-    /// That of step `t` of row `row`.
+    /// That of log P_F of step `t` of row `row`.
     #[inline(always)]
     pub fn at(&self, row: usize, t: usize) -> f64 {
-        if self.max_steps == 0 { self.numbers[row] } else { self.numbers[row * self.max_steps + t] }
+        if self.max_steps == 0 { self.lists[0][row] } else { self.of(0, row, t) }
+    }
+
+    /// That of log P_B.
+    pub fn backward(&self, row: usize, t: usize) -> f64 {
+        self.of(1, row, t)
+    }
+
+    /// That of log F.
+    pub fn flow(&self, row: usize, t: usize) -> f64 {
+        self.of(2, row, t)
+    }
+
+    #[inline(always)]
+    fn of(&self, list: usize, row: usize, t: usize) -> f64 {
+        self.lists[list].get(row * self.max_steps + t).copied().unwrap_or(0.0)
     }
 }

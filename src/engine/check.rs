@@ -2,20 +2,24 @@
 
 use super::{Coefficients, EngineError, Given, Moments, Rollout};
 use crate::network::{Arrangement, Layout};
-use crate::process::{Objects, Order, Process, SiteFilling};
+use crate::process::{Head, Objects, Order, Process, SiteFilling};
 use crate::targets::VALUES;
 
 /// A policy that has a hidden layer and fits its process.
 pub fn shape(process: &dyn Process, layout: &Layout) -> Result<(), EngineError> {
     let widths = &layout.widths;
-    let fits = widths.first() == Some(&process.columns()) && widths.last() == Some(&process.actions());
+    let fits = widths.first() == Some(&process.columns()) && widths.last() == Some(&process.outputs());
     require(fits && widths.len() >= 3 && !widths.contains(&0), || {
-        let (columns, actions) = (process.columns(), process.actions());
+        let (columns, outputs) = (process.columns(), process.outputs());
         format!(
-            "a policy of widths {widths:?} does not fit {columns} inputs and {actions} actions with at least one hidden layer"
+            "a policy of widths {widths:?} does not fit {columns} inputs and {outputs} outputs with at least one hidden layer"
         )
     })?;
     require(VALUES.contains(&process.values()), || format!("sites have 2 to 256 values, not {}", process.values()))?;
+    require(process.head() == Head::Masked || process.outputs() == process.actions(), || {
+        "a policy says P_B or flows only where its choices are among all actions that a state allows (Head::Masked)"
+            .into()
+    })?;
     require(process.max_steps() > 0, || "the process's longest trajectory has no steps".into())?;
     let inputs = process.initial_input();
     require(inputs.len() == process.columns() && inputs.iter().all(|input| input.is_finite()), || {
@@ -111,7 +115,10 @@ pub fn coefficients(coefficients: &[f64], count: usize, what: &str) -> Result<()
 pub fn weights(coefficients: &Coefficients, count: usize, max_steps: usize) -> Result<(), EngineError> {
     match coefficients {
         Coefficients::Trajectories(numbers) => self::coefficients(numbers, count, "trajectories"),
-        Coefficients::Steps(numbers) => self::coefficients(numbers, count * max_steps, "steps"),
+        Coefficients::Steps(steps) => {
+            let mut given = steps.lists().into_iter().filter(|list| !list.is_empty());
+            given.try_for_each(|list| self::coefficients(list, count * max_steps, "steps"))
+        }
     }
 }
 

@@ -15,7 +15,7 @@ mod reward;
 
 pub use adapter::{AdapterDescription, AdapterKind};
 pub(crate) use batch::RowCoefficients;
-pub use batch::{Batch, Coefficients, Steps};
+pub use batch::{Batch, Coefficients, StepCoefficients, Steps};
 pub use moments::Moments;
 pub use request::{Given, Rollout};
 pub use reward::check_rewards;

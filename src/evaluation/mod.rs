@@ -8,7 +8,7 @@ mod tempering;
 mod text;
 mod trust;
 
-pub use enumerated::{allows_enumeration, enumerate};
+pub use enumerated::{Enumerated, allows_enumeration, enumerate};
 pub use seed::Seed;
 pub use sites::{Best, Marginals};
 pub use tempering::Tempered;
@@ -28,9 +28,6 @@ use crate::trainer::Trainer;
 
 /// Markov chains that sample the target.
 const CHAINS: usize = 256;
-
-/// Most sites at which an evaluation compares with the target object by object, which takes a second or two.
-const ENUMERATED_SITES: usize = 12;
 
 /// What was found. Quantities that the target does not allow are none, and null in JSON. Without any R those made of
 /// log-weights are NaN, and null in JSON as well.
@@ -80,7 +77,8 @@ pub struct Evaluation {
     pub nll_standard_error: Option<f64>,
     /// Maximum mean discrepancy between forward samples and fresh data.
     pub mmd: Option<f64>,
-    /// Comparison of the policy with the target object by object, for up to 12 sites of two values.
+    /// Comparison of the policy with the target object by object, where that takes a second or two: for up to 12 sites of two values,
+    /// and 200,000 states of another process.
     pub exact: Option<exact::Comparison>,
     /// The policy's site marginals against the exact ones, where the target knows them.
     pub marginals: Option<Marginals>,
@@ -111,6 +109,8 @@ pub struct Evaluated {
     pub target: Option<Objects>,
     /// Fresh data, where the target has some.
     pub data: Option<Objects>,
+    /// log P_F^T of every object, in the order of [`Objects::numbered`], where they were enumerated.
+    pub log_probabilities: Option<Vec<f64>>,
 }
 
 /// Why an evaluation came to nothing.
@@ -175,8 +175,8 @@ pub fn evaluate_sized(
         target.as_ref().ok().map(|objects| backward_log_weights(trainer, seed, objects, stop)).transpose()?;
 
     let against_data = data::compare(trainer, &gflownet, sizes, seed, stop)?;
-    let small = trainer.process().sites() <= ENUMERATED_SITES && allows_enumeration(trainer).is_ok();
-    let exact = if small { Some(enumerate(trainer, |_| stop.check())?) } else { None };
+    let quick = enumerated::is_quick(trainer);
+    let enumerated = if quick { Some(enumerate(trainer, |_| stop.check())?) } else { None };
 
     let (log_z, elbo) = (weights::log_z(&log_weights), weights::elbo(&log_weights));
     let eubo = backward.map(|log_weights| weights::eubo(&log_weights, chains(samples)));
@@ -215,13 +215,15 @@ pub fn evaluate_sized(
         nll: against_data.as_ref().map(|found| found.nll.value),
         nll_standard_error: against_data.as_ref().map(|found| found.nll.standard_error),
         mmd: against_data.as_ref().map(|found| found.mmd),
-        exact,
+        exact: enumerated.as_ref().map(|found| found.comparison),
         marginals: sites::marginals(trainer.target(), &gflownet),
         best: sites::best(trainer.target(), &gflownet)?,
         observables: observables.collect(),
     };
     evaluation.verdict = trust::verdict(&evaluation);
-    Ok(Evaluated { evaluation, gflownet, target: target.ok(), data: against_data.map(|found| found.points) })
+    let data = against_data.map(|found| found.points);
+    let log_probabilities = enumerated.map(|found| found.log_probabilities);
+    Ok(Evaluated { evaluation, gflownet, target: target.ok(), data, log_probabilities })
 }
 
 /// `count` forward trajectories from the random numbers of `seed` and their objects, rolled out in parts.

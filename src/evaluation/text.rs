@@ -73,6 +73,8 @@ fn lines(evaluation: &Evaluation) -> String {
 fn comparison_lines(comparison: &exact::Comparison) -> String {
     let lines = [
         format!("  total variation      {:.5}", comparison.total_variation),
+        format!("  L1, mean             {:.3e}", comparison.l1),
+        format!("  Jensen-Shannon       {:.5}", comparison.jensen_shannon),
         format!("  KL(policy, target)   {:.5}", comparison.kl_model_to_target),
         format!("  KL(target, policy)   {:.5}", comparison.kl_target_to_model),
     ];

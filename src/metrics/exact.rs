@@ -9,10 +9,15 @@ pub struct Comparison {
     pub log_z: f64,
     /// 1/2 sum_x |P(x) - pi(x)|, from 0 (equal) to 1 (disjoint).
     pub total_variation: f64,
+    /// The mean of |P(x) - pi(x)| over all objects, 2 / their number times the total variation: what the literature on hypergrids
+    /// calls L1.
+    pub l1: f64,
     /// KL(P || pi), what the reverse KL bounds.
     pub kl_model_to_target: f64,
     /// KL(pi || P), what the forward KL bounds.
     pub kl_target_to_model: f64,
+    /// The mean of KL(P || m) and KL(pi || m), m = (P + pi) / 2: the Jensen-Shannon divergence, at most log 2.
+    pub jensen_shannon: f64,
 }
 
 /// Compares the model's probabilities of all objects with their rewards: `log_probabilities` (log P_F^T, which sum to
@@ -23,14 +28,23 @@ pub struct Comparison {
 pub fn compare(log_probabilities: &[f64], log_rewards: &[f64]) -> Comparison {
     assert_eq!(log_probabilities.len(), log_rewards.len(), "one probability and one reward an object");
     let log_z = log_sum_exp(log_rewards);
-    let (mut variation, mut to_target, mut to_model) = (0.0, 0.0, 0.0);
+    let (mut variation, mut to_target, mut to_model, mut to_middle) = (0.0, 0.0, 0.0, 0.0);
     for (&log_p, log_reward) in log_probabilities.iter().zip(log_rewards) {
         let log_q = log_reward - log_z;
         variation += (log_p.exp() - log_q.exp()).abs() / 2.0;
         to_target += divergence(log_p, log_q);
         to_model += divergence(log_q, log_p);
+        let log_middle = log_sum_exp(&[log_p, log_q]) - 2.0_f64.ln();
+        to_middle += (divergence(log_p, log_middle) + divergence(log_q, log_middle)) / 2.0;
     }
-    Comparison { log_z, total_variation: variation, kl_model_to_target: to_target, kl_target_to_model: to_model }
+    Comparison {
+        log_z,
+        total_variation: variation,
+        l1: 2.0 * variation / log_rewards.len() as f64,
+        kl_model_to_target: to_target,
+        kl_target_to_model: to_model,
+        jensen_shannon: to_middle,
+    }
 }
 
 /// p log(p / q), which is 0 where p = 0.
@@ -53,6 +67,11 @@ mod tests {
         assert!((found.total_variation - 0.25).abs() < 1e-15);
         assert!((found.kl_model_to_target - quarter).abs() < 1e-15);
         assert!((found.kl_target_to_model - quarter).abs() < 1e-15);
+        assert!((found.l1 - 0.5 / 3.0).abs() < 1e-15);
+        // m = (3/8, 1/4, 3/8).
+        let half = |p: f64, q: f64| p * (p / 0.375).ln() + q * (q / 0.375).ln();
+        let jensen_shannon = (half(0.5, 0.25) + half(0.25, 0.5)) / 2.0;
+        assert!((found.jensen_shannon - jensen_shannon).abs() < 1e-15);
     }
 
     #[test]
@@ -61,5 +80,8 @@ mod tests {
         assert!((found.total_variation - 0.5).abs() < 1e-12);
         assert!((found.kl_model_to_target - 2.0_f64.ln()).abs() < 1e-12);
         assert_eq!(found.kl_target_to_model, f64::INFINITY);
+        // m = (3/4, 1/4).
+        let jensen_shannon = 0.75 * (4.0_f64 / 3.0).ln();
+        assert!((found.jensen_shannon - jensen_shannon).abs() < 1e-12, "{}", found.jensen_shannon);
     }
 }

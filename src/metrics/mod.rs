@@ -1,13 +1,14 @@
 //! What is measured on samples: plain f64 functions of log-weights, log-probabilities and objects.
 //!
 //! [`weights`] and their tail ([`pareto`]) from forward samples (and, for the EUBO, from backward trajectories of target samples), [`nll`] and
-//! [`mmd`] against data, [`exact`] and [`marginal`] where every object can be counted.
+//! [`mmd`] against data, [`exact`], [`marginal`] and [`visits`] where every object can be counted.
 
 pub mod exact;
 pub mod marginal;
 pub mod mmd;
 pub mod nll;
 pub mod pareto;
+pub mod visits;
 pub mod weights;
 
 pub use crate::logs::{log_mean_exp, log_sum_exp};

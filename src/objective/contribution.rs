@@ -18,7 +18,6 @@ impl Contribution {
     /// minus infinity (an object with R = 0) in the estimators that give it no weight: SNIS, and Renyi and Tsallis with
     /// a < 1.
     pub fn is_finite(&self) -> bool {
-        let policy = self.policy.numbers();
-        self.loss.is_finite() && self.zeta.is_none_or(f64::is_finite) && policy.iter().all(|c| c.is_finite())
+        self.loss.is_finite() && self.zeta.is_none_or(f64::is_finite) && self.policy.are_finite()
     }
 }

@@ -1,5 +1,6 @@
 //! Gradient estimators: log-probabilities of a batch in, coefficients out.
 
+use super::balance::Balance;
 use super::contribution::Contribution;
 use super::control_variate::ControlVariate;
 use super::loss::Loss;
@@ -38,6 +39,8 @@ pub enum Estimator {
         /// a.
         order: f64,
     },
+    /// A loss of the balance of flows along a trajectory's stretches: c, b and f of single steps.
+    Balance(Balance),
     /// One of the user's.
     Own(Own),
 }
@@ -48,14 +51,16 @@ impl Estimator {
     /// A control variate from [`ControlVariate::optimal`] is not yet in them. The regression that fits the learned
     /// control variate is a problem of its own: its derivative is not scaled by `weight`.
     pub fn contribution(&self, weight: f64, batch: &Batch, zeta: f64) -> Contribution {
-        if let Self::Own(own) = self {
-            return own.contribution(weight, batch, zeta);
+        match self {
+            Self::Own(own) => return own.contribution(weight, batch, zeta),
+            Self::Balance(balance) => return balance.contribution(weight, batch),
+            _ => {}
         }
         let log_weights = &batch.log_weights()[..];
         let batch = log_weights.len() as f64;
         let share = weight / batch;
         let (policy, zeta, loss): (Vec<f64>, Option<f64>, f64) = match *self {
-            Estimator::Own(_) => unreachable!("returned above"),
+            Estimator::Own(_) | Estimator::Balance(_) => unreachable!("returned above"),
             Estimator::ReverseKl(control_variate) => {
                 let k = control_variate.values(log_weights, zeta);
                 let policy = log_weights.iter().zip(k).map(|(log_weight, k)| share * (k - log_weight)).collect();
@@ -115,7 +120,25 @@ impl Estimator {
 
     /// Whether it looks at single steps, [`Batch::steps`].
     pub fn needs_steps(&self) -> bool {
-        matches!(self, Estimator::Own(own) if own.needs_steps())
+        match self {
+            Estimator::Balance(_) => true,
+            Estimator::Own(own) => own.needs_steps(),
+            _ => false,
+        }
+    }
+
+    /// Whether the policy has to say log F of a state.
+    pub fn needs_flow(&self) -> bool {
+        match self {
+            Estimator::Balance(_) => true,
+            Estimator::Own(own) => own.needs_flow(),
+            _ => false,
+        }
+    }
+
+    /// Whether it looks at what the target knows of partial objects, [`crate::engine::Steps::log_reward`].
+    pub fn looks_forward(&self) -> bool {
+        matches!(self, Estimator::Balance(balance) if balance.forward_looking)
     }
 
     /// Whether what it makes of trajectories of this kind depends on log R.
@@ -139,7 +162,7 @@ impl Estimator {
     pub(super) fn refuses_one(&self) -> Option<&'static str> {
         match self {
             Estimator::ReverseKl(control_variate) => control_variate.refuses_one(),
-            Estimator::ForwardKl | Estimator::Regression(_) => None,
+            Estimator::ForwardKl | Estimator::Regression(_) | Estimator::Balance(_) => None,
             Estimator::LogVariance => Some("the variance of a batch divides by its size less one"),
             Estimator::SnisForwardKl | Estimator::Renyi { .. } => {
                 Some("weights relative to the batch's are then all one")

@@ -24,10 +24,12 @@
 //! backward policy, or (1 - alpha) times the first plus alpha times the second. The source of the method is Zimmermann,
 //! Lindsten, van de Meent, Naesseth, "A Variational Perspective on Generative Flow Networks" (arXiv:2210.07992).
 //!
-//! The backward policy is uniform, so its log-probabilities carry no gradient and no coefficients are made for them.
+//! Where the policy says P_B or the flow through states as well, there are coefficients for those too: b and f beside c.
 
 mod alpha;
 mod anneal;
+mod backward;
+mod balance;
 mod contribution;
 mod control_variate;
 mod estimator;
@@ -41,6 +43,8 @@ mod weights;
 pub use crate::out_of_range::OutOfRange;
 pub use alpha::{Alpha, Schedule};
 pub use anneal::{Anneal, Shape};
+pub use backward::BackwardTraining;
+pub use balance::{Balance, Stretches};
 pub use contribution::Contribution;
 pub use control_variate::ControlVariate;
 pub use estimator::{Estimator, tsallis};
@@ -50,7 +54,7 @@ pub use optimal::{Extent, Form, Optimal, batch_form, leave_one_out};
 pub use own::{Own, OwnEstimator};
 pub use settings::{Kind, LossName, Settings};
 
-use crate::engine::Batch;
+use crate::engine::{Batch, Coefficients, StepCoefficients};
 use crate::schedule::Progress;
 
 /// Where a batch of trajectories comes from.
@@ -130,6 +134,16 @@ impl Objective {
         self.forward.iter().chain(&self.backward).any(Estimator::learns_zeta)
     }
 
+    /// Whether the policy has to say log F of a state.
+    pub fn needs_flow(&self) -> bool {
+        self.forward.iter().chain(&self.backward).any(Estimator::needs_flow)
+    }
+
+    /// Whether it looks at what the target knows of partial objects.
+    pub fn looks_forward(&self) -> bool {
+        self.forward.iter().chain(&self.backward).any(Estimator::looks_forward)
+    }
+
     /// What the forward term's control variate needs from the engine besides log-weights.
     pub fn optimal(&self) -> Option<Optimal> {
         self.forward.as_ref().and_then(Estimator::optimal)
@@ -142,6 +156,38 @@ impl Term {
     /// If [`Term::optimal`] asks for more, the coefficients lack the control variate.
     pub fn contribution(&self, batch: &Batch, zeta: f64) -> Contribution {
         self.estimator.contribution(self.weight, batch, zeta)
+    }
+
+    /// The same where P_B is learned along, in the way that `training` says (not at all, if there is none): coefficients of steps.
+    ///
+    /// # Panics
+    /// If [`Term::optimal`] asks for more.
+    pub fn joint_contribution(
+        &self,
+        batch: &Batch,
+        zeta: f64,
+        max_steps: usize,
+        training: Option<BackwardTraining>,
+    ) -> Contribution {
+        assert!(self.optimal().is_none(), "control variates of least variance are for log P_F alone");
+        let mut contribution = self.contribution(batch, zeta);
+        let spread = |numbers: &[f64]| numbers.iter().flat_map(|&c| std::iter::repeat_n(c, max_steps)).collect();
+        let mut steps = match contribution.policy {
+            Coefficients::Steps(steps) => steps,
+            Coefficients::Trajectories(c) => {
+                let backward = spread(&self.estimator.backward(self.weight, batch, zeta));
+                StepCoefficients { forward: spread(&c), backward, flow: Vec::new() }
+            }
+        };
+        match training {
+            Some(BackwardTraining::Joint) => {}
+            Some(BackwardTraining::Tlm) if self.source == Source::Forward => {
+                steps.backward = vec![-self.weight / batch.count() as f64; batch.count() * max_steps];
+            }
+            _ => steps.backward = Vec::new(),
+        }
+        contribution.policy = Coefficients::Steps(steps);
+        contribution
     }
 
     /// Whether log Z is learned along, as zeta.

@@ -26,6 +26,11 @@ pub trait OwnEstimator: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether the policy has to say log F of a state ([`crate::engine::Steps::log_flow`]).
+    fn needs_flow(&self) -> bool {
+        false
+    }
+
     /// Whether it depends on log R.
     fn needs_reward(&self) -> bool {
         true

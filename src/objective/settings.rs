@@ -4,7 +4,9 @@ use crate::out_of_range::OutOfRange;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Alpha, ControlVariate, Estimator, LogZStart, Loss, Objective, Source};
+use super::{
+    Alpha, BackwardTraining, Balance, ControlVariate, Estimator, LogZStart, Loss, Objective, Source, Stretches,
+};
 
 /// Keys of the table `[objective]`. A key that the objective has no use for is an error, not ignored.
 ///
@@ -22,10 +24,10 @@ pub struct Settings {
     pub control_variate: Option<ControlVariate>,
     /// Weight of the term on backward samples: a number in [0, 1], "paper" (1 in the first half of the run, then
     /// linearly down to 0) or points [fraction of the run, alpha]. Required by `alpha_kl` and `alpha_tb`; 0 if not
-    /// given for `regression` and `log_variance`.
+    /// given for `regression`, `log_variance`, `detailed_balance` and `subtrajectory_balance`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<Alpha>,
-    /// Loss of `regression`.
+    /// Loss of `regression`; of `detailed_balance` and `subtrajectory_balance`, the squared one if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<LossName>,
     /// Where the Huber loss turns from a parabola into a line; positive. 1 if not given.
@@ -37,6 +39,20 @@ pub struct Settings {
     /// The a of `renyi` and `tsallis`, positive and not 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub divergence_order: Option<f64>,
+    /// The lambda of `subtrajectory_balance`, above 0. 0.9 if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
+    /// Whether `detailed_balance` and `subtrajectory_balance` learn log F less what the target knows of a partial object, its
+    /// intermediate log-reward; false if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_looking: Option<bool>,
+    /// How a learned backward policy is trained (`policy.backward = "learned"`): "joint", by the objective, if not given, or "tlm", by
+    /// the likelihood of forward trajectories.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backward_training: Option<BackwardTraining>,
+    /// The iteration from which a learned backward policy stays as it is. Never, if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backward_until: Option<u32>,
     /// Where the learned log Z starts, for objectives that learn one: "first_batch" (if not given) or a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_z_start: Option<LogZStart>,
@@ -90,6 +106,10 @@ pub enum Kind {
     Renyi,
     /// Tsallis divergence of P_F from pi P_B on forward samples.
     Tsallis,
+    /// Squared residual of the flow through a step, summed over forward samples' steps; or another loss of it.
+    DetailedBalance,
+    /// That of all stretches of a trajectory, weighed by lambda^length.
+    SubtrajectoryBalance,
 }
 
 /// Names of the regression losses.
@@ -119,6 +139,10 @@ impl Settings {
             delta: None,
             scale: None,
             divergence_order: None,
+            lambda: None,
+            forward_looking: None,
+            backward_training: None,
+            backward_until: None,
             log_z_start: None,
             log_reward_floor: None,
         }
@@ -132,8 +156,14 @@ impl Settings {
         } else if self.control_variate == Some(ControlVariate::None) {
             self.control_variate = None;
         }
-        if matches!(self.kind, Kind::Regression | Kind::LogVariance) {
+        if matches!(self.kind, Kind::Regression | Kind::LogVariance) || self.balances_flows() {
             self.alpha.get_or_insert(Alpha::Fixed(0.0));
+        }
+        if self.kind == Kind::SubtrajectoryBalance {
+            self.lambda.get_or_insert(0.9);
+        }
+        if self.balances_flows() {
+            self.forward_looking.get_or_insert(false);
         }
         match self.loss {
             Some(LossName::Huber) => _ = self.delta.get_or_insert(1.0),
@@ -169,6 +199,8 @@ impl Settings {
             Kind::Regression => both(Estimator::Regression(self.loss()?), alpha),
             Kind::Renyi => forward(Estimator::Renyi { order: self.order()? }),
             Kind::Tsallis => forward(Estimator::Tsallis { order: self.order()? }),
+            Kind::DetailedBalance => both(self.balance(Stretches::Steps)?, alpha),
+            Kind::SubtrajectoryBalance => both(self.balance(Stretches::All { lambda: self.lambda()? })?, alpha),
         };
         self.refuse_what_has_no_use()?;
         self.check_log_reward()?;
@@ -224,6 +256,23 @@ impl Settings {
         })
     }
 
+    fn balance(&self, stretches: Stretches) -> Result<Estimator, OutOfRange> {
+        let loss = if self.loss.is_some() { self.loss()? } else { Loss::Squared };
+        Ok(Estimator::Balance(Balance { stretches, loss, forward_looking: self.forward_looking.unwrap_or(false) }))
+    }
+
+    fn lambda(&self) -> Result<f64, OutOfRange> {
+        let lambda = self.lambda.unwrap_or(0.9);
+        if lambda.is_finite() && lambda > 0.0 {
+            return Ok(lambda);
+        }
+        Err(OutOfRange::new(format!("objective.lambda = {lambda}: must be positive and finite")))
+    }
+
+    fn balances_flows(&self) -> bool {
+        matches!(self.kind, Kind::DetailedBalance | Kind::SubtrajectoryBalance)
+    }
+
     fn order(&self) -> Result<f64, OutOfRange> {
         let name = shown(&self.kind);
         match self.divergence_order {
@@ -260,8 +309,9 @@ impl Settings {
     }
 
     fn refuse_what_has_no_use(&self) -> Result<(), OutOfRange> {
-        let has_alpha = matches!(self.kind, Kind::AlphaKl | Kind::AlphaTb | Kind::Regression | Kind::LogVariance);
-        let is_regression = self.kind == Kind::Regression;
+        let has_alpha = matches!(self.kind, Kind::AlphaKl | Kind::AlphaTb | Kind::Regression | Kind::LogVariance)
+            || self.balances_flows();
+        let is_regression = self.kind == Kind::Regression || self.balances_flows();
         let has_order = matches!(self.kind, Kind::Renyi | Kind::Tsallis);
         let keys = [
             (
@@ -274,9 +324,15 @@ impl Settings {
                 "alpha",
                 self.alpha.as_ref().map(shown),
                 has_alpha,
-                "kind = \"alpha_kl\", \"alpha_tb\", \"regression\" or \"log_variance\"",
+                "kind = \"alpha_kl\", \"alpha_tb\", \"regression\", \"log_variance\", \"detailed_balance\" or \
+                 \"subtrajectory_balance\"",
             ),
-            ("loss", self.loss.as_ref().map(shown), is_regression, "kind = \"regression\""),
+            (
+                "loss",
+                self.loss.as_ref().map(shown),
+                is_regression,
+                "kind = \"regression\", \"detailed_balance\" or \"subtrajectory_balance\"",
+            ),
             ("delta", self.delta.as_ref().map(shown), self.loss == Some(LossName::Huber), "loss = \"huber\""),
             ("scale", self.scale.as_ref().map(shown), self.loss == Some(LossName::Linex), "loss = \"linex\""),
             (
@@ -284,6 +340,18 @@ impl Settings {
                 self.divergence_order.as_ref().map(shown),
                 has_order,
                 "kind = \"renyi\" or \"tsallis\"",
+            ),
+            (
+                "lambda",
+                self.lambda.as_ref().map(shown),
+                self.kind == Kind::SubtrajectoryBalance,
+                "kind = \"subtrajectory_balance\"",
+            ),
+            (
+                "forward_looking",
+                self.forward_looking.as_ref().map(shown),
+                self.balances_flows(),
+                "kind = \"detailed_balance\" or \"subtrajectory_balance\"",
             ),
             (
                 "log_z_start",

@@ -7,14 +7,20 @@
 //! Site filling ([`SiteFilling`]) is the process of the paper's tasks.
 
 mod fold;
+mod free_filling;
 mod guide;
+mod hypergrid;
 mod objects;
+mod reversed;
 mod site_filling;
 mod trajectories;
 
 pub(crate) use fold::{LOG_PAIR, unfold, unfold_log_probabilities};
+pub use free_filling::FreeFilling;
 pub use guide::{Filled, Guide, GuideKernel, Guided};
+pub use hypergrid::Hypergrid;
 pub use objects::Objects;
+pub(crate) use reversed::Reversed;
 pub use site_filling::{Encoding, Order, SiteFilling};
 pub(crate) use trajectories::length;
 pub use trajectories::{NO_ACTION, Trajectories};
@@ -34,6 +40,15 @@ pub enum Head {
     Site,
     /// A softmax over all actions that the state allows.
     Masked,
+}
+
+/// What a policy says besides the logits of actions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Logits of backward actions: P_B is learned.
+    pub learned_backward: bool,
+    /// log F of the state.
+    pub flow: bool,
 }
 
 /// What an action does to the inputs of the policy: to at most two columns an amount is added each.
@@ -56,6 +71,11 @@ impl Changes {
         Self([(first.0 as u32, first.1), (second.0 as u32, second.1)])
     }
 
+    /// What undoes them.
+    pub(crate) fn negated(self) -> Self {
+        Self(self.0.map(|(column, amount)| (column, -amount)))
+    }
+
     /// Columns and amounts, those of amount 0 left out.
     pub fn iter(&self) -> impl Iterator<Item = (usize, f64)> {
         self.0.into_iter().filter(|(_, amount)| *amount != 0.0).map(|(column, amount)| (column as usize, amount))
@@ -67,7 +87,8 @@ impl Changes {
 pub struct Step {
     /// To the policy's inputs.
     pub changes: Changes,
-    /// log P_B of taking the action back from the state that it leads to, in nats.
+    /// log P_B of taking the action back from the state that it leads to, in nats; 0 where the policy says it
+    /// ([`Process::backward_of`]).
     pub log_backward: f64,
     /// Whether the trajectory ends with it.
     pub ends: bool,
@@ -90,8 +111,24 @@ pub trait Process: fmt::Debug + Send + Sync {
     /// Number of the policy's inputs.
     fn columns(&self) -> usize;
 
-    /// Number of actions, which is the number of the policy's logits.
+    /// Number of actions, which is the number of the forward policy's logits.
     fn actions(&self) -> usize;
+
+    /// Number of ways to take an action back that a learned backward policy chooses among, which is the number of its logits.
+    /// 0, where P_B is the process's own.
+    fn backward_actions(&self) -> usize {
+        0
+    }
+
+    /// Whether the policy also says log F of a state, the logarithm of the flow through it.
+    fn has_flow(&self) -> bool {
+        false
+    }
+
+    /// Number of the policy's outputs: the logits of actions, those of backward actions, and log F, as far as there are any.
+    fn outputs(&self) -> usize {
+        self.actions() + self.backward_actions() + usize::from(self.has_flow())
+    }
 
     /// Length of the longest trajectories.
     fn max_steps(&self) -> usize;
@@ -112,6 +149,30 @@ pub trait Process: fmt::Debug + Send + Sync {
 
     /// Takes an action that `state` allows, which becomes the state after it.
     fn advance(&self, state: &mut [u32], action: u32) -> Step;
+
+    /// Whether an action that `backward` takes back can have led to this state.
+    fn allows_backward(&self, state: &[u32], backward: u32) -> bool {
+        let _ = (state, backward);
+        false
+    }
+
+    /// The backward action that takes `action` back, where the learned P_B chooses it; none for actions that end a trajectory:
+    /// the policy is not asked about states after them, so that there is one way back from there.
+    fn backward_of(&self, action: u32) -> Option<u32> {
+        let _ = action;
+        None
+    }
+
+    /// Takes the step back that `backward` takes back, to the state before it, and says its action.
+    fn take_back(&self, state: &mut [u32], backward: u32) -> u32 {
+        let _ = (state, backward);
+        unreachable!("a process without backward actions")
+    }
+
+    /// Number of states that can be reached, where it is known.
+    fn states(&self) -> Option<f64> {
+        None
+    }
 
     /// The object that a trajectory ended with in this state, into `values`, one a site.
     fn object(&self, state: &[u32], values: &mut [u8]);
@@ -177,10 +238,12 @@ pub trait Process: fmt::Debug + Send + Sync {
 /// - `fn process_advance(trajectory: u32, action: u32) -> Advance`, which changes the state by `set_process_state` and returns
 ///   `Advance(column_a, amount_a, column_b, amount_b, ends)` of types u32, f32, u32, f32, bool (an amount of 0 is no
 ///   change),
-/// - `fn process_value(trajectory: u32, site: u32) -> u32`, the value of a site in the object that the state is.
+/// - `fn process_value(trajectory: u32, site: u32) -> u32`, the value of a site in the object that the state is,
+/// - where there are backward actions, `fn process_allows_backward(trajectory: u32, backward: u32) -> bool` and
+///   `fn process_backward_of(action: u32) -> u32`, which is `NO_ACTION` where [`Process::backward_of`] is none.
 ///
 /// It may call `process_state(trajectory: u32, word: u32) -> u32` and `set_process_state(trajectory: u32, word: u32, value: u32)`,
-/// and read the constants `SITES`, `VALUES`, `COLUMNS`, `ACTIONS` and `MAX_STEPS`. Loops should stay short, as in a target's
+/// and read the constants `SITES`, `VALUES`, `COLUMNS`, `ACTIONS`, `MAX_STEPS` and `NO_ACTION`. Loops should stay short, as in a target's
 /// kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessKernel {

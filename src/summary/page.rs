@@ -35,6 +35,7 @@ pub fn pictures(
     match target.picture() {
         Some(Picture::Grid { width }) => pictures.push(grids(width, evaluated)?),
         Some(Picture::Plane { coding }) => pictures.push(plane::samples(&coding, target, evaluated)?),
+        Some(Picture::Points { height }) => pictures.extend(points(height, target, evaluated)?),
         None => {}
     }
     for observable in target.observables() {
@@ -97,6 +98,31 @@ fn grids(width: usize, evaluated: &Evaluated) -> Result<Named, PictureError> {
     Ok(Named { name: "samples".into(), figure })
 }
 
+/// Every point's probability under the target and the policy, and the difference, where all were enumerated.
+fn points(height: usize, target: &dyn Target, evaluated: &Evaluated) -> Result<Option<Named>, PictureError> {
+    let (Some(log_probabilities), Ok(log_z)) = (&evaluated.log_probabilities, target.log_z()) else { return Ok(None) };
+    let objects = Objects::numbered(2, height, 0..log_probabilities.len());
+    let mut expected = vec![0.0; objects.count()];
+    target.log_reward(&objects, &mut expected);
+    expected.iter_mut().for_each(|log| *log = (*log - log_z).exp());
+    let found: Vec<f64> = log_probabilities.iter().map(|log| log.exp()).collect();
+    let difference: Vec<f64> = found.iter().zip(&expected).map(|(p, q)| p - q).collect();
+    let most = |values: &[f64]| values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+    let (top, apart) = (most(&expected).max(most(&found)), most(&difference).max(f64::MIN_POSITIVE));
+    let edges = (-0.5, height as f64 - 0.5);
+    let panel = |title: &str, values: Vec<f64>, limits| {
+        Panel::new(title, Content::HeatMap { columns: height, values, x: edges, y: edges, limits: Some(limits) })
+    };
+    let row = [
+        panel("target", expected, (0.0, top)),
+        panel("policy", found, (0.0, top)),
+        panel("policy less target", difference, (-apart, apart)),
+    ];
+    let caption = "The exact probability of every point: by R / Z, by the policy, and the difference.";
+    let alt = "Three heat maps of the grid: target, policy and difference";
+    Ok(Some(Named { name: "points".into(), figure: Figure::new(panels(&row)?, caption, alt) }))
+}
+
 /// The self-contained HTML page.
 pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String {
     let evaluation = &summary.evaluation;
@@ -145,8 +171,8 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
     }
     if let Some(exact) = &evaluation.exact {
         let note = format!(
-            "by enumeration; KL(policy, target) {:.5}, KL(target, policy) {:.5}",
-            exact.kl_model_to_target, exact.kl_target_to_model
+            "by enumeration; KL(policy, target) {:.5}, KL(target, policy) {:.5}, Jensen-Shannon {:.5}, mean L1 {:.3e}",
+            exact.kl_model_to_target, exact.kl_target_to_model, exact.jensen_shannon, exact.l1
         );
         page = page.entry("total variation", &format!("{:.5}", exact.total_variation), &note);
     }

@@ -7,6 +7,7 @@ pub mod density;
 pub mod energy_model;
 pub mod enumeration;
 mod error;
+pub mod hypergrid;
 pub mod ising;
 pub mod model;
 mod shape;
@@ -20,7 +21,7 @@ use self::energy_model::EnergyModel;
 use crate::data::Coding;
 use crate::models::Labels;
 use crate::network::{Activation, Layout};
-use crate::process::{Encoding, Guide, Objects};
+use crate::process::{Encoding, Extras, Guide, Objects, Process};
 use crate::random::Draw;
 
 /// An unnormalised distribution over objects of `sites` sites with `values` values each.
@@ -34,6 +35,12 @@ pub trait Target: Send + Sync {
     /// How objects are shown to the policy.
     fn encoding(&self) -> Encoding {
         Encoding::OneHot
+    }
+
+    /// How its objects are built, by a policy that says `extras` as well, where that is not by filling their sites.
+    fn process(&self, extras: Extras) -> Option<Arc<dyn Process>> {
+        let _ = extras;
+        None
     }
 
     /// log R of each object, into `log_reward` (one number an object): the definition of the target. Engines may train
@@ -146,6 +153,11 @@ pub enum Picture {
     Grid {
         /// Sites in a row.
         width: usize,
+    },
+    /// As the points of a square lattice, each with its probability.
+    Points {
+        /// Points in a row, and rows.
+        height: usize,
     },
     /// As points of the plane.
     Plane {

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use super::memory::{self, Machine, Purpose};
 use super::reduce::{Alone, Reduce};
+use super::reverser::Reverser;
 use super::select::select;
 use super::source::source;
 use super::{TrainError, Trainer, shape};
-use crate::config::{Config, ConfigError, EvaluationConfig, Inputs, Settings, Symmetry};
+use crate::config::{Config, ConfigError, EvaluationConfig, Inputs, Settings};
 use crate::engine::Engine;
 use crate::joint::{self, EnergyTraining};
 use crate::network::{Layout, initialise};
 use crate::objective::{LogZStart, Objective, Source};
 use crate::optimizer::{HostLearner, LogZ, Weights};
-use crate::process::{Guided, Process};
+use crate::process::{Extras, Process};
 use crate::random::Stream;
 use crate::targets::{Target, check_shape};
 
@@ -51,7 +52,7 @@ impl Builder {
         Ok(Self::new(&config.settings, config.target.build(inputs)?).energy_training(training))
     }
 
-    /// Objects are built by this process in place of site filling. (`policy.order` is then of no use.)
+    /// Objects are built by this process in place of site filling, or of the target's own process.
     pub fn process(mut self, process: impl Process + 'static) -> Self {
         self.process = Some(Arc::new(process));
         self
@@ -127,6 +128,11 @@ impl Builder {
                            objective.kind = \"forward_kl\"";
             return Err(ConfigError::new(message).into());
         }
+        if objective.looks_forward() && (target.guide().is_none() || target.process(Extras::default()).is_some()) {
+            let message =
+                "objective.forward_looking = true: this target knows no intermediate log-reward (Target::guide)";
+            return Err(ConfigError::new(message).into());
+        }
         if energy_training.is_some() && process.as_site_filling().is_none() {
             return Err(ConfigError::new("an energy model is trained along with site filling alone").into());
         }
@@ -148,6 +154,8 @@ impl Builder {
         };
         let energy = energy.map(|(model, training)| EnergyTraining::begin(model, training, settings.seed));
         let parameters = initialise(&layout, settings.policy.initialisation, settings.seed, Stream::Initialisation);
+        let reverser =
+            (process.backward_actions() > 0).then(|| Reverser::new(&process, &layout, &settings)).transpose()?;
         let learner = HostLearner::new(settings.optimizer, engine.arrangement(), &parameters)
             .averaging(settings.evaluation.average);
         engine.set_parameters(&parameters)?;
@@ -164,6 +172,7 @@ impl Builder {
             energy,
             learner: Box::new(learner),
             held: Weights::Trained,
+            reverser,
             log_z,
             reduce,
             iteration: 0,
@@ -199,38 +208,10 @@ impl Builder {
     }
 
     fn shape(&self) -> Result<(Arc<dyn Process>, Layout), ConfigError> {
-        let guided = self.settings.policy.guided;
-        let folded = self.settings.policy.symmetry == Symmetry::Flip;
-        Ok(match &self.process {
-            Some(_) if guided || folded => {
-                let key = if guided { "policy.guided = true" } else { "policy.symmetry = \"flip\"" };
-                return Err(ConfigError::new(format!(
-                    "{key}: this is for site filling, and not for a process of one's own"
-                )));
-            }
-            Some(process) => {
-                let layout = Layout::new(process.columns(), &self.settings.policy.hidden, process.actions());
-                (process.clone(), layout)
-            }
-            None => {
-                let (filling, layout) = shape(&self.settings, self.target.as_ref());
-                let none = || {
-                    let known = "this target knows no intermediate log-reward (Target::guide)";
-                    ConfigError::new(format!("policy.guided = true: {known}, which a guided policy needs"))
-                };
-                if folded && !(self.target.is_even() && filling.values == 2) {
-                    let message = "policy.symmetry = \"flip\": it is not known that this target's log R stays as it is when the values \
-                                   of all sites are flipped (Target::is_even)";
-                    return Err(ConfigError::new(message));
-                }
-                let guide = if guided { Some(self.target.guide().ok_or_else(none)?) } else { None };
-                let process: Arc<dyn Process> = match (folded, guide) {
-                    (true, guide) => Arc::new(Guided::folded(filling, guide)),
-                    (false, Some(guide)) => Arc::new(Guided::new(filling, guide)),
-                    (false, None) => Arc::new(filling),
-                };
-                (process, layout)
-            }
-        })
+        let flow = match &self.objective {
+            Some(objective) => objective.needs_flow(),
+            None => self.settings.objective.objective(self.settings.training.batch)?.needs_flow(),
+        };
+        shape(&self.settings, self.target.as_ref(), self.process.as_ref(), flow)
     }
 }

@@ -6,7 +6,6 @@ use crate::engine::gpu;
 use crate::engine::{AdapterKind, BLOCK, Load, Need, cpu};
 use crate::memory;
 use crate::objective::Source;
-use crate::process::Process;
 use crate::targets::Target;
 
 use super::{select, shape};
@@ -46,8 +45,10 @@ pub enum Purpose {
 
 /// Bytes that a run needs at its peak: the larger of training, with its checkpoints, and evaluation.
 pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose: Purpose) -> u64 {
-    let (process, layout) = shape(settings, target);
-    let (sites, steps) = (process.sites, process.max_steps());
+    let flow = settings.objective.objective(settings.training.batch).is_ok_and(|objective| objective.needs_flow());
+    // What does not go together is refused elsewhere.
+    let Ok((process, layout)) = shape(settings, target, None, flow) else { return 0 };
+    let (sites, steps) = (process.sites(), process.max_steps());
     let batch = if purpose == Purpose::Evaluation { 0 } else { settings.training.batch };
     let parameters = layout.parameters() as u64;
     let sizes = &settings.evaluation;
@@ -60,10 +61,10 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     let load = Load { batch, loose, moments };
     let engine = match machine.adapter {
         #[cfg(feature = "gpu")]
-        Some(kind) => gpu::need(&process, &layout, load, kind, budget),
+        Some(kind) => gpu::need(process.as_ref(), &layout, load, kind, budget),
         _ => {
             let size = if settings.engine.precision == Precision::F64 { 8 } else { 4 };
-            cpu::need(&process, &layout, load, size, machine.threads, budget)
+            cpu::need(process.as_ref(), &layout, load, size, machine.threads, budget)
         }
     };
     // Parameters and Adam's two moments, the present ones and the next ones, and an average; a gradient and its parts; a checkpoint's

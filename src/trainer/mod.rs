@@ -9,19 +9,23 @@ mod builder;
 pub mod checkpoint;
 pub mod memory;
 mod reduce;
+mod reverser;
 mod rewards;
 pub mod select;
+mod shape;
 pub mod source;
 mod state;
 mod step;
 
 pub use builder::Builder;
 pub use reduce::{Alone, Reduce};
+pub use shape::shape;
 pub use state::RestoreError;
 pub use step::Step;
 
 use std::sync::Arc;
 
+use self::reverser::Reverser;
 use self::source::BatchSource;
 use crate::config::{ConfigError, Settings};
 use crate::engine::{Batch, Engine, EngineError, Rollout};
@@ -29,7 +33,7 @@ use crate::joint::EnergyTraining;
 use crate::network::Layout;
 use crate::objective::Objective;
 use crate::optimizer::{Learn, LogZ, Weights};
-use crate::process::{Objects, Process, SiteFilling, unfold};
+use crate::process::{Objects, Process, Trajectories, unfold};
 use crate::random::{Draw, Stream};
 use crate::targets::{Sampler, Target, TargetError};
 
@@ -88,6 +92,8 @@ pub struct Trainer {
     learner: Box<dyn Learn>,
     /// Which of them the engine computes with.
     held: Weights,
+    /// What samples a learned P_B.
+    reverser: Option<Reverser>,
     /// The learned log Z.
     log_z: LogZ,
     reduce: Box<dyn Reduce>,
@@ -95,14 +101,6 @@ pub struct Trainer {
     iteration: u32,
     skipped: u32,
     skipped_in_a_row: u32,
-}
-
-/// The process and the shape of the policy that `settings` describe for `target`.
-pub fn shape(settings: &Settings, target: &dyn Target) -> (SiteFilling, Layout) {
-    let (sites, values) = (target.sites(), target.values());
-    let process = SiteFilling { sites, values, order: settings.policy.order, encoding: target.encoding() };
-    let layout = Layout::new(process.columns(), &settings.policy.hidden, process.actions());
-    (process, layout)
 }
 
 impl Trainer {
@@ -209,9 +207,17 @@ impl Trainer {
     /// As [`Trainer::evaluate_forward`].
     pub fn evaluate_backward(&mut self, seed: u64, first: usize, objects: &Objects) -> Result<Batch, EngineError> {
         let draw = self.evaluation_draw(seed, Stream::EvaluationBackward, first, objects.count())?;
-        let trajectories = self.process.backward(objects, &draw);
         self.hold(Weights::Averaged)?;
+        let trajectories = self.backward(objects, &draw)?;
         self.rollout_checked(&Rollout::replay(draw, &trajectories))
+    }
+
+    /// One trajectory to each object under P_B, of the parameters that the engine computes with.
+    fn backward(&mut self, objects: &Objects, draw: &Draw) -> Result<Trajectories, EngineError> {
+        match &mut self.reverser {
+            None => Ok(self.process.backward(objects, draw)),
+            Some(reverser) => reverser.backward(objects, draw, &self.learner.parameters(self.held)),
+        }
     }
 
     fn evaluation_draw(&self, seed: u64, stream: Stream, first: usize, count: usize) -> Result<Draw, EngineError> {

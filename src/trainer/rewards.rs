@@ -2,10 +2,12 @@
 //!
 //! The floor is a matter of the policy's training alone: an energy model's own steps, like evaluations, take log R as it is.
 
+use rayon::prelude::*;
+
 use super::Trainer;
 use crate::engine::{Batch, EngineError, Rollout, check_rewards};
 use crate::optimizer::Weights;
-use crate::process::LOG_PAIR;
+use crate::process::{Filled, LOG_PAIR};
 use crate::schedule::Progress;
 
 impl Trainer {
@@ -32,14 +34,44 @@ impl Trainer {
         Ok(self.as_trained(batch))
     }
 
+    /// Adds what the target knows of every state of the batch just rolled out: the sum of its guide's increments so far, times beta.
+    pub(super) fn look_forward(&mut self, drawn: &mut TrainingBatch) -> Result<(), EngineError> {
+        let guide = self.target.guide().expect("the builder asks for it");
+        let beta = self.beta();
+        let trajectories = self.engine.trajectories()?;
+        let (process, values) = (&self.process, self.process.values());
+        let steps = drawn.batch.steps.as_mut().expect("asked for");
+        steps.log_reward = vec![0.0; trajectories.count() * steps.max_steps];
+        steps.log_reward.par_chunks_mut(steps.max_steps).enumerate().for_each(|(row, log_reward)| {
+            let mut state = vec![0; process.state_words()];
+            let (mut known, mut increments) = (0.0, vec![0.0; values]);
+            for (log_reward, &action) in log_reward.iter_mut().zip(trajectories.row(row)) {
+                *log_reward = beta * known;
+                let (site, value) = (action as usize / values, action as usize % values);
+                if site < process.sites() {
+                    increments.fill(0.0);
+                    guide.increments(Filled::new(&state), site, &mut increments);
+                    known += increments[value];
+                }
+                process.advance(&mut state, action);
+            }
+        });
+        Ok(())
+    }
+
+    /// What log R is multiplied by in this iteration.
+    fn beta(&self) -> f64 {
+        let progress = Progress { iteration: self.iteration, total: self.settings.training.iterations };
+        self.settings.anneal.beta(progress)
+    }
+
     /// A batch as training takes it: log R not below the floor, and times beta (`[anneal]`).
     pub fn as_trained(&self, mut batch: Batch) -> TrainingBatch {
         let forbidden = batch.log_reward.iter().filter(|log_reward| **log_reward == f64::NEG_INFINITY).count();
         if let Some(floor) = self.settings.objective.log_reward_floor {
             batch.log_reward.iter_mut().for_each(|log_reward| *log_reward = log_reward.max(floor));
         }
-        let progress = Progress { iteration: self.iteration, total: self.settings.training.iterations };
-        let beta = self.settings.anneal.beta(progress);
+        let beta = self.beta();
         let mut whole = None;
         if beta < 1.0 {
             whole = Some(batch.log_weights());

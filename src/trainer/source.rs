@@ -1,5 +1,6 @@
 //! Where the trajectories of an iteration come from.
 
+use super::reverser::Reverser;
 use crate::engine::{EngineError, Rollout};
 use crate::objective::Source;
 use crate::process::{Objects, Process, Trajectories};
@@ -12,6 +13,8 @@ pub struct Turn<'a> {
     pub process: &'a dyn Process,
     /// Makes objects (samples of the target, or data), where the training has such a sampler.
     pub sampler: Option<&'a mut dyn Sampler>,
+    /// What samples a learned P_B, and the policy's parameters.
+    pub(super) reverser: Option<(&'a mut Reverser, &'a [f64])>,
     /// The run's.
     pub seed: u64,
     /// From 0.
@@ -24,6 +27,17 @@ impl Turn<'_> {
     /// This iteration's random numbers of a stream.
     pub fn draw(&self, stream: Stream) -> Draw {
         Draw::new(self.seed, self.iteration, stream)
+    }
+
+    /// One trajectory to each object under P_B.
+    ///
+    /// # Errors
+    /// What the engine says that samples a learned one.
+    pub fn backward(&mut self, objects: &Objects, draw: &Draw) -> Result<Trajectories, EngineError> {
+        match &mut self.reverser {
+            None => Ok(self.process.backward(objects, draw)),
+            Some((reverser, parameters)) => reverser.backward(objects, draw, parameters),
+        }
     }
 
     /// The next objects of the sampler.
@@ -73,7 +87,7 @@ impl BatchSource for Backward {
     fn next(&mut self, turn: &mut Turn) -> Result<(Draw, Option<Trajectories>), EngineError> {
         let draw = turn.draw(Stream::Backward);
         let objects = turn.objects(Stream::TargetSampler)?;
-        Ok((draw, Some(turn.process.backward(&objects, &draw))))
+        Ok((draw, Some(turn.backward(&objects, &draw)?)))
     }
 }
 

@@ -4,13 +4,14 @@
 //! the engine, whose energy step draws its proposals from the new policy; and only when that has worked does the next
 //! state take the place of the present one.
 
+use super::reverser::Reverser;
 use super::rewards::TrainingBatch;
 use super::source::{Turn, request};
 use super::{PATIENCE, TrainError, Trainer};
 use crate::config::Settings;
 use crate::engine::{Batch, EngineError};
 use crate::joint::EnergyStep;
-use crate::objective::{Source, Term, first_zeta};
+use crate::objective::{Contribution, Source, Term, first_zeta};
 use crate::optimizer::Weights;
 use crate::process::Process;
 use crate::random::{Draw, Stream};
@@ -118,7 +119,7 @@ impl Trainer {
                 gathered.zeta = first_zeta(&drawn.batch.log_weights(), &drawn.batch.log_reward, floor);
             }
             // Without any finite log-weight there is no zeta, and no finite coefficient either.
-            let contribution = term.contribution(&drawn.batch, gathered.zeta.unwrap_or_default());
+            let contribution = self.contribution(&term, &drawn.batch, gathered.zeta.unwrap_or_default());
             if contribution.is_finite() {
                 self.learner.accumulate(self.engine.as_mut(), &contribution.policy, term.optimal())?;
             } else if gathered.fault.is_none() {
@@ -135,6 +136,17 @@ impl Trainer {
         }
         self.reduce.sum(self.learner.gradient())?;
         Ok(gathered)
+    }
+
+    /// What a term makes of its batch, with coefficients of P_B where that is learned.
+    fn contribution(&self, term: &Term, batch: &Batch, zeta: f64) -> Contribution {
+        if self.process.backward_actions() == 0 {
+            return term.contribution(batch, zeta);
+        }
+        let objective = &self.settings.objective;
+        let frozen = objective.backward_until.is_some_and(|until| self.iteration >= until);
+        let training = (!frozen).then(|| objective.backward_training.unwrap_or_default());
+        term.joint_contribution(batch, zeta, self.process.max_steps(), training)
     }
 
     /// Applies the gradient, and the energy model's step with the policy that this gives; or neither, which `gathered`
@@ -166,8 +178,8 @@ impl Trainer {
         if self.energy.is_none() {
             return Ok(None);
         }
-        let data =
-            turn(self.process.as_ref(), &mut self.sampler, &self.settings, self.iteration).objects(Stream::Data)?;
+        let data = turn(self.process.as_ref(), &mut self.sampler, None, &self.settings, self.iteration)
+            .objects(Stream::Data)?;
         let Some(energy) = &mut self.energy else { return Ok(None) };
         let draw = Draw::new(self.settings.seed, self.iteration, Stream::Proposal);
         let filling = self.process.as_site_filling().expect("the builder asks for it");
@@ -177,10 +189,16 @@ impl Trainer {
     /// Rolls out one batch of this iteration and keeps what its gradient needs.
     fn batch(&mut self, term: &Term) -> Result<TrainingBatch, EngineError> {
         let source = &mut self.sources[term.source as usize];
-        let mut turn = turn(self.process.as_ref(), &mut self.sampler, &self.settings, self.iteration);
+        let parameters = self.reverser.as_ref().map(|_| self.learner.parameters(Weights::Trained));
+        let reverser = self.reverser.as_mut().zip(parameters.as_deref());
+        let mut turn = turn(self.process.as_ref(), &mut self.sampler, reverser, &self.settings, self.iteration);
         let (draw, given) = source.next(&mut turn)?;
         let request = request(draw, given.as_ref(), turn.count);
-        self.rollout_for_training(&request.kept().with_steps(term.needs_steps()))
+        let mut drawn = self.rollout_for_training(&request.kept().with_steps(term.needs_steps()))?;
+        if term.estimator.looks_forward() {
+            self.look_forward(&mut drawn)?;
+        }
+        Ok(drawn)
     }
 }
 
@@ -188,11 +206,12 @@ impl Trainer {
 fn turn<'a>(
     process: &'a dyn Process,
     sampler: &'a mut Option<Box<dyn Sampler>>,
+    reverser: Option<(&'a mut Reverser, &'a [f64])>,
     settings: &Settings,
     iteration: u32,
 ) -> Turn<'a> {
     let sampler = sampler.as_mut().map(|sampler| sampler.as_mut() as &mut dyn Sampler);
-    Turn { process, sampler, seed: settings.seed, iteration, count: settings.training.batch }
+    Turn { process, sampler, reverser, seed: settings.seed, iteration, count: settings.training.batch }
 }
 
 /// Where a batch stopped being finite, and what helps.

@@ -1,8 +1,8 @@
 //! Gradient of one block, the sum of coefficients times grad log P_F, from the activations its rollout kept.
 //!
 //! Steps are taken from the last to the first, a few at a time so that products have many rows. With
-//! e_v = c (1[v = chosen] - p_v), c that of the trajectory or of the step, and v over the logits that the state needs, the
-//! head gets e h_L^T and hands back delta_L = (sum_v e_v W_v) * slope_L; a hidden
+//! e_v = c (1[v = chosen] - p_v), c that of the trajectory or of the step, and v over the logits that the state needs (b and
+//! P_B in place of them for logits of backward actions, and f for log F), the head gets e h_L^T and hands back delta_L = (sum_v e_v W_v) * slope_L; a hidden
 //! layer gets delta_l^T h_{l-1} and hands back delta_{l-1} = (delta_l W_l) * slope_{l-1}. A column of the first layer
 //! that changed at step t gets change * sum of delta_1 over all later steps, which is a running sum from the end.
 
@@ -10,6 +10,7 @@ use super::model::{Model, Sums};
 use super::rollout::{Activations, Block};
 use crate::engine::RowCoefficients;
 use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
+use crate::process::NO_ACTION;
 
 /// Rows that one product takes at most: enough to keep it busy, few enough to stay in the cache.
 const ROWS: usize = 512;
@@ -83,9 +84,18 @@ impl<T: Real> Backward<T> {
         if model.filling.is_none() {
             self.errors.resize(count * outputs, T::default());
             let rows = self.errors.chunks_exact_mut(outputs).zip(probabilities.chunks_exact(outputs));
+            let (actions, ways_back) = (model.process.actions(), model.process.backward_actions());
             for ((row, t), (errors, probabilities)) in entries.zip(rows) {
                 let taken = block.actions[row * steps + t];
-                masked_errors(coefficients.at(row, t), taken, probabilities, errors);
+                let (forward, errors) = errors.split_at_mut(actions);
+                let (of_actions, probabilities) = probabilities.split_at(actions);
+                masked_errors(coefficients.at(row, t), taken, of_actions, forward);
+                let (backward, flow) = errors.split_at_mut(ways_back);
+                let back = block.taken_back(model, row, t);
+                let b = back.map_or(0.0, |_| coefficients.backward(row, t - 1));
+                masked_errors(b, back.unwrap_or(NO_ACTION), &probabilities[..ways_back], backward);
+                let f = if taken == NO_ACTION { 0.0 } else { coefficients.flow(row, t) };
+                flow.fill(T::from_f64(f));
             }
             let errors = Matrix::new(&self.errors, count, outputs);
             multiply(&mut sums.head.0, true, errors.transposed(), Matrix::new(hidden, count, width));

@@ -12,7 +12,7 @@ const ROWS: usize = 512;
 pub fn need(process: &dyn Process, layout: &Layout, load: Load, size: usize, threads: usize, budget: u64) -> Need {
     let (steps, parameters) = (process.max_steps(), layout.parameters());
     let hidden = &layout.widths[1..layout.widths.len() - 1];
-    let outputs = if process.head() == Head::Site { process.values() } else { process.actions() };
+    let outputs = if process.head() == Head::Site { process.values() } else { process.outputs() };
     let widest = hidden.iter().copied().max().unwrap_or(0);
     let numbers = 2 * hidden.iter().sum::<usize>() + outputs;
     // What one thread has at hand for a block: a step of it, random words, and deltas of some rows.

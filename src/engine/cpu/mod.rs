@@ -139,6 +139,8 @@ impl<T: Real> Roll for CpuEngine<T> {
             lengths: self.blocks.iter().flat_map(|block| block.lengths(steps)).collect(),
             log_forward: of(|block| &block.step_choices),
             log_backward: of(|block| &block.step_backward),
+            log_flow: of(|block| &block.step_flow),
+            log_reward: Vec::new(),
         });
         if let Some(filling) = &model.filling {
             let log_order = filling.log_order(scored_from);

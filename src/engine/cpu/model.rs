@@ -53,9 +53,9 @@ impl<T: Real> Model<T> {
         self.filling.is_none() || self.guide.is_some()
     }
 
-    /// Logits that a state needs: those of one site, or all.
+    /// Outputs that a state needs: the logits of one site, or all that there are.
     pub fn outputs(&self) -> usize {
-        self.filling.as_ref().map_or(self.process.actions(), |filling| filling.values)
+        self.filling.as_ref().map_or(self.process.outputs(), |filling| filling.values)
     }
 
     /// The first of the logits that a state needs, known by the action that was taken (or by any other of its site).

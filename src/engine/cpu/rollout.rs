@@ -33,9 +33,10 @@ pub struct Block<T> {
     pub log_choices: Vec<f64>,
     /// Those of log P_B, where sites have no order of their own.
     pub log_backward: Vec<f64>,
-    /// Both for single steps, if they are told of. [rows, steps]
+    /// Both for single steps, if they are told of, and log F where the policy says it. [rows, steps]
     pub step_choices: Vec<f64>,
     pub step_backward: Vec<f64>,
+    pub step_flow: Vec<f64>,
     pub log_reward: Vec<f64>,
     /// Those of all scored steps, if they were kept. Other blocks own none: they pass through a thread's workspace.
     pub kept: Option<Activations<T>>,
@@ -48,7 +49,8 @@ pub struct Activations<T> {
     pub hidden: Vec<Vec<T>>,
     /// Derivatives of the activations, laid out the same.
     pub slopes: Vec<Vec<T>>,
-    /// Probabilities of the choices, [stored steps, rows, outputs]; 0 after the end of a trajectory.
+    /// Probabilities of the choices, forward and backward, and log F, as far as the policy says them: [stored steps, rows,
+    /// outputs]; 0 after the end of a trajectory.
     pub probabilities: Vec<T>,
 }
 
@@ -177,6 +179,7 @@ impl<T: Real> Block<T> {
             (&mut self.log_backward, rows),
             (&mut self.step_choices, told),
             (&mut self.step_backward, told),
+            (&mut self.step_flow, if model.process.has_flow() { told } else { 0 }),
         ] {
             list.clear();
             list.resize(length, 0.0);
@@ -287,27 +290,65 @@ impl<T: Real> Block<T> {
         multiply(&mut logits[..rows * outputs], true, hidden, Matrix::new(weight, outputs, width).transposed());
 
         let mut masked = vec![0.0; outputs];
-        let words_of_state = model.process.state_words();
+        let (process, words_of_state) = (&model.process, model.process.state_words());
+        let mask = |logits: &[T], masked: &mut [f64], allows: &dyn Fn(u32) -> bool| {
+            for (number, (masked, logit)) in (0..).zip(masked.iter_mut().zip(logits)) {
+                *masked = if allows(number) { logit.to_f64() } else { FORBIDDEN };
+            }
+        };
+        let (actions, ways_back) = (process.actions(), process.backward_actions());
         for (row, logits) in logits.chunks_exact(outputs).enumerate() {
             let probabilities = &mut probabilities[(slot * rows + row) * outputs..][..outputs];
-            let action = &mut self.actions[row * steps + t];
+            let at = row * steps + t;
             if ended[row] {
                 probabilities.fill(T::default());
-                *action = NO_ACTION;
+                self.actions[at] = NO_ACTION;
                 continue;
             }
             let state = &states[row * words_of_state..][..words_of_state];
-            for (number, (masked, logit)) in masked.iter_mut().zip(logits).enumerate() {
-                *masked = if model.process.allows(state, number as u32) { logit.to_f64() } else { FORBIDDEN };
-            }
-            let word = (t >= self.sampled_from).then(|| words[row * steps + t]);
-            let (value, log_probability) = choice(&masked, word, *action as usize, probabilities);
-            *action = value as u32;
+            mask(logits, &mut masked[..actions], &|action| process.allows(state, action));
+            let word = (t >= self.sampled_from).then(|| words[at]);
+            let given = self.actions[at] as usize;
+            let (value, log_probability) = choice(&masked[..actions], word, given, &mut probabilities[..actions]);
+            self.actions[at] = value as u32;
             self.log_choices[row] += log_probability;
             if self.stepwise {
-                self.step_choices[row * steps + t] = log_probability;
+                self.step_choices[at] = log_probability;
+            }
+            // How the state came about: P_B of the step before.
+            let (logits, probabilities) = (&logits[actions..], &mut probabilities[actions..]);
+            if ways_back > 0 {
+                let probabilities = &mut probabilities[..ways_back];
+                match self.taken_back(model, row, t) {
+                    None => probabilities.fill(T::default()),
+                    Some(taken) => {
+                        let masked = &mut masked[..ways_back];
+                        mask(logits, masked, &|backward| process.allows_backward(state, backward));
+                        let (_, log_probability) = choice(masked, None, taken as usize, probabilities);
+                        self.log_backward[row] += log_probability;
+                        if self.stepwise {
+                            self.step_backward[at - 1] = log_probability;
+                        }
+                    }
+                }
+            }
+            if process.has_flow() {
+                probabilities[ways_back] = logits[ways_back];
+                if self.stepwise {
+                    self.step_flow[at] = logits[ways_back].to_f64();
+                }
             }
         }
+    }
+
+    /// What takes back the step before `t`, where that is scored and the policy says P_B of it.
+    #[inline(always)]
+    pub fn taken_back(&self, model: &Model<T>, row: usize, t: usize) -> Option<u32> {
+        if t <= self.scored_from || model.process.backward_actions() == 0 {
+            return None;
+        }
+        let before = self.actions[row * model.process.max_steps() + t - 1];
+        if before == NO_ACTION { None } else { model.process.backward_of(before) }
     }
 
     /// Takes the states of the process past step `t`, where it has any, and notes what that does.
@@ -331,7 +372,7 @@ impl<T: Real> Block<T> {
             if t >= self.scored_from {
                 self.log_backward[row] += step.log_backward;
                 if self.stepwise {
-                    self.step_backward[at] = step.log_backward;
+                    self.step_backward[at] += step.log_backward;
                 }
             }
         }

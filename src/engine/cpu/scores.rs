@@ -144,7 +144,9 @@ impl<T: Real> Scores<T> {
             for (slot, errors) in errors.chunks_exact_mut(outputs).enumerate() {
                 let taken = block.actions[row * steps + block.scored_from + slot];
                 let probabilities = &activations.probabilities[(slot * block.rows + row) * outputs..][..outputs];
-                masked_errors(1.0, taken, probabilities, errors);
+                // Of log P_F alone, whatever else the policy says.
+                let actions = model.process.actions();
+                masked_errors(1.0, taken, &probabilities[..actions], &mut errors[..actions]);
             }
             let errors = Matrix::new(&errors, slots, outputs);
             let hidden = Matrix::strided(&activations.hidden[last][row * width..], slots, width, block.rows * width);

@@ -9,9 +9,8 @@ use super::source::{GUIDE, RULES, Sources, TARGET, USABLE_BY_GUIDES, USABLE_BY_R
 use super::stages::Accumulator;
 use super::tiling::Tiling;
 use crate::engine::AdapterKind;
-use crate::grid::Grid;
 use crate::network::{Activation, Layout};
-use crate::process::{Encoding, Filled, Guide, GuideKernel, Guided, Order, Process, SiteFilling};
+use crate::process::{Encoding, Extras, Filled, Guide, GuideKernel, Guided, Hypergrid, Order, Process, SiteFilling};
 
 /// A kernel by its name and what holds in it.
 pub type Variant = (&'static str, Vec<&'static str>);
@@ -115,10 +114,12 @@ pub fn networks() -> Vec<(Network, Activation)> {
             ));
             let layout = Layout::new(process.columns(), hidden, 1);
             networks.push((Network::new(process, Input::Objects, layout, tiling).unwrap(), activation));
-            let grid = Grid { sites: 2, side: 40 };
-            let layout = Layout::new(grid.columns(), hidden, grid.actions());
-            let process: Arc<dyn Process> = Arc::new(grid);
-            networks.push((Network::new(process, Input::States, layout, tiling).unwrap(), activation));
+            let grid = Hypergrid::new(2, 40);
+            let more = Hypergrid { extras: Extras { learned_backward: true, flow: index % 2 == 0 }, ..grid.clone() };
+            for grid in [grid, more] {
+                let layout = Layout::new(grid.columns(), hidden, grid.outputs());
+                networks.push((Network::new(grid, Input::States, layout, tiling).unwrap(), activation));
+            }
         }
     }
     networks
@@ -178,7 +179,7 @@ fn every_kernel_translates_for_every_platform() {
 fn every_file_imports_what_it_uses() {
     use naga_oil::compose::{ComposableModuleDescriptor, Composer, NagaModuleDescriptor, ShaderDefValue};
 
-    let grid = Grid { sites: 2, side: 4 };
+    let grid = Hypergrid { extras: Extras { learned_backward: true, flow: true }, ..Hypergrid::new(2, 4) };
     let filling = SiteFilling { sites: 5, values: 3, order: Order::Uniform, encoding: Encoding::OneHot };
     let guided = Guided::new(filling.clone(), Arc::new(Steady));
     let foreign = [
@@ -210,7 +211,7 @@ fn every_file_imports_what_it_uses() {
     let tiling = Tiling::suggested(AdapterKind::Software, 40);
     let mut used = BTreeSet::new();
     for (process, input) in cases {
-        let outputs = if input == Input::Objects { 1 } else { process.actions() };
+        let outputs = if input == Input::Objects { 1 } else { process.outputs() };
         let layout = Layout::new(process.columns(), &[8, 24], outputs);
         let network = Network::new(process, input, layout, tiling).unwrap();
         let sources = sources(&network, Activation::Swish);

@@ -18,7 +18,7 @@ const DRIVER: u64 = 128 << 20;
 pub fn need(process: &dyn Process, layout: &Layout, load: Load, kind: AdapterKind, budget: u64) -> Need {
     let (steps, parameters) = (process.max_steps() as u64, layout.parameters() as u64);
     let hidden = &layout.widths[1..layout.widths.len() - 1];
-    let outputs = if process.head() == Head::Site { process.values() } else { process.actions() };
+    let outputs = if process.head() == Head::Site { process.values() } else { process.outputs() };
     let padded: Vec<u64> = hidden.iter().map(|width| width.next_multiple_of(PADDING) as u64).collect();
     let lists = if load.moments { 4 } else { 1 };
     let count = load.batch.max(load.loose).next_multiple_of(BLOCK) as u64;

@@ -187,9 +187,9 @@ impl GpuEngine {
         let advice = "make the batch smaller";
         let (context, buffers) = (&self.context, &mut self.buffers);
         let process = &self.network.process;
-        for name in ["actions", "log_probs"] {
-            buffers.reserve(context, name, 4 * trajectories * process.max_steps() as u64, advice)?;
-        }
+        let steps = trajectories * process.max_steps() as u64;
+        buffers.reserve(context, "actions", 4 * steps, advice)?;
+        buffers.reserve(context, "log_probs", 4 * steps * self.network.lists() as u64, advice)?;
         buffers.reserve(context, "fills", 4 * trajectories * process.sites() as u64, advice)?;
         if self.network.filling.is_none() {
             buffers.reserve(context, "walks", 4 * trajectories * self.network.walk_size() as u64, advice)?;
@@ -250,23 +250,24 @@ impl GpuEngine {
         Ok(std::array::from_fn(|list| lists[list * length..][..length].iter().map(|&value| f64::from(value)).collect()))
     }
 
-    /// The gradient with a coefficient for each step.
-    fn sum_of_steps(&mut self, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+    /// The gradient with coefficients for each step.
+    fn sum_of_steps(&mut self, coefficients: [&[f64]; 3]) -> Result<Vec<f64>, EngineError> {
         self.held.differentiable()?;
         let (count, length) = (self.batch.count, self.network.arrangement.length());
         if count == 0 {
             return Ok(vec![0.0; length]);
         }
-        let steps = self.network.process.max_steps();
-        let rows = count.next_multiple_of(BLOCK);
-        self.buffers.reserve(
-            &self.context,
-            "step_coefficients",
-            (4 * rows * steps) as u64,
-            "make the batch smaller",
-        )?;
-        let mut weights: Vec<f32> = coefficients.iter().map(|&c| c as f32).collect();
-        weights.resize(rows * steps, 0.0);
+        // [trajectory][list][step], as log_probs.
+        let (steps, lists) = (self.network.process.max_steps(), self.network.lists());
+        let numbers = count.next_multiple_of(BLOCK) * lists * steps;
+        self.buffers.reserve(&self.context, "step_coefficients", 4 * numbers as u64, "make the batch smaller")?;
+        let mut weights = vec![0.0_f32; numbers];
+        for (row, weights) in weights.chunks_exact_mut(lists * steps).enumerate().take(count) {
+            for (weights, list) in weights.chunks_exact_mut(steps).zip(coefficients) {
+                let given = list.get(row * steps..(row + 1) * steps).unwrap_or_default();
+                weights.iter_mut().zip(given).for_each(|(weight, &c)| *weight = c as f32);
+            }
+        }
         self.buffers.write(&self.context, "step_coefficients", &weights);
         self.buffers.write(&self.context, "coefficients", &padded(&vec![1.0; count]));
         if self.batch.differentiated {
@@ -283,12 +284,24 @@ impl GpuEngine {
     /// What is known of the batch's backward policy and of its single steps, from the sums of the choices' log-probabilities.
     fn complete(&mut self, scored_from: usize, stepwise: bool, batch: &mut Batch) -> Result<(), EngineError> {
         let count = self.batch.count;
-        let max_steps = self.network.process.max_steps();
+        let (max_steps, lists) = (self.network.process.max_steps(), self.network.lists());
         let mut steps = Steps { max_steps, ..Steps::default() };
+        // Those of the policy: forward, backward, flow.
+        let mut said: [Vec<f64>; 3] = Default::default();
+        if stepwise || lists > 1 {
+            let [log_probs] = self.buffers.read::<f32, 1>(&self.context, ["log_probs"], count * lists * max_steps)?;
+            for row in log_probs.chunks_exact(lists * max_steps) {
+                for (said, row) in said.iter_mut().zip(row.chunks_exact(max_steps)) {
+                    said.extend(row.iter().map(|&log| f64::from(log)));
+                    let first = said.len() - max_steps;
+                    said[first..first + scored_from].fill(0.0);
+                }
+            }
+        }
+        let [log_forward, said_backward, log_flow] = said;
         if stepwise {
-            let [log_probs] = self.buffers.read::<f32, 1>(&self.context, ["log_probs"], count * max_steps)?;
-            steps.log_forward = log_probs.into_iter().map(f64::from).collect();
-            steps.log_forward.chunks_exact_mut(max_steps).for_each(|row| row[..scored_from].fill(0.0));
+            steps.log_forward = log_forward;
+            steps.log_flow = if self.network.process.has_flow() { log_flow } else { Vec::new() };
         }
         if let Some(filling) = &self.network.filling {
             let log_order = filling.log_order(scored_from);
@@ -303,6 +316,7 @@ impl GpuEngine {
             let trajectories = self.trajectories()?;
             let mut log_backward = self.network.process.log_backward_of(&trajectories);
             log_backward.chunks_exact_mut(max_steps).for_each(|row| row[..scored_from].fill(0.0));
+            log_backward.iter_mut().zip(said_backward).for_each(|(log, said)| *log += said);
             batch.log_backward = log_backward.chunks_exact(max_steps).map(|row| row.iter().sum()).collect();
             steps.lengths = (0..count).map(|row| trajectories.row(row).len()).collect();
             steps.log_backward = log_backward;
@@ -445,7 +459,7 @@ impl Differentiate for GpuEngine {
                 let [gradient] = self.sums(Accumulator::Gradient, coefficients)?;
                 gradient
             }
-            Coefficients::Steps(coefficients) => self.sum_of_steps(coefficients)?,
+            Coefficients::Steps(coefficients) => self.sum_of_steps(coefficients.lists())?,
         };
         total.iter_mut().zip(gradient).for_each(|(total, part)| *total += part);
         Ok(())

@@ -161,7 +161,7 @@ impl Network {
         match (self.input, &self.filling) {
             (Input::Objects, _) => 1,
             (Input::States, Some(filling)) => filling.values,
-            (Input::States, None) => self.process.actions(),
+            (Input::States, None) => self.process.outputs(),
         }
     }
 
@@ -187,9 +187,15 @@ impl Network {
         self.layers.iter().map(Layer::products).sum()
     }
 
-    /// Words of the actions that a state allows, a bit each.
+    /// Words of the actions that a state allows, and of the backward actions that can have led to it, a bit each.
     pub fn mask_words(&self) -> usize {
-        self.process.actions().div_ceil(32)
+        (self.process.actions() + self.process.backward_actions()).div_ceil(32)
+    }
+
+    /// Lists of numbers that there are for each step, in log_probs and among coefficients: those of log P_F alone, or of log P_F,
+    /// log P_B and log F where the policy says more than the first.
+    pub fn lists(&self) -> usize {
+        if self.process.outputs() > self.process.actions() { 3 } else { 1 }
     }
 
     /// Words of what is known of a trajectory whose process is not site filling (shaders/lib/walk.wgsl).
@@ -279,6 +285,8 @@ impl Network {
             ("VALUES", process.values() as u32),
             ("MAX_STEPS", process.max_steps() as u32),
             ("ACTIONS", process.actions() as u32),
+            ("BACKWARD_ACTIONS", process.backward_actions() as u32),
+            ("STEP_LISTS", self.lists() as u32),
             ("STATE_WORDS", process.state_words() as u32),
             ("MASK_WORDS", self.mask_words() as u32),
             ("WALK_SIZE", self.walk_size() as u32),

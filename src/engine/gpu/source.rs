@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::engine::BLOCK;
 use crate::network::{Activation, LEAK};
-use crate::process::{GuideKernel, Order, SiteFilling};
+use crate::process::{GuideKernel, NO_ACTION, Order, SiteFilling};
 use crate::random::{MULTIPLIERS, ROUNDS, WEYL};
 
 use super::context::Context;
@@ -37,7 +37,7 @@ impl Weights {
 
 /// Import path of a process's rules in WGSL (ProcessKernel), and what they may use.
 pub(super) const RULES: &str = "wgflow::rules";
-pub(super) const USABLE_BY_RULES: &str = "#import wgflow::constants::{ACTIONS, COLUMNS, MAX_STEPS, SITES, VALUES}\n\
+pub(super) const USABLE_BY_RULES: &str = "#import wgflow::constants::{ACTIONS, COLUMNS, MAX_STEPS, NO_ACTION, SITES, VALUES}\n\
                                           #import wgflow::walk::{Advance, process_state, set_process_state}";
 
 /// Import path of a target's log R in WGSL (RewardKernel), and what it may use.
@@ -71,6 +71,7 @@ impl Sources {
             ("TILE_ROWS", tiling.rows as u32),
             ("TILE_UNITS", tiling.units as u32),
             ("PHILOX_ROUNDS", ROUNDS),
+            ("NO_ACTION", NO_ACTION),
             ("RELU", Activation::Relu as u32),
             ("LEAKY_RELU", Activation::LeakyRelu as u32),
             ("SWISH", Activation::Swish as u32),
@@ -99,7 +100,11 @@ impl Sources {
         let guide = network.guide.clone();
         let holding = match (network.input, &process, &guide) {
             (Input::Objects, ..) => vec!["OBJECTS"],
-            (Input::States, Some(_), _) => vec!["WALK"],
+            (Input::States, Some(_), _) => ["WALK", "LEARNED_BACKWARD", "FLOW"]
+                .into_iter()
+                .zip([true, network.process.backward_actions() > 0, network.process.has_flow()])
+                .filter_map(|(name, holds)| holds.then_some(name))
+                .collect(),
             (Input::States, None, Some(_)) => vec!["GUIDED"],
             (Input::States, None, None) => vec![],
         };

@@ -8,6 +8,7 @@ use super::kernel::Kernel;
 use super::network::Network;
 use super::source::{GUIDE, RULES, Sources, TARGET, USABLE_BY_GUIDES, USABLE_BY_RULES, USABLE_BY_TARGETS};
 use crate::engine::EngineError;
+use crate::process::NO_ACTION;
 use crate::targets::Target;
 
 /// The kernel `reward` with the function `log_reward` that `source` defines.
@@ -60,6 +61,7 @@ pub(super) fn check_process(sources: &Sources, network: &Network) -> Result<(), 
         ("COLUMNS", process.columns()),
         ("ACTIONS", process.actions()),
         ("MAX_STEPS", process.max_steps()),
+        ("NO_ACTION", NO_ACTION as usize),
     ];
     let constants: String = numbers.iter().map(|(name, number)| format!("const {name} = {number}u;\n")).collect();
     let contract = Contract {
@@ -68,11 +70,7 @@ pub(super) fn check_process(sources: &Sources, network: &Network) -> Result<(), 
              fn process_state(trajectory: u32, word: u32) -> u32 {{ return 0u; }}\n\
              fn set_process_state(trajectory: u32, word: u32, value: u32) {{ }}\n"
         ),
-        functions: &[
-            ("process_allows", "fn process_allows(trajectory: u32, action: u32) -> bool"),
-            ("process_advance", "fn process_advance(trajectory: u32, action: u32) -> Advance"),
-            ("process_value", "fn process_value(trajectory: u32, site: u32) -> u32"),
-        ],
+        functions: if process.backward_actions() > 0 { RULES_OF_BOTH } else { &RULES_OF_BOTH[..3] },
         inputs: "Process::state_words",
     };
     // All kernels that the rules are part of.
@@ -113,6 +111,15 @@ pub(super) fn check_guide(sources: &Sources, network: &Network) -> Result<(), En
         .check(&kernel.source, &[ours.text()])
         .map_err(|fault| EngineError::Kernel(format!("the guide in WGSL is not right: {fault}")))
 }
+
+/// What a process defines: the last two where the policy says P_B.
+const RULES_OF_BOTH: &[(&str, &str)] = &[
+    ("process_allows", "fn process_allows(trajectory: u32, action: u32) -> bool"),
+    ("process_advance", "fn process_advance(trajectory: u32, action: u32) -> Advance"),
+    ("process_value", "fn process_value(trajectory: u32, site: u32) -> u32"),
+    ("process_allows_backward", "fn process_allows_backward(trajectory: u32, backward: u32) -> bool"),
+    ("process_backward_of", "fn process_backward_of(action: u32) -> u32"),
+];
 
 /// What a supplied source may use, and has to define.
 struct Contract {

@@ -28,7 +28,7 @@ impl Begin {
             });
         }
         let process = &network.process;
-        let iterations = (process.max_steps() + 1) * (process.actions() + 3 * network.mask_words() + 3);
+        let iterations = (process.max_steps() + 1) * (process.outputs() + 3 * network.mask_words() + 3);
         if iterations + process.state_words() > ITERATIONS {
             let (steps, actions) = (process.max_steps(), process.actions());
             let message = format!("trajectories of {steps} steps with {actions} actions are too long for a GPU");

@@ -6,6 +6,7 @@ use crate::engine::gpu::network::Input;
 use crate::engine::gpu::source::CHUNK;
 use crate::engine::gpu::stages::Accumulator;
 use crate::engine::gpu::work::Work;
+use crate::process::NO_ACTION;
 
 /// The derivative at the `output`-th of the outputs that a state uses.
 pub fn derivative(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [usize; 3], output: usize) -> f64 {
@@ -13,12 +14,32 @@ pub fn derivative(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [
     if network.input == Input::Objects {
         return 1.0;
     }
-    let index = watch.trajectory(work, block, row) * network.process.max_steps() + step;
-    let action = host.words("actions")[index] as usize;
-    let taken = if network.filling.is_some() { action % network.outputs() } else { action };
-    let hit = if taken == output { 1.0 } else { 0.0 };
-    let weight = if watch.stepwise { host.numbers("step_coefficients")[index] } else { 1.0 };
-    weight * (hit - host.numbers("probabilities")[watch.outputs(work, block, step, row) + output])
+    let process = &network.process;
+    let (trajectory, most, actions) = (watch.trajectory(work, block, row), process.max_steps(), process.actions());
+    let action = host.words("actions")[trajectory * most + step];
+    let weight = |list: usize, step: usize| match (watch.stepwise, list) {
+        (true, _) => host.numbers("step_coefficients")[(trajectory * network.lists() + list) * most + step],
+        (false, 0) => 1.0,
+        (false, _) => 0.0,
+    };
+    let p = host.numbers("probabilities")[watch.outputs(work, block, step, row) + output];
+    let of = |hit: bool, weight: f64| weight * (f64::from(u8::from(hit)) - p);
+    if network.filling.is_some() {
+        return of(action as usize % network.outputs() == output, weight(0, step));
+    }
+    if output < actions {
+        return of(action as usize == output, weight(0, step));
+    }
+    if output - actions == process.backward_actions() {
+        return if action == NO_ACTION { 0.0 } else { weight(2, step) };
+    }
+    if step <= work.scored_from as usize {
+        return 0.0;
+    }
+    match host.words("actions")[trajectory * most + step - 1] {
+        NO_ACTION => 0.0,
+        before => of(process.backward_of(before) == Some((output - actions) as u32), weight(1, step - 1)),
+    }
 }
 
 /// The first row of the head that a state uses.

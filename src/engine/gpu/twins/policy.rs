@@ -79,8 +79,13 @@ fn write_walk(watch: &Watch, actions: &[u32], steps: usize, walk: &mut [u32]) {
     for step in 0..=steps.min(most - 1) {
         let mask = &mut masks[step * words..][..words];
         mask.fill(0);
-        for action in (0..process.actions()).filter(|action| !ended && process.allows(&state, *action as u32)) {
-            mask[action / 32] |= 1 << (action % 32);
+        let first_backward = process.actions();
+        let allows = |index: usize| match index.checked_sub(first_backward) {
+            None => process.allows(&state, index as u32),
+            Some(backward) => process.allows_backward(&state, backward as u32),
+        };
+        for index in (0..first_backward + process.backward_actions()).filter(|&index| !ended && allows(index)) {
+            mask[index / 32] |= 1 << (index % 32);
         }
         if step < steps {
             note_step(watch, actions[step], &mut state, &mut ended, &mut changes[4 * step..][..4]);
@@ -221,7 +226,8 @@ fn choose(watch: &Watch, work: &Work, host: &mut Host, found: &Host, [block, ste
     let mask = trajectory * network.walk_size() + network.process.state_words() + step * network.mask_words();
     let allows =
         |output: usize| network.filling.is_some() || host.words("walks")[mask + output / 32] >> (output % 32) & 1 == 1;
-    let allowed: Vec<usize> = (0..network.outputs()).filter(|&output| allows(output)).collect();
+    let choices = if network.filling.is_some() { network.outputs() } else { network.process.actions() };
+    let allowed: Vec<usize> = (0..choices).filter(|&output| allows(output)).collect();
     let at = watch.units(work, watch.last(), block, step, row);
     let mut logits: Vec<f64> = allowed.iter().map(|output| head_output(watch, host, at, first + output)).collect();
     if let Some(guide) = network.process.guide() {
@@ -236,8 +242,10 @@ fn choose(watch: &Watch, work: &Work, host: &mut Host, found: &Host, [block, ste
     let normaliser = log_sum_exp(&logits);
     let outputs = watch.outputs(work, block, step, row);
     host.numbers_mut("probabilities")[outputs..][..network.outputs()].fill(0.0);
+    let lists = network.lists();
+    let told = trajectory * lists * most + step;
     if allowed.is_empty() {
-        host.numbers_mut("log_probs")[index] = 0.0;
+        (0..lists).for_each(|list| host.numbers_mut("log_probs")[told + list * most] = 0.0);
         if sampled {
             host.words_mut("actions")[index] = NO_ACTION;
             write_changes(watch, host, trajectory, step);
@@ -250,7 +258,8 @@ fn choose(watch: &Watch, work: &Work, host: &mut Host, found: &Host, [block, ste
     }
     let taken = if sampled { found.words("actions")[index] as usize } else { given as usize };
     let choice = allowed.iter().position(|output| first + output == taken).expect("an allowed one");
-    host.numbers_mut("log_probs")[index] = logits[choice] - normaliser;
+    host.numbers_mut("log_probs")[told] = logits[choice] - normaliser;
+    say_more(watch, work, host, [block, step, row], mask);
     if sampled {
         let below: f64 = probabilities[..choice].iter().sum();
         let drawn = uniform(words(work, trajectory, step)[1]);
@@ -259,6 +268,33 @@ fn choose(watch: &Watch, work: &Work, host: &mut Host, found: &Host, [block, ste
         if network.filling.is_none() {
             write_changes(watch, host, trajectory, step);
         }
+    }
+}
+
+/// P_B of the step before, and log F, as far as the policy says them; `mask` is where what the state allows is written down.
+fn say_more(watch: &Watch, work: &Work, host: &mut Host, [block, step, row]: [usize; 3], mask: usize) {
+    let process = &watch.network.process;
+    let (most, actions, ways_back) = (process.max_steps(), process.actions(), process.backward_actions());
+    let trajectory = watch.trajectory(work, block, row);
+    let told = trajectory * watch.network.lists() * most + step;
+    let at = watch.units(work, watch.last(), block, step, row);
+    let outputs = watch.outputs(work, block, step, row);
+    let before = (step > work.scored_from as usize).then(|| host.words("actions")[trajectory * most + step - 1]);
+    if let Some(taken) = before.and_then(|action| process.backward_of(action)) {
+        let bit = |index: usize| host.words("walks")[mask + index / 32] >> (index % 32) & 1 == 1;
+        let allowed: Vec<usize> = (0..ways_back).filter(|&backward| bit(actions + backward)).collect();
+        let logit = |host: &Host, backward: usize| head_output(watch, host, at, actions + backward);
+        let logits: Vec<f64> = allowed.iter().map(|&backward| logit(host, backward)).collect();
+        let normaliser = log_sum_exp(&logits);
+        for (backward, logit) in allowed.iter().zip(&logits) {
+            host.numbers_mut("probabilities")[outputs + actions + backward] = (logit - normaliser).exp();
+        }
+        host.numbers_mut("log_probs")[told + most - 1] = logit(host, taken as usize) - normaliser;
+    }
+    if process.has_flow() {
+        let flow = head_output(watch, host, at, actions + ways_back);
+        host.numbers_mut("probabilities")[outputs + actions + ways_back] = flow;
+        host.numbers_mut("log_probs")[told + 2 * most] = flow;
     }
 }
 
@@ -273,7 +309,8 @@ pub fn finish(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _
     let process = &watch.network.process;
     let (sites, most) = (process.sites(), process.max_steps());
     for trajectory in work.block as usize * BLOCK..(work.block as usize + groups[0]) * BLOCK {
-        let scored = &host.numbers("log_probs")[trajectory * most..][..most][work.scored_from as usize..];
+        let row = trajectory * watch.network.lists() * most;
+        let scored = &host.numbers("log_probs")[row..][..most][work.scored_from as usize..];
         host.numbers_mut("log_forward")[trajectory] = scored.iter().sum();
         match &watch.network.filling {
             Some(filling) => {

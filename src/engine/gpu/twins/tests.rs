@@ -4,10 +4,10 @@ use crate::engine::gpu::network::Input;
 use crate::engine::gpu::tests::Dense;
 use crate::engine::gpu::tiling::Tiling;
 use crate::engine::gpu::{GpuEngine, GpuOptions};
-use crate::engine::{AdapterKind, Coefficients, Differentiate, Given, Roll, Rollout};
-use crate::grid::{Grid, Hills};
+use crate::engine::{AdapterKind, Coefficients, Differentiate, Given, Roll, Rollout, StepCoefficients};
+use crate::grid::Hills;
 use crate::network::{Initialisation, Layout, initialise};
-use crate::process::{Encoding, Guided, Order, Process, SiteFilling};
+use crate::process::{Encoding, Extras, Guided, Hypergrid, Order, Process, SiteFilling};
 use crate::random::{Draw, Stream};
 use crate::targets::ising::Ising;
 
@@ -26,7 +26,7 @@ struct Case {
 
 impl Case {
     fn layout(&self) -> Layout {
-        Layout::new(self.process.columns(), self.hidden, self.process.actions())
+        Layout::new(self.process.columns(), self.hidden, self.process.outputs())
     }
 
     /// With room for all of it, or for one step of one block.
@@ -53,7 +53,7 @@ fn cases() -> Vec<Case> {
     let tilings = [AdapterKind::Software, AdapterKind::Discrete].map(|kind| Tiling::suggested(kind, 24));
     let ising = Arc::new(Ising::new(3, 0.4).unwrap());
     let spins = SiteFilling { sites: 9, values: 2, order: Order::Uniform, encoding: ising.encoding() };
-    let grid = Grid { sites: 2, side: 4 };
+    let grid = Hypergrid::new(2, 4);
     let layout = Layout::new(15, &[8, 12], 1);
     let parameters = initialise(&layout, Initialisation::FanIn, 5, Stream::EnergyInitialisation);
     let dense = Arc::new(Dense(layout, parameters.into()));
@@ -80,6 +80,13 @@ fn cases() -> Vec<Case> {
             hidden: &[8],
             activation: Activation::Tanh,
             tiling: tilings[1],
+        },
+        Case {
+            process: Arc::new(Hypergrid { extras: Extras { learned_backward: true, flow: true }, ..grid.clone() }),
+            target: Arc::new(Hills(grid.clone())),
+            hidden: &[12, 8],
+            activation: Activation::Swish,
+            tiling: tilings[0],
         },
         Case {
             process: Arc::new(grid.clone()),
@@ -114,7 +121,9 @@ fn every_kernel_does_what_its_twin_does() {
             let moments = engine.moments(&coefficients(COUNT)).unwrap();
             engine.leave_one_out_gradient(&coefficients(COUNT), &moments).unwrap();
             let mut gradient = vec![0.0; engine.arrangement().length()];
-            engine.accumulate(&Coefficients::Steps(coefficients(COUNT * steps)), &mut gradient).unwrap();
+            let [forward, backward, flow] = [0, 1, 2].map(|first| coefficients(COUNT * steps + first).split_off(first));
+            let steps = StepCoefficients { forward, backward, flow };
+            engine.accumulate(&Coefficients::Steps(steps), &mut gradient).unwrap();
             if case.process.as_site_filling().is_some() {
                 engine.square_norms().unwrap();
             }

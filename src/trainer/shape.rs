@@ -1,0 +1,97 @@
+//! How objects are built, and the shape of the policy: what settings and a target say together.
+
+use std::sync::Arc;
+
+use crate::config::{BackwardPolicy, ConfigError, FillingOrder, Settings, Symmetry};
+use crate::network::Layout;
+use crate::process::{Extras, FreeFilling, Guided, Order, Process, SiteFilling};
+use crate::targets::Target;
+
+/// The process that makes the target's objects, and the layout of a policy for it: `own` if there is one, the target's if it has one,
+/// else site filling. `flow` says whether the policy has to say log F of a state.
+///
+/// # Errors
+/// If settings do not go together, or with the target or process. The message says which, and what to do.
+pub fn shape(
+    settings: &Settings,
+    target: &dyn Target,
+    own: Option<&Arc<dyn Process>>,
+    flow: bool,
+) -> Result<(Arc<dyn Process>, Layout), ConfigError> {
+    let extras = Extras { learned_backward: settings.policy.backward == BackwardPolicy::Learned, flow };
+    let process = match own.cloned().or_else(|| target.process(extras)) {
+        Some(process) => brought(settings, process, extras)?,
+        None => filling(settings, target, extras)?,
+    };
+    let layout = Layout::new(process.columns(), &settings.policy.hidden, process.outputs());
+    Ok((process, layout))
+}
+
+/// A process that the target or the user brings, which the keys about filling sites are not for.
+fn brought(settings: &Settings, process: Arc<dyn Process>, extras: Extras) -> Result<Arc<dyn Process>, ConfigError> {
+    let policy = &settings.policy;
+    let keys = [
+        ("policy.guided = true", policy.guided),
+        ("policy.symmetry = \"flip\"", policy.symmetry == Symmetry::Flip),
+        ("policy.order = \"learned\"", policy.order == FillingOrder::Learned),
+        ("policy.order = \"fixed\"", policy.order == FillingOrder::Fixed),
+    ];
+    if let Some((key, _)) = keys.iter().find(|(_, given)| *given) {
+        return Err(ConfigError::new(format!(
+            "{key}: this is for site filling, and the target, or you, brought a process of its own"
+        )));
+    }
+    if extras.learned_backward && process.backward_actions() == 0 {
+        return Err(ConfigError::new("policy.backward = \"learned\": the process has no backward actions"));
+    }
+    if extras.flow && !process.has_flow() {
+        return Err(ConfigError::new(
+            "the objective needs log F of states, and the process says that its policy has none",
+        ));
+    }
+    Ok(process)
+}
+
+fn filling(settings: &Settings, target: &dyn Target, extras: Extras) -> Result<Arc<dyn Process>, ConfigError> {
+    let policy = &settings.policy;
+    let order = if policy.order == FillingOrder::Fixed { Order::Fixed } else { Order::Uniform };
+    let filling = SiteFilling { sites: target.sites(), values: target.values(), order, encoding: target.encoding() };
+    let folded = policy.symmetry == Symmetry::Flip;
+    if policy.order == FillingOrder::Learned || extras != Extras::default() {
+        let needs = if extras.flow {
+            "an objective on single steps"
+        } else if extras.learned_backward {
+            "policy.backward = \"learned\""
+        } else {
+            "policy.order = \"learned\""
+        };
+        let refused = match policy.order {
+            FillingOrder::Uniform => Some("policy.order = \"learned\" (or \"fixed\", if P_B is not learned)"),
+            FillingOrder::Fixed if extras.learned_backward => {
+                Some("policy.order = \"learned\": a fixed order has one way back")
+            }
+            _ if policy.guided => Some("policy.guided = false"),
+            _ if folded => Some("policy.symmetry = \"none\""),
+            _ => None,
+        };
+        return match refused {
+            Some(key) => Err(ConfigError::new(format!("{needs} goes with {key}"))),
+            None => Ok(Arc::new(FreeFilling { filling, extras })),
+        };
+    }
+    if folded && !(target.is_even() && filling.values == 2) {
+        let message = "policy.symmetry = \"flip\": it is not known that this target's log R stays as it is when the values \
+                       of all sites are flipped (Target::is_even)";
+        return Err(ConfigError::new(message));
+    }
+    let none = || {
+        let known = "this target knows no intermediate log-reward (Target::guide)";
+        ConfigError::new(format!("policy.guided = true: {known}, which a guided policy needs"))
+    };
+    let guide = if policy.guided { Some(target.guide().ok_or_else(none)?) } else { None };
+    Ok(match (folded, guide) {
+        (true, guide) => Arc::new(Guided::folded(filling, guide)),
+        (false, Some(guide)) => Arc::new(Guided::new(filling, guide)),
+        (false, None) => Arc::new(filling),
+    })
+}
