@@ -54,9 +54,12 @@ fn choose(first: u32, trajectory: u32, step: u32) {
         for (var output = 0u; output < OUTPUTS; output++) {
             probabilities[first + output] = 0.0;
         }
-        for (var list = 0u; list < STEP_LISTS; list++) {
+        for (var list = 0u; list < STEP_LISTS; list += 2u) {
             log_probs[told + list * MAX_STEPS] = 0.0;
         }
+#ifdef LEARNED_BACKWARD
+        note_backward(trajectory, step, 0.0);
+#endif
         if step >= work.sampled_from {
             actions[index] = NO_ACTION;
             take_none(trajectory, step);
@@ -96,6 +99,14 @@ fn choose(first: u32, trajectory: u32, step: u32) {
 }
 
 #ifdef LEARNED_BACKWARD
+// log P_B of the step before, which the state after it knows: 0 where there is one way back. That of the last step there can be
+// stays 0.
+fn note_backward(trajectory: u32, step: u32, log_backward: f32) {
+    if step > 0u {
+        log_probs[(trajectory * STEP_LISTS + 1u) * MAX_STEPS + step - 1u] = log_backward;
+    }
+}
+
 // P_B of the step before, where that is scored and one of several that can have led here.
 fn say_backward(first: u32, trajectory: u32, step: u32) {
     let logits = first + ACTIONS;
@@ -105,6 +116,7 @@ fn say_backward(first: u32, trajectory: u32, step: u32) {
         taken = process_backward_of(actions[trajectory * MAX_STEPS + step - 1u]);
     }
     if taken == NO_ACTION {
+        note_backward(trajectory, step, 0.0);
         for (var backward = 0u; backward < BACKWARD_ACTIONS; backward++) {
             probabilities[logits + backward] = 0.0;
         }
@@ -120,8 +132,7 @@ fn say_backward(first: u32, trajectory: u32, step: u32) {
             total += exponential(vec4(probabilities[logits + backward] - most)).x;
         }
     }
-    let told = (trajectory * STEP_LISTS + 1u) * MAX_STEPS + step - 1u;
-    log_probs[told] = probabilities[logits + taken] - most - logarithm(total);
+    note_backward(trajectory, step, probabilities[logits + taken] - most - logarithm(total));
     for (var backward = 0u; backward < BACKWARD_ACTIONS; backward++) {
         let share = exponential(vec4(probabilities[logits + backward] - most)).x / total;
         probabilities[logits + backward] = select(0.0, share, is_allowed(mask, ACTIONS + backward));

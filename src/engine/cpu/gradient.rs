@@ -38,13 +38,13 @@ impl<T: Real> Backward<T> {
         coefficients: RowCoefficients,
         sums: &mut Sums<T>,
     ) {
-        let (rows, steps) = (block.rows, model.process.max_steps());
+        let rows = block.rows;
         let widths = model.widths();
         self.later.clear();
         self.later.resize(rows * widths[0], T::default());
 
         let chunk = (ROWS / rows).max(1);
-        let mut end = steps - block.scored_from;
+        let mut end = block.slots;
         while end > 0 {
             let start = end.saturating_sub(chunk);
             self.head(model, block, activations, coefficients, start..end, sums);

@@ -21,6 +21,8 @@ pub struct Block<T> {
     pub rows: usize,
     /// First step that is scored; steps before it have no entry in the tensors below.
     pub scored_from: usize,
+    /// Scored steps that were taken: none comes after the last trajectory's end. Only they have entries that mean anything.
+    pub slots: usize,
     /// First step whose choice is drawn.
     sampled_from: usize,
     /// Whether single steps are told of.
@@ -201,7 +203,13 @@ impl<T: Real> Block<T> {
             self.walk(model, work, t);
             self.advance(model, work, t);
         }
+        self.slots = steps - self.scored_from;
         for t in self.scored_from..steps {
+            if model.filling.is_none() && work.ended.iter().all(|&ended| ended) {
+                self.slots = t - self.scored_from;
+                self.actions.chunks_exact_mut(steps).for_each(|row| row[t..].fill(NO_ACTION));
+                break;
+            }
             let slot = if all { t - self.scored_from } else { 0 };
             self.forward(model, work, slot);
             match model.filling {

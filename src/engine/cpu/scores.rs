@@ -52,7 +52,7 @@ impl<T: Real> Scores<T> {
     /// Hands every piece of the score of every trajectory of `block` to `sink`; `activations` are those of all of its
     /// scored steps.
     pub fn visit(&mut self, model: &Model<T>, block: &Block<T>, activations: &Activations<T>, sink: &mut impl Sink<T>) {
-        let slots = model.process.max_steps() - block.scored_from;
+        let slots = block.slots;
         if slots == 0 {
             return; // No step is scored: every score is zero, and a sink begins with zeros.
         }
@@ -86,7 +86,7 @@ impl<T: Real> Scores<T> {
         sink: &mut impl Sink<T>,
     ) {
         let (values, steps) = (model.outputs(), model.process.max_steps());
-        let slots = steps - block.scored_from;
+        let slots = block.slots;
         let last = model.widths().len() - 1;
         let width = model.widths()[last];
         let layer = model.layout.layers().pop().expect("a policy has a head");
@@ -133,7 +133,7 @@ impl<T: Real> Scores<T> {
         sink: &mut impl Sink<T>,
     ) {
         let (outputs, steps) = (model.outputs(), model.process.max_steps());
-        let slots = steps - block.scored_from;
+        let slots = block.slots;
         let last = model.widths().len() - 1;
         let width = model.widths()[last];
         let layer = model.layout.layers().pop().expect("a policy has a head");
@@ -176,7 +176,7 @@ impl<T: Real> Scores<T> {
         sink: &mut impl Sink<T>,
     ) {
         let (width, inputs) = (model.widths()[index], model.widths()[index - 1]);
-        let slots = model.process.max_steps() - block.scored_from;
+        let slots = block.slots;
         let layer = &model.layout.layers()[index];
         let outputs = (TILE / inputs).max(1);
         for start in (0..width).step_by(outputs) {
@@ -233,7 +233,7 @@ impl<T: Real> Scores<T> {
     /// From here on delta is its own sum over this and all later steps.
     fn sum_later(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>) {
         let width = model.widths()[0];
-        let slots = model.process.max_steps() - block.scored_from;
+        let slots = block.slots;
         vectorised(
             #[inline(always)]
             || {
@@ -250,7 +250,7 @@ impl<T: Real> Scores<T> {
     /// Pieces of the first layer, where a step changes a column that no other step does.
     fn input(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>, sink: &mut impl Sink<T>) {
         let (steps, width) = (model.process.max_steps(), model.widths()[0]);
-        let slots = steps - block.scored_from;
+        let slots = block.slots;
         let layer = &model.layout.layers()[0];
         for row in rows.clone() {
             let later = &self.delta[(row - rows.start) * slots * width..][..slots * width];
@@ -280,7 +280,7 @@ impl<T: Real> Scores<T> {
     /// The first layer in one piece, where steps change columns as they like.
     fn whole_input(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>, sink: &mut impl Sink<T>) {
         let (steps, width) = (model.process.max_steps(), model.widths()[0]);
-        let slots = steps - block.scored_from;
+        let slots = block.slots;
         let layer = &model.layout.layers()[0];
         self.piece.resize(self.piece.len().max(layer.weight.len()), T::default());
         let piece = &mut self.piece[..layer.weight.len()];

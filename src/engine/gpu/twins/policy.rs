@@ -245,7 +245,8 @@ fn choose(watch: &Watch, work: &Work, host: &mut Host, found: &Host, [block, ste
     let lists = network.lists();
     let told = trajectory * lists * most + step;
     if allowed.is_empty() {
-        (0..lists).for_each(|list| host.numbers_mut("log_probs")[told + list * most] = 0.0);
+        (0..lists).step_by(2).for_each(|list| host.numbers_mut("log_probs")[told + list * most] = 0.0);
+        note_backward(watch, host, trajectory, step, 0.0);
         if sampled {
             host.words_mut("actions")[index] = NO_ACTION;
             write_changes(watch, host, trajectory, step);
@@ -271,6 +272,14 @@ fn choose(watch: &Watch, work: &Work, host: &mut Host, found: &Host, [block, ste
     }
 }
 
+/// What the state of `step` knows of taking back the step before it, where the policy says P_B.
+fn note_backward(watch: &Watch, host: &mut Host, trajectory: usize, step: usize, log_backward: f64) {
+    let most = watch.network.process.max_steps();
+    if step > 0 && watch.network.process.backward_actions() > 0 {
+        host.numbers_mut("log_probs")[(trajectory * watch.network.lists() + 1) * most + step - 1] = log_backward;
+    }
+}
+
 /// P_B of the step before, and log F, as far as the policy says them; `mask` is where what the state allows is written down.
 fn say_more(watch: &Watch, work: &Work, host: &mut Host, [block, step, row]: [usize; 3], mask: usize) {
     let process = &watch.network.process;
@@ -289,7 +298,10 @@ fn say_more(watch: &Watch, work: &Work, host: &mut Host, [block, step, row]: [us
         for (backward, logit) in allowed.iter().zip(&logits) {
             host.numbers_mut("probabilities")[outputs + actions + backward] = (logit - normaliser).exp();
         }
-        host.numbers_mut("log_probs")[told + most - 1] = logit(host, taken as usize) - normaliser;
+        let log_backward = logit(host, taken as usize) - normaliser;
+        note_backward(watch, host, trajectory, step, log_backward);
+    } else {
+        note_backward(watch, host, trajectory, step, 0.0);
     }
     if process.has_flow() {
         let flow = head_output(watch, host, at, actions + ways_back);
