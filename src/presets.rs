@@ -14,7 +14,7 @@ use crate::data::DataSet;
 pub const DEFAULT: &str = "ising-quick";
 
 /// Experiment files in the binary: name and text.
-pub const EXPERIMENTS: [(&str, &str); 8] = [
+pub const EXPERIMENTS: &[(&str, &str)] = &[
     ("ising-quick", include_str!("../presets/ising-quick.toml")),
     ("ising-paper", include_str!("../presets/ising-paper.toml")),
     ("densities-quick", include_str!("../presets/densities-quick.toml")),
@@ -23,15 +23,20 @@ pub const EXPERIMENTS: [(&str, &str); 8] = [
     ("qubo", include_str!("../presets/qubo.toml")),
     ("potts", include_str!("../presets/potts.toml")),
     ("constraints", include_str!("../presets/constraints.toml")),
+    ("checkerboard", include_str!("../presets/checkerboard.toml")),
+    ("hypergrid", include_str!("../presets/hypergrid.toml")),
+    ("hypergrid-20x4", include_str!("../presets/hypergrid-20x4.toml")),
 ];
 
 /// Suite files in the binary: name and text.
-pub const SUITES: [(&str, &str); 7] = [
+pub const SUITES: &[(&str, &str)] = &[
     ("quick-ising", include_str!("../presets/suites/quick-ising.toml")),
     ("paper-ising", include_str!("../presets/suites/paper-ising.toml")),
     ("quick-guided", include_str!("../presets/suites/quick-guided.toml")),
     ("means-ising", include_str!("../presets/suites/means-ising.toml")),
     ("guided-ising", include_str!("../presets/suites/guided-ising.toml")),
+    ("hypergrid", include_str!("../presets/suites/hypergrid.toml")),
+    ("checkerboard", include_str!("../presets/suites/checkerboard.toml")),
     ("quick-densities", include_str!("../presets/suites/quick-densities.toml")),
     ("paper-densities", include_str!("../presets/suites/paper-densities.toml")),
 ];

@@ -13,7 +13,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Some(name) = &arguments.name else { return Ok(give(&everything())?) };
-    Ok(match EXPERIMENTS.iter().chain(&SUITES).find(|(file, _)| file == name) {
+    Ok(match EXPERIMENTS.iter().chain(SUITES).find(|(file, _)| file == name) {
         Some((_, text)) => give(text),
         None => give(&presets::config(name, &[])?.to_toml()),
     }?)
@@ -25,7 +25,7 @@ fn everything() -> String {
     let data = DataSet::ALL.map(DataSet::name).join(", ");
     let ising = OBJECTIVES.map(|(name, ..)| name).join(", ");
     let densities = DENSITY_OBJECTIVES.map(|(name, _)| name).join(", ");
-    let (experiments, suites) = (list(&EXPERIMENTS), list(&SUITES));
+    let (experiments, suites) = (list(EXPERIMENTS), list(SUITES));
     format!(
         "Experiments, for `wgflow train --preset NAME`:
 {experiments}

@@ -35,11 +35,11 @@ impl Panel {
 /// Width and height of a panel in page pixels.
 const PANEL: (i32, i32) = (310, 336);
 /// What a panel is wider by if there is a heat map in the picture, whose scale needs the room.
-const SCALE: i32 = 58;
+const SCALE: i32 = 68;
 /// Panels in a row; more go below.
 const MOST_COLUMNS: usize = 3;
 
-/// The panels as one PNG file, up to three in a row, 310 by 336 page pixels each, or 368 by 336 if one is a heat map.
+/// The panels as one PNG file, up to three in a row, 310 by 336 page pixels each, or 378 by 336 if one is a heat map.
 pub fn panels(panels: &[Panel]) -> Result<Vec<u8>, PictureError> {
     let columns = panels.len().clamp(1, MOST_COLUMNS);
     let rows = panels.len().div_ceil(columns).max(1);
@@ -154,7 +154,7 @@ fn draw_scale(area: &Area, plot: &Plot, limits: Range) -> Result<(), PictureErro
     for value in limits.ticks(5) {
         let row = bottom - (f64::from(bottom - top) * limits.fraction(value)).round() as i32;
         fill(area, (left + 10 * UNIT, row - UNIT / 2), (left + 13 * UNIT, row + UNIT / 2), &SOFT)?;
-        TICK.write(area, &limits.label(value), (left + 15 * UNIT, row), HPos::Left, 44 * UNIT)?;
+        TICK.write(area, &limits.label(value), (left + 15 * UNIT, row), HPos::Left, 54 * UNIT)?;
     }
     Ok(())
 }
