@@ -149,7 +149,10 @@ mod tests {
     #[test]
     fn every_preset_is_a_valid_experiment() {
         let names = names();
-        assert_eq!(names.len(), 8 + 2 * 10 * 10 + 7 * 8);
+        assert_eq!(names.len(), EXPERIMENTS.len() + 2 * 10 * 10 + 7 * 8);
+        let files = std::fs::read_dir("presets").unwrap().map(|entry| entry.unwrap().path());
+        let files = files.filter(|path| path.extension().is_some_and(|suffix| suffix == "toml")).count();
+        assert_eq!(EXPERIMENTS.len(), files, "a file of presets/ is not embedded");
         for name in names {
             let config = config(&name, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);
@@ -161,7 +164,7 @@ mod tests {
         assert!(!SUITES.is_empty());
         for (name, text) in SUITES {
             let suite = Suite::parse(text, Path::new("")).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!(suite.name, name);
+            assert_eq!(suite.name, *name);
         }
     }
 

@@ -9,7 +9,7 @@ use wgflow::config::{Config, Inputs, Settings};
 use wgflow::engine::{Batch, Coefficients, Steps};
 use wgflow::evaluation::{Evaluation, evaluate};
 use wgflow::metrics::log_sum_exp;
-use wgflow::objective::{Balance, Estimator, Loss, Stretches};
+use wgflow::objective::{Balance, Estimator, Flows, Loss, Stretches};
 use wgflow::process::{Extras, FreeFilling, Hypergrid, Order, Process, SiteFilling};
 use wgflow::targets::Target;
 use wgflow::targets::ising::Ising;
@@ -113,7 +113,7 @@ fn every_residual_is_zero_at_the_exact_flows() {
         }
         batch.steps = Some(steps);
         for stretches in [Stretches::Steps, Stretches::All { lambda: 0.9 }, Stretches::All { lambda: 3.0 }] {
-            let balance = Balance { stretches, loss: Loss::Squared, forward_looking: false };
+            let balance = Balance { stretches, loss: Loss::Squared, flows: Flows::Said };
             let found = Estimator::Balance(balance).contribution(1.0, &batch, 0.0);
             assert!(found.loss < 1e-20, "{process:?} {stretches:?}: {}", found.loss);
             let Coefficients::Steps(steps) = found.policy else { panic!("of steps") };
@@ -121,7 +121,7 @@ fn every_residual_is_zero_at_the_exact_flows() {
         }
         // And not elsewhere.
         batch.steps.as_mut().unwrap().log_flow[0] += 0.5;
-        let balance = Balance { stretches: Stretches::Steps, loss: Loss::Squared, forward_looking: false };
+        let balance = Balance { stretches: Stretches::Steps, loss: Loss::Squared, flows: Flows::Said };
         assert!(Estimator::Balance(balance).contribution(1.0, &batch, 0.0).loss > 1e-3);
     }
 }
@@ -159,6 +159,7 @@ fn training_comes_to_the_target() {
     for (target, changes) in [
         (GRID, &["objective.kind=detailed_balance"][..]),
         (GRID, &["objective.kind=subtrajectory_balance", "objective.loss=huber"]),
+        (GRID, &["objective.kind=modified_detailed_balance"]),
         (GRID, &["objective.kind=detailed_balance", "objective.alpha=0.5", "policy.backward=learned"]),
         (GRID, &["objective.kind=trajectory_balance", "policy.backward=learned", "objective.backward_training=tlm"]),
         (GRID, &["objective.kind=reverse_kl", "policy.backward=learned"]),
@@ -218,6 +219,7 @@ fn what_does_not_go_together_is_refused_by_its_key() {
         (SPINS, &["policy.order=learned", "policy.symmetry=flip"], "policy.symmetry = \"none\""),
         (SPINS, &["objective.backward_training=tlm"], "objective.backward_training"),
         (SPINS, &["objective.forward_looking=true"], "objective.forward_looking"),
+        (SPINS, &["objective.kind=modified_detailed_balance", "policy.order=learned"], "stop in every state"),
         (SPINS, &["objective.lambda=0.5"], "objective.lambda"),
         (GRID, &["objective.kind=subtrajectory_balance", "objective.lambda=0"], "objective.lambda = 0"),
         (GRID, &["objective.kind=detailed_balance", "objective.forward_looking=true"], "forward_looking"),

@@ -14,7 +14,9 @@ use wgflow::engine::{BLOCK, Coefficients, Differentiate, Engine, Given, Roll, Ro
 use wgflow::evaluation::enumerate;
 use wgflow::metrics::log_sum_exp;
 use wgflow::network::{Activation, Initialisation, Layout, Real, initialise};
-use wgflow::process::{Encoding, Extras, FreeFilling, Hypergrid, Objects, Order, Process, SiteFilling, Trajectories};
+use wgflow::process::{
+    Encoding, Extras, Flow, FreeFilling, Hypergrid, Objects, Order, Process, SiteFilling, Trajectories,
+};
 use wgflow::random::{Draw, Stream};
 use wgflow::targets::Target;
 use wgflow::trainer::Builder;
@@ -22,7 +24,8 @@ use wgflow::trainer::Builder;
 const DRAW: Draw = Draw { seed: 5, iteration: 2, stream: Stream::Training, first_trajectory: 0 };
 /// Two blocks, the second one not full.
 const COUNT: usize = BLOCK + 6;
-const BOTH: Extras = Extras { learned_backward: true, flow: true };
+const BOTH: Extras = Extras { learned_backward: true, flow: Flow::Output };
+const STOPPING: Extras = Extras { learned_backward: true, flow: Flow::Stop };
 
 fn free(sites: usize, values: usize, order: Order, encoding: Encoding, extras: Extras) -> Arc<dyn Process> {
     Arc::new(FreeFilling { filling: SiteFilling { sites, values, order, encoding }, extras })
@@ -33,10 +36,11 @@ fn small() -> Vec<Arc<dyn Process>> {
     let spins = Encoding::Scalar { unset: 0.0, codes: vec![-1.0, 1.0] };
     vec![
         Arc::new(Hypergrid { extras: BOTH, ..Hypergrid::new(2, 3) }),
+        Arc::new(Hypergrid { extras: STOPPING, ..Hypergrid::new(2, 3) }),
         free(3, 2, Order::Uniform, spins.clone(), BOTH),
         free(2, 3, Order::Uniform, Encoding::OneHot, BOTH),
         free(3, 2, Order::Uniform, spins.clone(), Extras::default()),
-        free(3, 2, Order::Fixed, spins, Extras { flow: true, ..Extras::default() }),
+        free(3, 2, Order::Fixed, spins, Extras { flow: Flow::Output, ..Extras::default() }),
     ]
 }
 
@@ -45,10 +49,11 @@ fn large() -> Vec<Arc<dyn Process>> {
     let spins = Encoding::Scalar { unset: 0.0, codes: vec![-1.0, 1.0] };
     vec![
         Arc::new(Hypergrid { extras: BOTH, ..Hypergrid::new(3, 4) }),
+        Arc::new(Hypergrid { extras: STOPPING, ..Hypergrid::new(3, 4) }),
         free(9, 2, Order::Uniform, spins.clone(), BOTH),
-        free(5, 7, Order::Uniform, Encoding::OneHot, Extras { flow: true, ..Extras::default() }),
+        free(5, 7, Order::Uniform, Encoding::OneHot, Extras { flow: Flow::Output, ..Extras::default() }),
         free(5, 3, Order::Uniform, Encoding::OneHot, Extras { learned_backward: true, ..Extras::default() }),
-        free(6, 2, Order::Fixed, spins, Extras { flow: true, ..Extras::default() }),
+        free(6, 2, Order::Fixed, spins, Extras { flow: Flow::Output, ..Extras::default() }),
     ]
 }
 
@@ -125,7 +130,10 @@ fn probabilities_forward_and_backward_sum_to_one() {
             assert!(log_sum_exp(&logs).abs() < 1e-12, "{process:?} {object:?}");
         }
         let steps = batch.steps.unwrap();
-        assert_eq!(steps.log_flow.len(), if process.has_flow() { all.count() * steps.max_steps } else { 0 });
+        assert_eq!(
+            steps.log_flow.len(),
+            if process.flow() == Flow::Unsaid { 0 } else { all.count() * steps.max_steps }
+        );
         for row in 0..all.count() {
             let of = row * steps.max_steps..(row + 1) * steps.max_steps;
             for (single, whole) in

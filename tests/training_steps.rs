@@ -110,7 +110,7 @@ fn joint_training(trouble: Call) -> (Trainer, Arc<AtomicU32>) {
 /// The same, whose engine answers so at the call of this kind that a countdown reaches 0 with.
 fn joint_training_with(trouble: Call, answer: fn() -> Answer) -> (Trainer, Arc<AtomicU32>) {
     let (settings, target, left) = (settings(), counted(), Arc::new(AtomicU32::new(0)));
-    let (process, layout) = shape(&settings, target.as_ref(), None, false).unwrap();
+    let (process, layout) = shape(&settings, target.as_ref(), None, Default::default()).unwrap();
     let engine = CpuEngine::<f64>::new(process, layout, settings.policy.activation, target.clone(), u64::MAX);
     let countdown = left.clone();
     let engine = Box::new(Hooked::new(engine.unwrap(), move |call| {

@@ -17,6 +17,8 @@ const BACKWARD_ACTIONS = 0u;
 const NO_ACTION = 0xffffffffu;
 // Lists of numbers that there are for each step: those of log P_F, and those of log P_B and log F where the policy says more.
 const STEP_LISTS = 1u;
+// The action that stops in any state, where there is one.
+const STOP = 0xffffffffu;
 const COLUMNS = 15u;
 // Where sites are filled: columns of a site, the input of a site that is not set, whether the order is drawn.
 const COLUMNS_A_SITE = 3u;

@@ -3,13 +3,14 @@
 //   d log p   / d logit of an action           = c * (1[action taken] - p[action])
 //   d log p_B / d logit of a backward action   = b * (1[it takes the step before back] - p_B[it])
 //   d log F   / d log F                        = f
+//   d log p[stop] / d logit of an action       = f * (1[it stops] - p[action])      where that is what is said of flows
 //
 // c, b and f are step weights (lib/whole.wgsl, lib/stepwise.wgsl). After the end of a trajectory no action is taken and all
 // probabilities are 0. Functions as in lib/choice.wgsl.
 
 #define_import_path wgflow::masked_choice
 #import wgflow::batch::{action_of, probabilities}
-#import wgflow::constants::{ACTIONS, BACKWARD_ACTIONS, BLOCK, MAX_STEPS, NO_ACTION, OUTPUTS}
+#import wgflow::constants::{ACTIONS, BACKWARD_ACTIONS, BLOCK, MAX_STEPS, NO_ACTION, OUTPUTS, STOP}
 #import wgflow::work::work
 #ifdef STEPWISE
 #import wgflow::stepwise::step_weight
@@ -50,5 +51,10 @@ fn derivative(here: u32, trajectory: u32, step: u32, value: u32) -> f32 {
     }
 #endif
     let hit = select(0.0, 1.0, value == taken);
-    return step_weight(trajectory, 0u, step) * (hit - p);
+    var error = step_weight(trajectory, 0u, step) * (hit - p);
+#ifdef STOP_FLOW
+    let stops = select(0.0, 1.0, value == STOP);
+    error += select(step_weight(trajectory, 2u, step), 0.0, taken == NO_ACTION) * (stops - p);
+#endif
+    return error;
 }

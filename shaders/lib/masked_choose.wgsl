@@ -2,7 +2,7 @@
 // the policy says of the state: how it came about, which is P_B of the step before, and its flow.
 
 #define_import_path wgflow::masked_choose
-#import wgflow::constants::{ACTIONS, BACKWARD_ACTIONS, MASK_WORDS, MAX_STEPS, NO_ACTION, OUTPUTS, STEP_LISTS}
+#import wgflow::constants::{ACTIONS, BACKWARD_ACTIONS, MASK_WORDS, MAX_STEPS, NO_ACTION, OUTPUTS, STEP_LISTS, STOP}
 #import wgflow::elementary::{exponential, logarithm}
 #import wgflow::philox::{philox, uniform_of}
 #import wgflow::process::{take_action, take_none}
@@ -83,6 +83,9 @@ fn choose(first: u32, trajectory: u32, step: u32) {
         actions[index] = taken;
     }
     log_probs[told] = probabilities[first + taken] - most - logarithm(total);
+#ifdef STOP_FLOW
+    log_probs[told + 2u * MAX_STEPS] = probabilities[first + STOP] - most - logarithm(total);
+#endif
     for (var action = 0u; action < ACTIONS; action++) {
         let share = exponential(vec4(probabilities[first + action] - most)).x / total;
         probabilities[first + action] = select(0.0, share, is_allowed(mask, action));

@@ -2,7 +2,7 @@
 
 use super::{Coefficients, EngineError, Given, Moments, Rollout};
 use crate::network::{Arrangement, Layout};
-use crate::process::{Head, Objects, Order, Process, SiteFilling};
+use crate::process::{Flow, Head, Objects, Order, Process, SiteFilling};
 use crate::targets::VALUES;
 
 /// A policy that has a hidden layer and fits its process.
@@ -19,6 +19,9 @@ pub fn shape(process: &dyn Process, layout: &Layout) -> Result<(), EngineError> 
     require(process.head() == Head::Masked || process.outputs() == process.actions(), || {
         "a policy says P_B or flows only where its choices are among all actions that a state allows (Head::Masked)"
             .into()
+    })?;
+    require(process.flow() != Flow::Stop || process.stop().is_some(), || {
+        "a policy says how likely stopping is (Flow::Stop) only where an action stops in any state".into()
     })?;
     require(process.max_steps() > 0, || "the process's longest trajectory has no steps".into())?;
     let inputs = process.initial_input();

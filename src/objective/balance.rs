@@ -34,8 +34,20 @@ pub struct Balance {
     pub stretches: Stretches,
     /// Their loss.
     pub loss: Loss,
-    /// Whether the policy says log F less what the target knows of the state, its intermediate log-reward.
-    pub forward_looking: bool,
+    /// Where log F of a state comes from.
+    pub flows: Flows,
+}
+
+/// Where log F of a state comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flows {
+    /// The policy says it.
+    Said,
+    /// The policy says it less what the target knows of the state, its intermediate log-reward.
+    Forward,
+    /// log R(s) - log P_F(stop | s), where every state can stop: modified detailed balance (Deleu et al., "Bayesian Structure Learning
+    /// with Generative Flow Networks", UAI 2022, arXiv:2202.13903).
+    Stopping,
 }
 
 impl Balance {
@@ -53,6 +65,7 @@ impl Balance {
             flow: vec![0.0; count * most],
         };
         let (mut total, share) = (0.0, weight / count as f64);
+        let sign = if self.flows == Flows::Stopping { -1.0 } else { 1.0 };
         // u_t = F_t - sum of (p - q) before t, so that r_ij = u_i - u_j; and the derivative by each.
         let (mut u, mut by_u) = (Vec::new(), Vec::new());
         for row in 0..count {
@@ -61,8 +74,12 @@ impl Balance {
             u.clear();
             let mut passed = 0.0;
             for t in of.clone() {
-                let known = if self.forward_looking { steps.log_reward[t] } else { 0.0 };
-                u.push(steps.log_flow[t] + known - passed);
+                let log_flow = match self.flows {
+                    Flows::Said => steps.log_flow[t],
+                    Flows::Forward => steps.log_flow[t] + steps.log_reward[t],
+                    Flows::Stopping => steps.log_reward[t] - steps.log_flow[t],
+                };
+                u.push(log_flow - passed);
                 passed += steps.log_forward[t] - steps.log_backward[t];
             }
             u.push(batch.log_reward[row] - passed);
@@ -75,7 +92,7 @@ impl Balance {
                 later += by_u[t + 1];
                 found.forward[of.start + t] = -share * later;
                 found.backward[of.start + t] = share * later;
-                found.flow[of.start + t] = share * by_u[t];
+                found.flow[of.start + t] = sign * share * by_u[t];
             }
         }
         Contribution { policy: Coefficients::Steps(found), zeta: None, loss: share * total }
@@ -138,7 +155,8 @@ mod tests {
         let mut all = Vec::new();
         for stretches in [Stretches::Steps, Stretches::All { lambda: 0.9 }, Stretches::All { lambda: 2.0 }] {
             for loss in [Loss::Squared, Loss::Huber { threshold: 0.37 }, Loss::Linex { scale: 1.0 }] {
-                all.extend([false, true].map(|forward_looking| Balance { stretches, loss, forward_looking }));
+                let flows = [Flows::Said, Flows::Forward, Flows::Stopping];
+                all.extend(flows.map(|flows| Balance { stretches, loss, flows }));
             }
         }
         all
@@ -172,8 +190,7 @@ mod tests {
 
     #[test]
     fn large_and_small_lambda_are_trajectory_and_detailed_balance() {
-        let all =
-            |lambda| Balance { stretches: Stretches::All { lambda }, loss: Loss::Squared, forward_looking: false };
+        let all = |lambda| Balance { stretches: Stretches::All { lambda }, loss: Loss::Squared, flows: Flows::Said };
         let batch = batch();
         // The flow through the first state is zeta.
         let whole = Estimator::Regression(Loss::Squared).contribution(1.0, &batch, 1.3);

@@ -1,6 +1,6 @@
 //! Gradient estimators: log-probabilities of a batch in, coefficients out.
 
-use super::balance::Balance;
+use super::balance::{Balance, Flows};
 use super::contribution::Contribution;
 use super::control_variate::ControlVariate;
 use super::loss::Loss;
@@ -9,6 +9,7 @@ use super::own::Own;
 use super::weights::{centred_softmax, mean};
 use crate::engine::{Batch, Coefficients};
 use crate::logs::log_mean_exp;
+use crate::process::Flow;
 
 /// How a batch of trajectories becomes a gradient, sum_i c_i grad log P_F(tau_i).
 ///
@@ -127,18 +128,19 @@ impl Estimator {
         }
     }
 
-    /// Whether the policy has to say log F of a state.
-    pub fn needs_flow(&self) -> bool {
+    /// What the policy has to say of the flow through a state.
+    pub fn needs_flow(&self) -> Flow {
         match self {
-            Estimator::Balance(_) => true,
+            Estimator::Balance(Balance { flows: Flows::Stopping, .. }) => Flow::Stop,
+            Estimator::Balance(_) => Flow::Output,
             Estimator::Own(own) => own.needs_flow(),
-            _ => false,
+            _ => Flow::Unsaid,
         }
     }
 
-    /// Whether it looks at what the target knows of partial objects, [`crate::engine::Steps::log_reward`].
-    pub fn looks_forward(&self) -> bool {
-        matches!(self, Estimator::Balance(balance) if balance.forward_looking)
+    /// Whether it looks at log-rewards of states, [`crate::engine::Steps::log_reward`].
+    pub fn needs_log_rewards(&self) -> bool {
+        matches!(self, Estimator::Balance(balance) if balance.flows != Flows::Said)
     }
 
     /// Whether what it makes of trajectories of this kind depends on log R.

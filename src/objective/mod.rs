@@ -44,7 +44,7 @@ pub use crate::out_of_range::OutOfRange;
 pub use alpha::{Alpha, Schedule};
 pub use anneal::{Anneal, Shape};
 pub use backward::BackwardTraining;
-pub use balance::{Balance, Stretches};
+pub use balance::{Balance, Flows, Stretches};
 pub use contribution::Contribution;
 pub use control_variate::ControlVariate;
 pub use estimator::{Estimator, tsallis};
@@ -55,6 +55,7 @@ pub use own::{Own, OwnEstimator};
 pub use settings::{Kind, LossName, Settings};
 
 use crate::engine::{Batch, Coefficients, StepCoefficients};
+use crate::process::Flow;
 use crate::schedule::Progress;
 
 /// Where a batch of trajectories comes from.
@@ -134,14 +135,16 @@ impl Objective {
         self.forward.iter().chain(&self.backward).any(Estimator::learns_zeta)
     }
 
-    /// Whether the policy has to say log F of a state.
-    pub fn needs_flow(&self) -> bool {
-        self.forward.iter().chain(&self.backward).any(Estimator::needs_flow)
+    /// What the policy has to say of the flow through a state.
+    pub fn needs_flow(&self) -> Flow {
+        let mut needed = self.forward.iter().chain(&self.backward).map(Estimator::needs_flow);
+        needed.find(|flow| *flow != Flow::Unsaid).unwrap_or_default()
     }
 
     /// Whether it looks at what the target knows of partial objects.
     pub fn looks_forward(&self) -> bool {
-        self.forward.iter().chain(&self.backward).any(Estimator::looks_forward)
+        let estimators = self.forward.iter().chain(&self.backward);
+        estimators.into_iter().any(|estimator| estimator.needs_log_rewards() && estimator.needs_flow() == Flow::Output)
     }
 
     /// What the forward term's control variate needs from the engine besides log-weights.

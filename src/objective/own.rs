@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Contribution;
 use crate::engine::Batch;
+use crate::process::Flow;
 
 /// A gradient estimator of one's own: log-probabilities of a batch in, coefficients out.
 ///
@@ -26,9 +27,9 @@ pub trait OwnEstimator: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Whether the policy has to say log F of a state ([`crate::engine::Steps::log_flow`]).
-    fn needs_flow(&self) -> bool {
-        false
+    /// What the policy has to say of the flow through a state ([`crate::engine::Steps::log_flow`]).
+    fn needs_flow(&self) -> Flow {
+        Flow::Unsaid
     }
 
     /// Whether it depends on log R.

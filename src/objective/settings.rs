@@ -5,7 +5,7 @@ use crate::out_of_range::OutOfRange;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Alpha, BackwardTraining, Balance, ControlVariate, Estimator, LogZStart, Loss, Objective, Source, Stretches,
+    Alpha, BackwardTraining, Balance, ControlVariate, Estimator, Flows, LogZStart, Loss, Objective, Source, Stretches,
 };
 
 /// Keys of the table `[objective]`. A key that the objective has no use for is an error, not ignored.
@@ -24,10 +24,10 @@ pub struct Settings {
     pub control_variate: Option<ControlVariate>,
     /// Weight of the term on backward samples: a number in [0, 1], "paper" (1 in the first half of the run, then
     /// linearly down to 0) or points [fraction of the run, alpha]. Required by `alpha_kl` and `alpha_tb`; 0 if not
-    /// given for `regression`, `log_variance`, `detailed_balance` and `subtrajectory_balance`.
+    /// given for `regression`, `log_variance` and those of flows' balance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<Alpha>,
-    /// Loss of `regression`; of `detailed_balance` and `subtrajectory_balance`, the squared one if not given.
+    /// Loss of `regression`; of `detailed_balance`, `modified_detailed_balance` and `subtrajectory_balance`, the squared one if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<LossName>,
     /// Where the Huber loss turns from a parabola into a line; positive. 1 if not given.
@@ -110,6 +110,8 @@ pub enum Kind {
     DetailedBalance,
     /// That of all stretches of a trajectory, weighed by lambda^length.
     SubtrajectoryBalance,
+    /// Detailed balance of the flows R(s) / P_F(stop | s), where every state can stop.
+    ModifiedDetailedBalance,
 }
 
 /// Names of the regression losses.
@@ -162,7 +164,7 @@ impl Settings {
         if self.kind == Kind::SubtrajectoryBalance {
             self.lambda.get_or_insert(0.9);
         }
-        if self.balances_flows() {
+        if self.says_flows() {
             self.forward_looking.get_or_insert(false);
         }
         match self.loss {
@@ -200,6 +202,7 @@ impl Settings {
             Kind::Renyi => forward(Estimator::Renyi { order: self.order()? }),
             Kind::Tsallis => forward(Estimator::Tsallis { order: self.order()? }),
             Kind::DetailedBalance => both(self.balance(Stretches::Steps)?, alpha),
+            Kind::ModifiedDetailedBalance => both(self.balance(Stretches::Steps)?, alpha),
             Kind::SubtrajectoryBalance => both(self.balance(Stretches::All { lambda: self.lambda()? })?, alpha),
         };
         self.refuse_what_has_no_use()?;
@@ -258,7 +261,12 @@ impl Settings {
 
     fn balance(&self, stretches: Stretches) -> Result<Estimator, OutOfRange> {
         let loss = if self.loss.is_some() { self.loss()? } else { Loss::Squared };
-        Ok(Estimator::Balance(Balance { stretches, loss, forward_looking: self.forward_looking.unwrap_or(false) }))
+        let flows = match (self.kind, self.forward_looking) {
+            (Kind::ModifiedDetailedBalance, _) => Flows::Stopping,
+            (_, Some(true)) => Flows::Forward,
+            _ => Flows::Said,
+        };
+        Ok(Estimator::Balance(Balance { stretches, loss, flows }))
     }
 
     fn lambda(&self) -> Result<f64, OutOfRange> {
@@ -270,6 +278,10 @@ impl Settings {
     }
 
     fn balances_flows(&self) -> bool {
+        self.says_flows() || self.kind == Kind::ModifiedDetailedBalance
+    }
+
+    fn says_flows(&self) -> bool {
         matches!(self.kind, Kind::DetailedBalance | Kind::SubtrajectoryBalance)
     }
 
@@ -324,8 +336,8 @@ impl Settings {
                 "alpha",
                 self.alpha.as_ref().map(shown),
                 has_alpha,
-                "kind = \"alpha_kl\", \"alpha_tb\", \"regression\", \"log_variance\", \"detailed_balance\" or \
-                 \"subtrajectory_balance\"",
+                "kind = \"alpha_kl\", \"alpha_tb\", \"regression\", \"log_variance\", \"detailed_balance\", \
+                 \"modified_detailed_balance\" or \"subtrajectory_balance\"",
             ),
             (
                 "loss",
@@ -350,7 +362,7 @@ impl Settings {
             (
                 "forward_looking",
                 self.forward_looking.as_ref().map(shown),
-                self.balances_flows(),
+                self.says_flows(),
                 "kind = \"detailed_balance\" or \"subtrajectory_balance\"",
             ),
             (

@@ -5,7 +5,9 @@
 
 use std::fmt::Write;
 
-use super::{Changes, Encoding, Extras, Head, Objects, Order, Process, ProcessKernel, SiteFilling, Step, Trajectories};
+use super::{
+    Changes, Encoding, Extras, Flow, Head, Objects, Order, Process, ProcessKernel, SiteFilling, Step, Trajectories,
+};
 use crate::random::Draw;
 
 /// Site filling with one softmax over all actions.
@@ -19,7 +21,8 @@ pub struct FreeFilling {
 }
 
 impl FreeFilling {
-    fn stop(&self) -> Option<u32> {
+    /// What stops once all sites are set, where a step of its own does.
+    fn last_action(&self) -> Option<u32> {
         self.extras.learned_backward.then_some(self.filling.actions() as u32)
     }
 }
@@ -38,19 +41,19 @@ impl Process for FreeFilling {
     }
 
     fn actions(&self) -> usize {
-        self.filling.actions() + usize::from(self.stop().is_some())
+        self.filling.actions() + usize::from(self.last_action().is_some())
     }
 
     fn backward_actions(&self) -> usize {
         if self.extras.learned_backward { self.filling.sites } else { 0 }
     }
 
-    fn has_flow(&self) -> bool {
+    fn flow(&self) -> Flow {
         self.extras.flow
     }
 
     fn max_steps(&self) -> usize {
-        self.filling.sites + usize::from(self.stop().is_some())
+        self.filling.sites + usize::from(self.last_action().is_some())
     }
 
     fn head(&self) -> Head {
@@ -66,15 +69,15 @@ impl Process for FreeFilling {
     }
 
     fn allows(&self, state: &[u32], action: u32) -> bool {
-        if Some(action) == self.stop() {
+        if Some(action) == self.last_action() {
             return state[self.filling.sites] as usize == self.filling.sites;
         }
         self.filling.allows(state, action)
     }
 
     fn advance(&self, state: &mut [u32], action: u32) -> Step {
-        let Some(stop) = self.stop() else { return self.filling.advance(state, action) };
-        if action == stop {
+        let Some(last) = self.last_action() else { return self.filling.advance(state, action) };
+        if action == last {
             return Step { changes: Changes::none(), log_backward: 0.0, ends: true };
         }
         Step { log_backward: 0.0, ends: false, ..self.filling.advance(state, action) }
@@ -85,7 +88,7 @@ impl Process for FreeFilling {
     }
 
     fn backward_of(&self, action: u32) -> Option<u32> {
-        self.stop().filter(|&stop| action != stop).map(|_| action / self.filling.values as u32)
+        self.last_action().filter(|&last| action != last).map(|_| action / self.filling.values as u32)
     }
 
     fn take_back(&self, state: &mut [u32], backward: u32) -> u32 {
@@ -109,7 +112,7 @@ impl Process for FreeFilling {
     /// Sites are cleared one after the other, each of those set as likely as the others, whether or not the policy says P_B.
     fn backward(&self, objects: &Objects, draw: &Draw) -> Trajectories {
         let filled = self.filling.backward(objects, draw);
-        let rows = (0..filled.count()).map(|row| filled.row(row).iter().copied().chain(self.stop()).collect());
+        let rows = (0..filled.count()).map(|row| filled.row(row).iter().copied().chain(self.last_action()).collect());
         Trajectories::from_rows(self.max_steps(), rows)
     }
 
@@ -120,7 +123,7 @@ impl Process for FreeFilling {
         let mut source = String::new();
         for (name, holds) in [
             ("ANY_SITE", *order == Order::Uniform),
-            ("STOPS", self.stop().is_some()),
+            ("STOPS", self.last_action().is_some()),
             ("A_COLUMN_A_SITE", matches!(encoding, Encoding::Scalar { .. })),
         ] {
             writeln!(source, "const {name} = {holds};").expect("a String takes all text");

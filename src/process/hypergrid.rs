@@ -3,7 +3,7 @@
 //! Source: Bengio, Jain, Korablyov, Precup, Bengio, "Flow Network based Generative Models for Non-Iterative Diverse Candidate
 //! Generation" (NeurIPS 2021, arXiv:2106.04399), section 4.1.
 
-use super::{Changes, Extras, Objects, Process, ProcessKernel, Step, Trajectories};
+use super::{Changes, Extras, Flow, Objects, Process, ProcessKernel, Step, Trajectories};
 use crate::random::{Draw, pick};
 
 /// A grid of `height`^`dimensions` points: from the origin, an action raises one coordinate by one or stops. Action `i` raises
@@ -27,7 +27,7 @@ impl Hypergrid {
         Self { dimensions, height, extras: Extras::default() }
     }
 
-    fn stop(&self) -> u32 {
+    fn last_action(&self) -> u32 {
         self.dimensions as u32
     }
 }
@@ -53,8 +53,12 @@ impl Process for Hypergrid {
         if self.extras.learned_backward { self.dimensions } else { 0 }
     }
 
-    fn has_flow(&self) -> bool {
+    fn flow(&self) -> Flow {
         self.extras.flow
+    }
+
+    fn stop(&self) -> Option<u32> {
+        Some(self.last_action())
     }
 
     fn max_steps(&self) -> usize {
@@ -70,11 +74,11 @@ impl Process for Hypergrid {
     }
 
     fn allows(&self, state: &[u32], action: u32) -> bool {
-        action == self.stop() || (state[action as usize] as usize) < self.height - 1
+        action == self.last_action() || (state[action as usize] as usize) < self.height - 1
     }
 
     fn advance(&self, state: &mut [u32], action: u32) -> Step {
-        if action == self.stop() {
+        if action == self.last_action() {
             return Step { changes: Changes::none(), log_backward: 0.0, ends: true };
         }
         let column = action as usize * self.height + state[action as usize] as usize;
@@ -89,7 +93,7 @@ impl Process for Hypergrid {
     }
 
     fn backward_of(&self, action: u32) -> Option<u32> {
-        (self.extras.learned_backward && action != self.stop()).then_some(action)
+        (self.extras.learned_backward && action != self.last_action()).then_some(action)
     }
 
     fn take_back(&self, state: &mut [u32], backward: u32) -> u32 {
@@ -110,7 +114,7 @@ impl Process for Hypergrid {
     fn backward(&self, objects: &Objects, draw: &Draw) -> Trajectories {
         let rows = objects.rows().enumerate().map(|(row, object)| {
             let mut left: Vec<u32> = object.iter().map(|&value| value.into()).collect();
-            let mut actions = vec![self.stop()];
+            let mut actions = vec![self.last_action()];
             while left.iter().any(|&coordinate| coordinate > 0) {
                 let raised: Vec<usize> = (0..self.dimensions).filter(|&site| left[site] > 0).collect();
                 let word = draw.words(row as u32, actions.len() as u32)[0];

@@ -47,8 +47,20 @@ pub enum Head {
 pub struct Extras {
     /// Logits of backward actions: P_B is learned.
     pub learned_backward: bool,
-    /// log F of the state.
-    pub flow: bool,
+    /// Of the flow through the state.
+    pub flow: Flow,
+}
+
+/// What a policy says of the flow through a state, which objectives on single steps look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flow {
+    /// Nothing.
+    #[default]
+    Unsaid,
+    /// log F, by one more output.
+    Output,
+    /// log P_F of stopping there, which in a process that can stop in every state gives F(s) = R(s) / P_F(stop | s).
+    Stop,
 }
 
 /// What an action does to the inputs of the policy: to at most two columns an amount is added each.
@@ -120,14 +132,19 @@ pub trait Process: fmt::Debug + Send + Sync {
         0
     }
 
-    /// Whether the policy also says log F of a state, the logarithm of the flow through it.
-    fn has_flow(&self) -> bool {
-        false
+    /// What the policy says of the flow through a state.
+    fn flow(&self) -> Flow {
+        Flow::Unsaid
+    }
+
+    /// The action that stops in any state, where there is one.
+    fn stop(&self) -> Option<u32> {
+        None
     }
 
     /// Number of the policy's outputs: the logits of actions, those of backward actions, and log F, as far as there are any.
     fn outputs(&self) -> usize {
-        self.actions() + self.backward_actions() + usize::from(self.has_flow())
+        self.actions() + self.backward_actions() + usize::from(self.flow() == Flow::Output)
     }
 
     /// Length of the longest trajectories.

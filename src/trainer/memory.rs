@@ -45,7 +45,8 @@ pub enum Purpose {
 
 /// Bytes that a run needs at its peak: the larger of training, with its checkpoints, and evaluation.
 pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose: Purpose) -> u64 {
-    let flow = settings.objective.objective(settings.training.batch).is_ok_and(|objective| objective.needs_flow());
+    let objective = settings.objective.objective(settings.training.batch);
+    let flow = objective.map_or_else(|_| Default::default(), |objective| objective.needs_flow());
     // What does not go together is refused elsewhere.
     let Ok((process, layout)) = shape(settings, target, None, flow) else { return 0 };
     let (sites, steps) = (process.sites(), process.max_steps());

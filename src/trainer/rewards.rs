@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::Trainer;
 use crate::engine::{Batch, EngineError, Rollout, check_rewards};
 use crate::optimizer::Weights;
-use crate::process::{Filled, LOG_PAIR};
+use crate::process::{Filled, Flow, LOG_PAIR, Objects};
 use crate::schedule::Progress;
 
 impl Trainer {
@@ -34,8 +34,12 @@ impl Trainer {
         Ok(self.as_trained(batch))
     }
 
-    /// Adds what the target knows of every state of the batch just rolled out: the sum of its guide's increments so far, times beta.
-    pub(super) fn look_forward(&mut self, drawn: &mut TrainingBatch) -> Result<(), EngineError> {
+    /// Adds log-rewards of every state of the batch just rolled out, times beta: log R, where all can stop, or what the target knows of
+    /// them, the sum of its guide's increments so far.
+    pub(super) fn tell_log_rewards(&mut self, drawn: &mut TrainingBatch) -> Result<(), EngineError> {
+        if self.process.flow() == Flow::Stop {
+            return self.tell_rewards_of_stopping(drawn);
+        }
         let guide = self.target.guide().expect("the builder asks for it");
         let beta = self.beta();
         let trajectories = self.engine.trajectories()?;
@@ -56,6 +60,36 @@ impl Trainer {
                 process.advance(&mut state, action);
             }
         });
+        Ok(())
+    }
+
+    fn tell_rewards_of_stopping(&mut self, drawn: &mut TrainingBatch) -> Result<(), EngineError> {
+        let trajectories = self.engine.trajectories()?;
+        let (process, sites) = (&self.process, self.process.sites());
+        let steps = drawn.batch.steps.as_mut().expect("asked for");
+        let mut values = Vec::new();
+        for row in 0..trajectories.count() {
+            let mut state = vec![0; process.state_words()];
+            for &action in trajectories.row(row) {
+                let first = values.len();
+                values.resize(first + sites, 0);
+                process.object(&state, &mut values[first..]);
+                process.advance(&mut state, action);
+            }
+        }
+        let objects = Objects::new(sites, values);
+        let mut log_reward = vec![f64::NAN; objects.count()];
+        self.target.log_reward(&objects, &mut log_reward);
+        check_rewards(&log_reward, || Ok(objects.clone()))?;
+        let (floor, beta) = (self.settings.objective.log_reward_floor.unwrap_or(f64::NEG_INFINITY), self.beta());
+        let mut told = log_reward.into_iter().map(|log_reward| beta * log_reward.max(floor));
+        steps.log_reward = vec![0.0; trajectories.count() * steps.max_steps];
+        for (row, log_reward) in steps.log_reward.chunks_exact_mut(steps.max_steps).enumerate() {
+            log_reward
+                .iter_mut()
+                .zip(told.by_ref().take(trajectories.row(row).len()))
+                .for_each(|(to, told)| *to = told);
+        }
         Ok(())
     }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::config::{BackwardPolicy, ConfigError, FillingOrder, Settings, Symmetry};
 use crate::network::Layout;
-use crate::process::{Extras, FreeFilling, Guided, Order, Process, SiteFilling};
+use crate::process::{Extras, Flow, FreeFilling, Guided, Order, Process, SiteFilling};
 use crate::targets::Target;
 
 /// The process that makes the target's objects, and the layout of a policy for it: `own` if there is one, the target's if it has one,
-/// else site filling. `flow` says whether the policy has to say log F of a state.
+/// else site filling. `flow` is what the policy has to say of the flow through a state.
 ///
 /// # Errors
 /// If settings do not go together, or with the target or process. The message says which, and what to do.
@@ -16,7 +16,7 @@ pub fn shape(
     settings: &Settings,
     target: &dyn Target,
     own: Option<&Arc<dyn Process>>,
-    flow: bool,
+    flow: Flow,
 ) -> Result<(Arc<dyn Process>, Layout), ConfigError> {
     let extras = Extras { learned_backward: settings.policy.backward == BackwardPolicy::Learned, flow };
     let process = match own.cloned().or_else(|| target.process(extras)) {
@@ -44,10 +44,12 @@ fn brought(settings: &Settings, process: Arc<dyn Process>, extras: Extras) -> Re
     if extras.learned_backward && process.backward_actions() == 0 {
         return Err(ConfigError::new("policy.backward = \"learned\": the process has no backward actions"));
     }
-    if extras.flow && !process.has_flow() {
-        return Err(ConfigError::new(
-            "the objective needs log F of states, and the process says that its policy has none",
-        ));
+    if process.flow() != extras.flow && extras.flow != Flow::Unsaid {
+        return Err(ConfigError::new(format!(
+            "the objective needs Flow::{:?} of the policy, and the process says that there is Flow::{:?} (Process::flow)",
+            extras.flow,
+            process.flow()
+        )));
     }
     Ok(process)
 }
@@ -57,8 +59,13 @@ fn filling(settings: &Settings, target: &dyn Target, extras: Extras) -> Result<A
     let order = if policy.order == FillingOrder::Fixed { Order::Fixed } else { Order::Uniform };
     let filling = SiteFilling { sites: target.sites(), values: target.values(), order, encoding: target.encoding() };
     let folded = policy.symmetry == Symmetry::Flip;
+    if extras.flow == Flow::Stop {
+        return Err(ConfigError::new(
+            "objective.kind = \"modified_detailed_balance\": this is for processes that can stop in every state, as on a hypergrid",
+        ));
+    }
     if policy.order == FillingOrder::Learned || extras != Extras::default() {
-        let needs = if extras.flow {
+        let needs = if extras.flow != Flow::Unsaid {
             "an objective on single steps"
         } else if extras.learned_backward {
             "policy.backward = \"learned\""

@@ -195,8 +195,8 @@ impl Trainer {
         let (draw, given) = source.next(&mut turn)?;
         let request = request(draw, given.as_ref(), turn.count);
         let mut drawn = self.rollout_for_training(&request.kept().with_steps(term.needs_steps()))?;
-        if term.estimator.looks_forward() {
-            self.look_forward(&mut drawn)?;
+        if term.estimator.needs_log_rewards() {
+            self.tell_log_rewards(&mut drawn)?;
         }
         Ok(drawn)
     }

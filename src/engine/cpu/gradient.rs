@@ -10,7 +10,7 @@ use super::model::{Model, Sums};
 use super::rollout::{Activations, Block};
 use crate::engine::RowCoefficients;
 use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
-use crate::process::NO_ACTION;
+use crate::process::{Flow, NO_ACTION};
 
 /// Rows that one product takes at most: enough to keep it busy, few enough to stay in the cache.
 const ROWS: usize = 512;
@@ -95,7 +95,11 @@ impl<T: Real> Backward<T> {
                 let b = back.map_or(0.0, |_| coefficients.backward(row, t - 1));
                 masked_errors(b, back.unwrap_or(NO_ACTION), &probabilities[..ways_back], backward);
                 let f = if taken == NO_ACTION { 0.0 } else { coefficients.flow(row, t) };
-                flow.fill(T::from_f64(f));
+                match (model.process.flow(), model.process.stop()) {
+                    (Flow::Output, _) => flow.fill(T::from_f64(f)),
+                    (Flow::Stop, Some(stop)) => add_errors(f, stop, of_actions, forward),
+                    _ => {}
+                }
             }
             let errors = Matrix::new(&self.errors, count, outputs);
             multiply(&mut sums.head.0, true, errors.transposed(), Matrix::new(hidden, count, width));
@@ -192,6 +196,14 @@ impl<T: Real> Backward<T> {
                 }
             },
         );
+    }
+}
+
+/// Adds e_v of another action of the state, of another coefficient.
+fn add_errors<T: Real>(coefficient: f64, action: u32, probabilities: &[T], errors: &mut [T]) {
+    for ((number, error), &probability) in (0..).zip(errors).zip(probabilities) {
+        let it = f64::from(u8::from(number == action));
+        *error += T::from_f64(coefficient * (it - probability.to_f64()));
     }
 }
 

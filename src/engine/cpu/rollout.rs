@@ -7,7 +7,7 @@
 //! The logits are those of the step's site, whose order is known beforehand, or all that the state allows.
 
 use crate::engine::Rollout;
-use crate::process::{Changes, Filled, NO_ACTION, length};
+use crate::process::{Changes, Filled, Flow, NO_ACTION, length};
 use crate::random::uniform;
 
 use super::model::Model;
@@ -181,7 +181,7 @@ impl<T: Real> Block<T> {
             (&mut self.log_backward, rows),
             (&mut self.step_choices, told),
             (&mut self.step_backward, told),
-            (&mut self.step_flow, if model.process.has_flow() { told } else { 0 }),
+            (&mut self.step_flow, if model.process.flow() == Flow::Unsaid { 0 } else { told }),
         ] {
             list.clear();
             list.resize(length, 0.0);
@@ -323,6 +323,8 @@ impl<T: Real> Block<T> {
             if self.stepwise {
                 self.step_choices[at] = log_probability;
             }
+            let normaliser = masked[value] - log_probability;
+            let stopping = process.stop().map_or(0.0, |stop| masked[stop as usize] - normaliser);
             // How the state came about: P_B of the step before.
             let (logits, probabilities) = (&logits[actions..], &mut probabilities[actions..]);
             if ways_back > 0 {
@@ -340,11 +342,16 @@ impl<T: Real> Block<T> {
                     }
                 }
             }
-            if process.has_flow() {
-                probabilities[ways_back] = logits[ways_back];
-                if self.stepwise {
-                    self.step_flow[at] = logits[ways_back].to_f64();
+            let flow = match process.flow() {
+                Flow::Output => {
+                    probabilities[ways_back] = logits[ways_back];
+                    logits[ways_back].to_f64()
                 }
+                Flow::Stop => stopping,
+                Flow::Unsaid => continue,
+            };
+            if self.stepwise {
+                self.step_flow[at] = flow;
             }
         }
     }

@@ -10,7 +10,9 @@ use super::stages::Accumulator;
 use super::tiling::Tiling;
 use crate::engine::AdapterKind;
 use crate::network::{Activation, Layout};
-use crate::process::{Encoding, Extras, Filled, Guide, GuideKernel, Guided, Hypergrid, Order, Process, SiteFilling};
+use crate::process::{
+    Encoding, Extras, Filled, Flow, Guide, GuideKernel, Guided, Hypergrid, Order, Process, SiteFilling,
+};
 
 /// A kernel by its name and what holds in it.
 pub type Variant = (&'static str, Vec<&'static str>);
@@ -115,7 +117,10 @@ pub fn networks() -> Vec<(Network, Activation)> {
             let layout = Layout::new(process.columns(), hidden, 1);
             networks.push((Network::new(process, Input::Objects, layout, tiling).unwrap(), activation));
             let grid = Hypergrid::new(2, 40);
-            let more = Hypergrid { extras: Extras { learned_backward: true, flow: index % 2 == 0 }, ..grid.clone() };
+            let more = Hypergrid {
+                extras: Extras { learned_backward: true, flow: [Flow::Output, Flow::Stop, Flow::Unsaid][index % 3] },
+                ..grid.clone()
+            };
             for grid in [grid, more] {
                 let layout = Layout::new(grid.columns(), hidden, grid.outputs());
                 networks.push((Network::new(grid, Input::States, layout, tiling).unwrap(), activation));
@@ -179,7 +184,7 @@ fn every_kernel_translates_for_every_platform() {
 fn every_file_imports_what_it_uses() {
     use naga_oil::compose::{ComposableModuleDescriptor, Composer, NagaModuleDescriptor, ShaderDefValue};
 
-    let grid = Hypergrid { extras: Extras { learned_backward: true, flow: true }, ..Hypergrid::new(2, 4) };
+    let grid = Hypergrid { extras: Extras { learned_backward: true, flow: Flow::Output }, ..Hypergrid::new(2, 4) };
     let filling = SiteFilling { sites: 5, values: 3, order: Order::Uniform, encoding: Encoding::OneHot };
     let guided = Guided::new(filling.clone(), Arc::new(Steady));
     let foreign = [

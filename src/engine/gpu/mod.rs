@@ -52,7 +52,7 @@ use super::{
     square_norms_by_definition,
 };
 use crate::network::{Activation, Arrangement, Layout};
-use crate::process::{Objects, Process, Trajectories};
+use crate::process::{Flow, Objects, Process, Trajectories};
 use crate::targets::Target;
 
 /// Settings of a [`GpuEngine`].
@@ -301,7 +301,7 @@ impl GpuEngine {
         let [log_forward, said_backward, log_flow] = said;
         if stepwise {
             steps.log_forward = log_forward;
-            steps.log_flow = if self.network.process.has_flow() { log_flow } else { Vec::new() };
+            steps.log_flow = if self.network.process.flow() == Flow::Unsaid { Vec::new() } else { log_flow };
         }
         if let Some(filling) = &self.network.filling {
             let log_order = filling.log_order(scored_from);

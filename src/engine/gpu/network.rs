@@ -10,7 +10,7 @@ use bytemuck::{Pod, Zeroable};
 use super::tiling::Tiling;
 use crate::engine::BLOCK;
 use crate::network::{Arrangement, Layer as Tensor, Layout};
-use crate::process::{Encoding, GuideKernel, Head, Process, SiteFilling};
+use crate::process::{Encoding, Flow, GuideKernel, Head, NO_ACTION, Process, SiteFilling};
 
 /// The twin of `Layer` in shaders/lib/work.wgsl.
 #[repr(C)]
@@ -195,7 +195,8 @@ impl Network {
     /// Lists of numbers that there are for each step, in log_probs and among coefficients: those of log P_F alone, or of log P_F,
     /// log P_B and log F where the policy says more than the first.
     pub fn lists(&self) -> usize {
-        if self.process.outputs() > self.process.actions() { 3 } else { 1 }
+        let more = self.process.outputs() > self.process.actions() || self.process.flow() != Flow::Unsaid;
+        if more { 3 } else { 1 }
     }
 
     /// Words of what is known of a trajectory whose process is not site filling (shaders/lib/walk.wgsl).
@@ -287,6 +288,7 @@ impl Network {
             ("ACTIONS", process.actions() as u32),
             ("BACKWARD_ACTIONS", process.backward_actions() as u32),
             ("STEP_LISTS", self.lists() as u32),
+            ("STOP", process.stop().unwrap_or(NO_ACTION)),
             ("STATE_WORDS", process.state_words() as u32),
             ("MASK_WORDS", self.mask_words() as u32),
             ("WALK_SIZE", self.walk_size() as u32),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::engine::BLOCK;
 use crate::network::{Activation, LEAK};
-use crate::process::{GuideKernel, NO_ACTION, Order, SiteFilling};
+use crate::process::{Flow, GuideKernel, NO_ACTION, Order, SiteFilling};
 use crate::random::{MULTIPLIERS, ROUNDS, WEYL};
 
 use super::context::Context;
@@ -100,9 +100,14 @@ impl Sources {
         let guide = network.guide.clone();
         let holding = match (network.input, &process, &guide) {
             (Input::Objects, ..) => vec!["OBJECTS"],
-            (Input::States, Some(_), _) => ["WALK", "LEARNED_BACKWARD", "FLOW"]
+            (Input::States, Some(_), _) => ["WALK", "LEARNED_BACKWARD", "FLOW", "STOP_FLOW"]
                 .into_iter()
-                .zip([true, network.process.backward_actions() > 0, network.process.has_flow()])
+                .zip([
+                    true,
+                    network.process.backward_actions() > 0,
+                    network.process.flow() == Flow::Output,
+                    network.process.flow() == Flow::Stop,
+                ])
                 .filter_map(|(name, holds)| holds.then_some(name))
                 .collect(),
             (Input::States, None, Some(_)) => vec!["GUIDED"],

@@ -6,7 +6,7 @@ use crate::engine::gpu::network::Input;
 use crate::engine::gpu::source::CHUNK;
 use crate::engine::gpu::stages::Accumulator;
 use crate::engine::gpu::work::Work;
-use crate::process::NO_ACTION;
+use crate::process::{Flow, NO_ACTION};
 
 /// The derivative at the `output`-th of the outputs that a state uses.
 pub fn derivative(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [usize; 3], output: usize) -> f64 {
@@ -28,7 +28,11 @@ pub fn derivative(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [
         return of(action as usize % network.outputs() == output, weight(0, step));
     }
     if output < actions {
-        return of(action as usize == output, weight(0, step));
+        let stopping = match (process.flow(), process.stop()) {
+            (Flow::Stop, Some(stop)) if action != NO_ACTION => of(stop as usize == output, weight(2, step)),
+            _ => 0.0,
+        };
+        return of(action as usize == output, weight(0, step)) + stopping;
     }
     if output - actions == process.backward_actions() {
         return if action == NO_ACTION { 0.0 } else { weight(2, step) };

@@ -5,7 +5,7 @@ use crate::engine::BLOCK;
 use crate::engine::gpu::work::Work;
 use crate::logs::log_sum_exp;
 use crate::network::Activation;
-use crate::process::{Filled, NO_ACTION, Objects, Order};
+use crate::process::{Filled, Flow, NO_ACTION, Objects, Order};
 use crate::random::{philox, uniform};
 
 /// Shares that a drawn number may fall between with one rounding or another.
@@ -303,7 +303,11 @@ fn say_more(watch: &Watch, work: &Work, host: &mut Host, [block, step, row]: [us
     } else {
         note_backward(watch, host, trajectory, step, 0.0);
     }
-    if process.has_flow() {
+    if let (Flow::Stop, Some(stop)) = (process.flow(), process.stop()) {
+        let p = host.numbers("probabilities")[outputs + stop as usize];
+        host.numbers_mut("log_probs")[told + 2 * most] = p.ln();
+    }
+    if process.flow() == Flow::Output {
         let flow = head_output(watch, host, at, actions + ways_back);
         host.numbers_mut("probabilities")[outputs + actions + ways_back] = flow;
         host.numbers_mut("log_probs")[told + 2 * most] = flow;

@@ -7,7 +7,7 @@ use crate::engine::gpu::{GpuEngine, GpuOptions};
 use crate::engine::{AdapterKind, Coefficients, Differentiate, Given, Roll, Rollout, StepCoefficients};
 use crate::grid::Hills;
 use crate::network::{Initialisation, Layout, initialise};
-use crate::process::{Encoding, Extras, Guided, Hypergrid, Order, Process, SiteFilling};
+use crate::process::{Encoding, Extras, Flow, Guided, Hypergrid, Order, Process, SiteFilling};
 use crate::random::{Draw, Stream};
 use crate::targets::ising::Ising;
 
@@ -82,10 +82,20 @@ fn cases() -> Vec<Case> {
             tiling: tilings[1],
         },
         Case {
-            process: Arc::new(Hypergrid { extras: Extras { learned_backward: true, flow: true }, ..grid.clone() }),
+            process: Arc::new(Hypergrid {
+                extras: Extras { learned_backward: true, flow: Flow::Output },
+                ..grid.clone()
+            }),
             target: Arc::new(Hills(grid.clone())),
             hidden: &[12, 8],
             activation: Activation::Swish,
+            tiling: tilings[0],
+        },
+        Case {
+            process: Arc::new(Hypergrid { extras: Extras { flow: Flow::Stop, ..Extras::default() }, ..grid.clone() }),
+            target: Arc::new(Hills(grid.clone())),
+            hidden: &[8],
+            activation: Activation::Tanh,
             tiling: tilings[0],
         },
         Case {
