@@ -26,7 +26,7 @@ pub struct Arguments {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The file's format (without it, told by suffix and content): uai, uai_log, spin_glass, spin_glass_server, max_cut, qubo,
-    /// dimod_coo, dimod_json, bqpjson, adabmdca, ccmpred
+    /// dimod_coo, dimod_json, bqpjson, adabmdca, ccmpred, scipy_sparse
     #[arg(long, value_name = "F")]
     format: Option<Format>,
     /// Values that some variables have: an .evid file, variables and values counted from 0
