@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{output, paths};
 use crate::config::ConfigError;
 use crate::memory;
-use crate::models::elimination::{Eliminated, Plan};
+use crate::models::elimination::{Eliminated, Plan, TooWide};
 use crate::models::{self, FactorGraph, Format};
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
@@ -76,7 +76,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         None => memory::available().map_or(1 << 30, |free| free / 2),
     };
     let plan = Plan::of(&graph);
-    let beyond = |error| ConfigError::new(format!("{error}: --memory-mib gives it more"));
+    let beyond = |error: TooWide| {
+        let how = if error.whole { ": --memory-mib gives it more" } else { "" };
+        ConfigError::new(format!("{error}{how}"))
+    };
     // Without room to keep every table there is still log Z, which keeps few of them.
     let fits = plan.bytes_of_samples() <= budget as f64;
     let mut answer = Answer { width: plan.width(), bytes: plan.bytes_of_log_z(), log_z: 0.0, marginals: None };
