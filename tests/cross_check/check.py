@@ -77,6 +77,21 @@ class Check:
         else:
             self.marginals(kind, path, found["marginals"], marginals, letters)
 
+    def results(self, kind, path, log_rewards, *arguments):
+        """The files of the UAI competitions."""
+        log_z, marginals = answers(log_rewards)
+        pr, mar = path.with_suffix(".PR"), path.with_suffix(".MAR")
+        self.exact(path, "--pr", pr, *([] if marginals is None else ["--mar", mar]), *arguments)
+        head, number = pr.read_text().split()
+        self.close(kind, f"log10 Z of {head}", path, float(number), log_z / np.log(10.0))
+        if marginals is not None:
+            head, count, *numbers = mar.read_text().split()
+            expected = [number for values in marginals for number in (len(values), *values)]
+            if (head, int(count), len(numbers)) != ("MAR", len(marginals), len(expected)):
+                sys.exit(f"error: {mar} has {head} {count} and {len(numbers)} numbers")
+            for found, number in zip(numbers, expected):
+                self.close(kind, "a number of MAR", path, float(found), number)
+
     def single_objects(self, kind, path, log_rewards, rng, *arguments):
         """log R of two objects: log Z where all variables are given."""
         for _ in range(2):
@@ -107,6 +122,8 @@ def factor_graphs(check, rng, count):
         log_rewards = model.log_rewards()
         zeros += bool(np.isneginf(log_rewards).any())
         check.model(kind, path, log_rewards, *arguments)
+        if number % 10 == 0:
+            check.results(kind, path, log_rewards, *arguments)
         if number % 10 == 1:
             check.single_objects(kind, path, log_rewards, rng)
     if zeros < count // 4:
@@ -231,6 +248,8 @@ def main():
     for kind in known_formats(wgflow):
         counts = check.counts[kind]
         print(f"  {kind:18} log Z {counts['log Z']:4}   probabilities {counts['a probability']:5}   log R {counts['log R']:4}")
+        if kind == "uai" and 0 in (counts["log10 Z"], counts["a number"]):
+            sys.exit("error: no result files were compared")
         if 0 in (counts["log Z"], counts["a probability"], counts["log R"]):
             sys.exit(f"error: nothing was compared for the format {kind}")
 

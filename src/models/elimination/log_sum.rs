@@ -43,7 +43,7 @@ pub(super) fn log_sums(rows: &[f64], scratch: &mut [f64], out: &mut [f64]) {
 }
 
 // ln 2 in two parts, the first with enough trailing zeros that a whole number below 2^20 times it is exact.
-const LN2_HIGH: f64 = 6.931_471_803_691_238_2e-1;
+const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
 const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 
 /// exp(x) for x <= 0, 0 below -708: 2^n exp(r), n = round(x / ln 2) read off the bits of a sum with 1.5 * 2^52, and exp(r) the Taylor
