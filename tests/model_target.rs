@@ -151,6 +151,25 @@ fn exact_answers_on_the_command_line() {
     assert_eq!(samples.lines().count(), 51);
     assert!(samples.lines().skip(1).all(|line| line != "1,2"), "what is forbidden is never drawn");
 
+    // The files of the UAI competitions have every digit.
+    cli::succeed(&["exact", &path("m.uai"), "--pr", &path("m.PR"), "--mar", &path("m.MAR")]);
+    let pr = fs::read_to_string(path("m.PR")).unwrap();
+    let log10_z: f64 = pr.strip_prefix("PR\n").unwrap().trim_end().parse().unwrap();
+    assert_close_at_scale(&[log10_z], &[13.5_f64.log10()], &[1.0], 1e-14, "PR");
+    let mar = fs::read_to_string(path("m.MAR")).unwrap();
+    let mar: Vec<&str> = mar.strip_prefix("MAR\n").unwrap().split_whitespace().collect();
+    assert_eq!((mar.len(), mar[0], mar[1], mar[4]), (8, "2", "2", "3"));
+    let probabilities = [2, 3, 5, 6, 7].map(|place| mar[place].parse::<f64>().unwrap());
+    let expected = [3.5, 10.0, 8.5, 3.0, 2.0].map(|sum| sum / 13.5);
+    assert_close_at_scale(&probabilities, &expected, &[1.0; 5], 1e-14, "MAR");
+    cli::refuse(2, &["--pr", "--mar", "same"], &["exact", &path("m.uai"), "--pr", &path("x"), "--mar", &path("x")]);
+    cli::refuse(2, &["make it first"], &["exact", &path("m.uai"), "--pr", &path("none/x")]);
+    fs::write(path("none.uai"), "MARKOV 1 2 1 1 0 2 0 0").unwrap();
+    cli::refuse(2, &["no marginals"], &["exact", &path("none.uai"), "--mar", &path("none.MAR")]);
+    cli::succeed(&["exact", &path("none.uai"), "--pr", &path("none.PR")]);
+    assert_eq!(fs::read_to_string(path("none.PR")).unwrap(), "PR\n-inf\n");
+    fs::remove_file(path("none.uai")).unwrap();
+
     fs::write(path("e.evid"), "1 0 1\n").unwrap();
     let given = cli::succeed(&["exact", &path("m.uai"), "--evidence", &path("e.evid"), "--json"]);
     let given: serde_json::Value = serde_json::from_str(&given).unwrap();

@@ -19,7 +19,7 @@ pub struct ModelConfig {
     /// was: the run's checkpoint has a checksum of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// The text of such a file, in place of `file`.
+    /// The text of such a file, in place of `file`. All formats but `scipy_sparse` are text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// The file's format; without it, its suffix or its content tells.

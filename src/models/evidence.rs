@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::error::{Fault, ModelError};
 use super::text::Words;
-use super::{FactorGraph, text_of};
+use super::{FactorGraph, bytes_of, text_of};
 
 /// Values of some variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,8 @@ impl Evidence {
 /// # Errors
 /// If the file cannot be read; as [`parse_evidence`].
 pub fn read_evidence(path: &Path, graph: &FactorGraph) -> Result<Evidence, ModelError> {
-    parse_evidence(&path.display().to_string(), &text_of(path)?, graph)
+    let name = path.display().to_string();
+    parse_evidence(&name, text_of(&name, &bytes_of(path)?)?, graph)
 }
 
 /// The evidence in a text, which is called `name` in messages.

@@ -31,11 +31,13 @@ pub enum Format {
     Adabmdca,
     /// CCMpred's raw Potts models.
     Ccmpred,
+    /// A sparse matrix of couplings of scipy, `.npz`: spins, where J > 0 favours equal ones. The only one that is no text.
+    ScipySparse,
 }
 
 impl Format {
     /// All there are.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Uai,
         Self::UaiLog,
         Self::SpinGlass,
@@ -47,6 +49,7 @@ impl Format {
         Self::Bqpjson,
         Self::Adabmdca,
         Self::Ccmpred,
+        Self::ScipySparse,
     ];
 
     /// As `target.format` has it.
@@ -63,13 +66,20 @@ impl Format {
             Self::Bqpjson => "bqpjson",
             Self::Adabmdca => "adabmdca",
             Self::Ccmpred => "ccmpred",
+            Self::ScipySparse => "scipy_sparse",
         }
+    }
+
+    /// Whether a file is of the format that is no text: by its suffix or its first bytes.
+    pub(super) fn is_binary(name: &str, bytes: &[u8]) -> bool {
+        // Every zip archive with something in it begins so.
+        suffix(name) == "npz" || bytes.starts_with(b"PK\x03\x04")
     }
 
     /// By the suffix of a name or, where that says nothing, by the first lines of the text.
     pub(super) fn of(name: &str, text: &str) -> Result<Self, Fault> {
-        let suffix = name.rsplit_once('.').map_or(String::new(), |(_, suffix)| suffix.to_ascii_lowercase());
-        Ok(match suffix.as_str() {
+        Ok(match suffix(name).as_str() {
+            "npz" => Self::ScipySparse,
             "uai" => Self::Uai,
             "lg" => Self::UaiLog,
             "sg" | "gsg" => Self::SpinGlass,
@@ -105,6 +115,11 @@ impl Format {
             ))
         })
     }
+}
+
+/// What follows the last dot of a name, in small letters.
+fn suffix(name: &str) -> String {
+    name.rsplit_once('.').map_or(String::new(), |(_, suffix)| suffix.to_ascii_lowercase())
 }
 
 impl std::str::FromStr for Format {

@@ -1,6 +1,6 @@
 //! Discrete models from files: factor graphs, spin glasses, max-cut, QUBO and Potts models, as one [`FactorGraph`].
 //!
-//! [`read`] takes a file in any of the [`Format`]s, [`parse`] its text; [`Evidence`] fixes the values of some variables. What is
+//! [`read`] takes a file in any of the [`Format`]s, [`parse_bytes`] its content, [`parse`] its text; [`Evidence`] fixes the values of some variables. What is
 //! wrong with a file is a [`ModelError`], which names the file and the line. Files are not trusted: no count in one makes room
 //! for more than the file itself could fill.
 //!
@@ -15,9 +15,11 @@ mod format;
 mod graph;
 mod labels;
 mod max_cut;
+mod npz;
 mod pairwise;
 mod potts;
 mod qubo;
+mod scipy;
 mod spin_glass;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -45,21 +47,31 @@ const LARGEST_FILE: u64 = 1 << 30;
 /// Without a format, the file's suffix and content say which it is.
 ///
 /// # Errors
-/// If the file cannot be read, is larger than 1 GiB or no text in UTF-8; if its format cannot be told; as [`parse`].
+/// If the file cannot be read or is larger than 1 GiB; as [`parse_bytes`].
 pub fn read(path: &Path, format: Option<Format>, beta: f64) -> Result<FactorGraph, ModelError> {
-    parse(&path.display().to_string(), &text_of(path)?, format, beta)
+    parse_bytes(&path.display().to_string(), &bytes_of(path)?, format, beta)
 }
 
-/// The model in a text; `name` is what it is called in messages, and its suffix counts as a file's does.
+/// The model in the content of a file; `name` is what it is called in messages, and its suffix counts as a file's does.
+///
+/// # Errors
+/// If it is no text in UTF-8, as all formats but [`Format::ScipySparse`] are; as [`parse`].
+pub fn parse_bytes(name: &str, bytes: &[u8], format: Option<Format>, beta: f64) -> Result<FactorGraph, ModelError> {
+    let is_binary = format.map_or_else(|| Format::is_binary(name, bytes), |format| format == Format::ScipySparse);
+    if !is_binary {
+        return parse(name, text_of(name, bytes)?, format, beta);
+    }
+    check_beta(beta).and_then(|()| scipy::read(bytes)?.times(beta)).map_err(|fault| fault.within(name))
+}
+
+/// The model in a text, as [`parse_bytes`].
 ///
 /// # Errors
 /// With the line: what is not of the format, numbers that are not finite, indices and counts out of range, what is given
-/// twice and must not be, and whatever follows the end. If `beta` is not positive and finite.
+/// twice and must not be, and whatever follows the end. If `beta` is not positive and finite; if the format is no text.
 pub fn parse(name: &str, text: &str, format: Option<Format>, beta: f64) -> Result<FactorGraph, ModelError> {
     let within = |fault: Fault| fault.within(name);
-    if !(beta > 0.0 && beta.is_finite()) {
-        return Err(within(Fault::new(format!("beta is {beta}: it must be positive and finite"))));
-    }
+    check_beta(beta).map_err(within)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let format = match format {
         Some(format) => format,
@@ -77,12 +89,18 @@ pub fn parse(name: &str, text: &str, format: Option<Format>, beta: f64) -> Resul
         Format::Bqpjson => bqpjson::read(text),
         Format::Adabmdca => potts::read_adabmdca(text),
         Format::Ccmpred => potts::read_ccmpred(text),
+        Format::ScipySparse => Err(Fault::new("scipy_sparse is no text: such a model must be a file of its own")),
     };
     graph.and_then(|graph| graph.times(beta)).map_err(within)
 }
 
-/// The text of a file, which may be a pipe, and one that does not end.
-fn text_of(path: &Path) -> Result<String, ModelError> {
+fn check_beta(beta: f64) -> Result<(), Fault> {
+    let message = || format!("beta is {beta}: it must be positive and finite");
+    if beta > 0.0 && beta.is_finite() { Ok(()) } else { Err(Fault::new(message())) }
+}
+
+/// The content of a file, which may be a pipe, and one that does not end.
+fn bytes_of(path: &Path) -> Result<Vec<u8>, ModelError> {
     let within = |fault: Fault| fault.within(&path.display().to_string());
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
@@ -90,9 +108,12 @@ fn text_of(path: &Path) -> Result<String, ModelError> {
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(within(Fault::new("it is larger than 1 GiB, which no model here may be")));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        within(Fault::at(line, "it is no text in UTF-8, as all of these formats are"))
+    Ok(bytes)
+}
+
+fn text_of<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, ModelError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+        Fault::at(line, "it is no text in UTF-8, as this format is").within(name)
     })
 }

@@ -36,7 +36,7 @@ pub(super) fn whole(line: usize, word: &str, what: &str, range: RangeInclusive<u
 }
 
 /// Variables that a model may have.
-const MOST_VARIABLES: usize = (1 << 24) - 1;
+pub(super) const MOST_VARIABLES: usize = (1 << 24) - 1;
 
 /// Variables that a text of this length may speak of: more than it could give a number each. Without this a few bytes could ask
 /// for gigabytes.

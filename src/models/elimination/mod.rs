@@ -13,14 +13,17 @@
 //! reasoning", Artificial Intelligence 113, 1999.)
 
 mod bucket;
+mod log_sum;
 mod order;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::RngExt;
 use rayon::prelude::*;
 
-use self::bucket::{Bucket, Term, log_sum};
+use self::bucket::{Bucket, Term};
+use self::log_sum::log_sum;
 use self::order::Order;
 use super::FactorGraph;
 use crate::process::Objects;
@@ -46,13 +49,7 @@ enum Source {
 
 /// What elimination would take beyond the memory that it was given.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error(
-    "exact elimination needs {}{} of tables (induced width {}{width}), and may take {}",
-    if *whole { "" } else { "at least " },
-    gib(*needed),
-    if *whole { "" } else { "at least " },
-    gib(*budget)
-)]
+#[error("{}", self.message())]
 pub struct TooWide {
     /// The induced width of the best order that was found.
     pub width: usize,
@@ -62,6 +59,25 @@ pub struct TooWide {
     pub budget: f64,
     /// Whether the order was followed to its end; else both numbers are lower bounds.
     pub whole: bool,
+}
+
+impl TooWide {
+    fn message(&self) -> String {
+        let (needed, budget, width) = (gib(self.needed), gib(self.budget), self.width);
+        if self.whole {
+            return format!(
+                "exact elimination needs {needed} of tables (induced width {width}), and may take {budget}"
+            );
+        }
+        let least = format!("at least {needed} of tables (induced width at least {width})");
+        if self.needed > self.budget {
+            return format!("exact elimination needs {least}, and may take {budget}");
+        }
+        format!(
+            "the graph is too large and too dense to find an order of elimination for: it needs {least}, and the search was given \
+             up there"
+        )
+    }
 }
 
 /// Bytes for people.
@@ -160,36 +176,45 @@ impl Plan {
         let single = |scope: &[u32]| scope.iter().all(|&variable| graph.cardinality(variable as usize) == 1);
         let apart: f64 = graph.factors().filter(|factor| single(factor.scope)).map(|factor| factor.table[0]).sum();
         let mut log_z = graph.constant() + apart;
-        let mut messages: Vec<Vec<f64>> = Vec::new();
+        let (mut messages, mut spare): (Vec<Vec<f64>>, _) = (Vec::new(), Vec::new());
         for (index, scope) in self.order.scopes.iter().enumerate() {
-            let message = self.bucket(graph, &messages, index).message();
+            let message = self.bucket(graph, &messages, index).message(std::mem::take(&mut spare));
             if scope.is_empty() {
                 log_z += message[0];
             }
             messages.push(message);
             for source in self.sources[index].iter().filter(|_| !keep) {
                 if let Source::Message(from) = source {
-                    messages[*from] = Vec::new();
+                    let used = std::mem::take(&mut messages[*from]);
+                    spare = if used.len() > spare.len() { used } else { spare };
                 }
             }
         }
         (messages, log_z)
     }
 
-    /// The terms of a bucket.
+    /// The terms of a bucket, one for each scope: a hub's bucket may have a hundred thousand sources over few of them.
     fn bucket<'a>(&self, graph: &'a FactorGraph, messages: &'a [Vec<f64>], index: usize) -> Bucket<'a> {
         let (variable, neighbours) = (self.order.variables[index], &self.order.scopes[index]);
-        let term = |source: &Source| {
-            let (scope, table) = match *source {
-                Source::Factor(factor) => (graph.factor(factor).scope, graph.factor(factor).table),
-                Source::Message(from) => (&self.order.scopes[from][..], &messages[from][..]),
+        let mut terms: Vec<Term> = Vec::new();
+        let mut places = BTreeMap::new();
+        for source in &self.sources[index] {
+            let (scope, table, message) = match *source {
+                Source::Factor(factor) => (graph.factor(factor).scope, graph.factor(factor).table, None),
+                Source::Message(from) => (&self.order.scopes[from][..], &messages[from][..], Some(from)),
             };
+            let known: Option<&usize> = places.get(scope);
+            if known.is_some_and(|&place| terms[place].merge(table, message)) {
+                continue;
+            }
+            places.insert(scope, terms.len());
             let strides = graph.strides(scope);
             let of = |wanted: u32| scope.iter().position(|&v| v == wanted).map_or(0, |place| strides[place]);
-            Term { table, strides: neighbours.iter().map(|&v| of(v)).collect(), own: of(variable) }
-        };
+            let (strides, own) = (neighbours.iter().map(|&v| of(v)).collect(), of(variable));
+            terms.push(Term { table: table.into(), messages: message.into_iter().collect(), strides, own });
+        }
         Bucket {
-            terms: self.sources[index].iter().map(term).collect(),
+            terms,
             cardinalities: neighbours.iter().map(|&v| graph.cardinality(v as usize)).collect(),
             values: graph.cardinality(variable as usize),
         }
@@ -226,14 +251,11 @@ impl Eliminated {
             if self.plan.order.scopes[index].is_empty() {
                 own = vec![1.0];
             }
-            let sources = &self.plan.sources[index];
-            for source in sources {
-                if let Source::Message(from) = *source {
-                    joint[from] = vec![0.0; self.messages[from].len()];
-                }
-            }
             let bucket = self.plan.bucket(&self.graph, &self.messages, index);
             let marginal = &mut marginals[variable as usize];
+            // P of the variables of each term that has messages in it.
+            let share = |term: &Term| vec![0.0; if term.messages.is_empty() { 0 } else { term.table.len() }];
+            let mut shares: Vec<Vec<f64>> = bucket.terms.iter().map(share).collect();
             bucket.each(0..own.len(), |combination, logs, places| {
                 let (sum, most) = log_sum(logs);
                 if own[combination] == 0.0 || most == f64::NEG_INFINITY {
@@ -242,13 +264,19 @@ impl Eliminated {
                 for (value, log) in logs.iter().enumerate() {
                     let probability = own[combination] * (log - sum).exp();
                     marginal[value] += probability;
-                    for ((source, term), place) in sources.iter().zip(&bucket.terms).zip(places) {
-                        if let Source::Message(from) = *source {
-                            joint[from][place + value * term.own] += probability;
+                    for ((share, term), place) in shares.iter_mut().zip(&bucket.terms).zip(places) {
+                        if !share.is_empty() {
+                            share[place + value * term.own] += probability;
                         }
                     }
                 }
             });
+            for (share, term) in shares.into_iter().zip(&bucket.terms) {
+                if let Some((&first, others)) = term.messages.split_first() {
+                    others.iter().for_each(|&from| joint[from] = share.clone());
+                    joint[first] = share;
+                }
+            }
         }
         // Roundings add up over as many sums as a table has entries.
         for values in &mut marginals {
