@@ -4,6 +4,7 @@
 //! are refused; an error names the key, what was found and what is allowed. The resolved configuration, with every
 //! default written out, is what a run directory keeps.
 
+mod bit_sequence;
 mod density;
 mod difference;
 mod error;
@@ -13,6 +14,7 @@ mod paths;
 mod settings;
 mod target;
 
+pub use bit_sequence::BitSequenceConfig;
 pub use density::{DataConfig, DensityConfig, FixedConfig, JointConfig};
 pub use difference::{Difference, differences};
 pub use error::ConfigError;

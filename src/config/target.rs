@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::ConfigError;
+use super::bit_sequence::BitSequenceConfig;
 use super::density::DensityConfig;
 use super::error::{deserialise, quoted};
 use super::model::ModelConfig;
@@ -26,6 +27,8 @@ pub enum TargetConfig {
     Model(ModelConfig),
     /// Corners of a hypergrid.
     Hypergrid(HypergridConfig),
+    /// Bit sequences with hidden modes.
+    BitSequence(BitSequenceConfig),
 }
 
 /// `target.kind = "ising"`: the Ising model on a torus.
@@ -68,7 +71,7 @@ pub enum Inputs {
 
 impl TargetConfig {
     /// Names that `target.kind` can have.
-    pub const KINDS: &str = "\"ising\", \"density\", \"model\" or \"hypergrid\"";
+    pub const KINDS: &str = "\"ising\", \"density\", \"model\", \"hypergrid\" or \"bit_sequence\"";
 
     /// Reads the table `[target]`.
     pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
@@ -77,6 +80,7 @@ impl TargetConfig {
             Some(Value::String(kind)) if kind == "density" => Self::Density(DensityConfig::from_table(table)?),
             Some(Value::String(kind)) if kind == "model" => Self::Model(deserialise(table, "target")?),
             Some(Value::String(kind)) if kind == "hypergrid" => Self::Hypergrid(deserialise(table, "target")?),
+            Some(Value::String(kind)) if kind == "bit_sequence" => Self::BitSequence(deserialise(table, "target")?),
             Some(other) => {
                 let message = format!("target.kind = {}: must be {}", quoted(other), Self::KINDS);
                 return Err(ConfigError::new(message));
@@ -99,13 +103,14 @@ impl TargetConfig {
             Self::Density(density) => density.check(),
             Self::Model(model) => model.check(),
             Self::Hypergrid(grid) => grid.target().map(drop),
+            Self::BitSequence(sequence) => sequence.target().map(drop),
         }
     }
 
     /// How the target's energy model is trained along with the policy, if it is.
     pub fn energy_training(&self) -> Option<joint::Settings> {
         match self {
-            Self::Ising(_) | Self::Model(_) | Self::Hypergrid(_) => None,
+            Self::Ising(_) | Self::Model(_) | Self::Hypergrid(_) | Self::BitSequence(_) => None,
             Self::Density(density) => density.energy_training(),
         }
     }
@@ -117,6 +122,7 @@ impl TargetConfig {
             Self::Density(density) => density.build(inputs),
             Self::Model(model) => model.build(inputs),
             Self::Hypergrid(grid) => Ok(Arc::new(grid.target()?)),
+            Self::BitSequence(sequence) => Ok(Arc::new(sequence.target()?)),
         }
     }
 }
