@@ -12,6 +12,7 @@ mod file;
 mod model;
 mod paths;
 mod settings;
+mod table;
 mod target;
 
 pub use bit_sequence::BitSequenceConfig;
@@ -25,6 +26,7 @@ pub use settings::{
     BackwardPolicy, EngineConfig, EngineKind, EvaluationConfig, FillingOrder, PolicyConfig, Precision, Settings,
     Symmetry, TrainingConfig,
 };
+pub use table::TableConfig;
 pub use target::{Inputs, IsingConfig, TargetConfig};
 #[cfg(feature = "cli")]
 pub(crate) use {error::deserialise, file::read};

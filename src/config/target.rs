@@ -10,6 +10,7 @@ use super::bit_sequence::BitSequenceConfig;
 use super::density::DensityConfig;
 use super::error::{deserialise, quoted};
 use super::model::ModelConfig;
+use super::table::TableConfig;
 use crate::joint;
 use crate::targets::Target;
 use crate::targets::hypergrid::Hypergrid;
@@ -29,6 +30,8 @@ pub enum TargetConfig {
     Hypergrid(HypergridConfig),
     /// Bit sequences with hidden modes.
     BitSequence(BitSequenceConfig),
+    /// A table of sequences and rewards from a file.
+    Table(TableConfig),
 }
 
 /// `target.kind = "ising"`: the Ising model on a torus.
@@ -59,19 +62,19 @@ fn usual_rewards() -> [f64; 3] {
 }
 
 /// Where the numbers of a target come from that its configuration only names: an energy model's parameters, or all of a
-/// model.
+/// model or table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inputs {
     /// The files that the configuration names.
     Files,
-    /// A checkpoint, which will be restored: an energy model's file is not read, so that a run outlives it. (A model's file
-    /// is.)
+    /// A checkpoint, which will be restored: an energy model's file is not read, so that a run outlives it. (The file of
+    /// a model or table is.)
     Checkpoint,
 }
 
 impl TargetConfig {
     /// Names that `target.kind` can have.
-    pub const KINDS: &str = "\"ising\", \"density\", \"model\", \"hypergrid\" or \"bit_sequence\"";
+    pub const KINDS: &str = "\"ising\", \"density\", \"model\", \"hypergrid\", \"bit_sequence\" or \"table\"";
 
     /// Reads the table `[target]`.
     pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
@@ -81,6 +84,7 @@ impl TargetConfig {
             Some(Value::String(kind)) if kind == "model" => Self::Model(deserialise(table, "target")?),
             Some(Value::String(kind)) if kind == "hypergrid" => Self::Hypergrid(deserialise(table, "target")?),
             Some(Value::String(kind)) if kind == "bit_sequence" => Self::BitSequence(deserialise(table, "target")?),
+            Some(Value::String(kind)) if kind == "table" => Self::Table(deserialise(table, "target")?),
             Some(other) => {
                 let message = format!("target.kind = {}: must be {}", quoted(other), Self::KINDS);
                 return Err(ConfigError::new(message));
@@ -104,13 +108,14 @@ impl TargetConfig {
             Self::Model(model) => model.check(),
             Self::Hypergrid(grid) => grid.target().map(drop),
             Self::BitSequence(sequence) => sequence.target().map(drop),
+            Self::Table(table) => table.check(),
         }
     }
 
     /// How the target's energy model is trained along with the policy, if it is.
     pub fn energy_training(&self) -> Option<joint::Settings> {
         match self {
-            Self::Ising(_) | Self::Model(_) | Self::Hypergrid(_) | Self::BitSequence(_) => None,
+            Self::Ising(_) | Self::Model(_) | Self::Hypergrid(_) | Self::BitSequence(_) | Self::Table(_) => None,
             Self::Density(density) => density.energy_training(),
         }
     }
@@ -123,6 +128,7 @@ impl TargetConfig {
             Self::Model(model) => model.build(inputs),
             Self::Hypergrid(grid) => Ok(Arc::new(grid.target()?)),
             Self::BitSequence(sequence) => Ok(Arc::new(sequence.target()?)),
+            Self::Table(table) => table.build(inputs),
         }
     }
 }

@@ -24,18 +24,18 @@ pub(crate) mod tests;
 mod text;
 mod uai;
 
+pub(crate) use error::Fault;
 pub use error::ModelError;
 pub use evidence::{Evidence, parse_evidence, read_evidence};
 pub use format::Format;
 pub(crate) use graph::size;
 pub use graph::{Factor, FactorGraph, MOST_ENTRIES};
 pub use labels::{Labels, Values, Variables};
+pub(crate) use text::{lines, number, shown};
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-
-use self::error::Fault;
 
 /// Bytes that a model's file can have.
 const LARGEST_FILE: u64 = 1 << 30;
@@ -82,7 +82,7 @@ pub fn parse(name: &str, text: &str, format: Option<Format>, beta: f64) -> Resul
 }
 
 /// The text of a file, which may be a pipe, and one that does not end.
-fn text_of(path: &Path) -> Result<String, ModelError> {
+pub(crate) fn text_of(path: &Path) -> Result<String, ModelError> {
     let within = |fault: Fault| fault.within(&path.display().to_string());
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));

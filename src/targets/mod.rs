@@ -12,6 +12,7 @@ pub mod hypergrid;
 pub mod ising;
 pub mod model;
 mod shape;
+pub mod table;
 
 pub use error::TargetError;
 pub use shape::{SITES, VALUES, check_shape};

@@ -188,10 +188,16 @@ impl Builder {
         if let Some(why) =
             self.target.forbids().filter(|_| !masked && self.settings.objective.log_reward_floor.is_none())
         {
-            let message = format!(
-                "policy.guided = false: the target forbids some objects, for {why}: set policy.guided = true, which never makes \
-                 what is seen to be forbidden, or objective.log_reward_floor"
-            );
+            let message = match self.target.guide() {
+                Some(_) => format!(
+                    "policy.guided = false: the target forbids some objects, for {why}: set policy.guided = true, which never makes \
+                     what is seen to be forbidden, or objective.log_reward_floor"
+                ),
+                None => format!(
+                    "objective.log_reward_floor is missing: the target forbids some objects, for {why}, and training needs a number to \
+                     take in place of their log R"
+                ),
+            };
             return Err(ConfigError::new(message).into());
         }
         let (sites, values) = (self.target.sites(), self.target.values());

@@ -65,7 +65,7 @@ impl Trainer {
         if let Some(checksum) = self.target.checksum()
             && checkpoint.text::<u32>(TARGET_CHECKSUM)? != checksum
         {
-            let reason = "it was made with another model: the file that target.file names (or target.evidence) has changed since";
+            let reason = "it was made with another model or table: the file that target.file names (or target.evidence) has changed since";
             return Err(checkpoint.error(reason).into());
         }
         let mut parameters = vec![0.0; self.layout.parameters()];
