@@ -297,6 +297,9 @@ impl Session {
             "skipped": step.skipped,
             "seconds": self.times.training_seconds,
         });
+        if let Some(found) = self.trainer.modes_found() {
+            line["modes_found"] = found.into();
+        }
         if let Some(energy) = step.energy {
             line["energy_loss"] = energy.loss.into();
             line["energy_gradient_norm"] = energy.gradient_norm.into();

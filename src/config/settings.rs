@@ -130,7 +130,7 @@ pub struct EvaluationConfig {
     /// Iterations between two evaluations in the metrics log, 0 for none.
     pub every: u32,
     /// Data points that the likelihood is a mean over, 2 to 2^20. They come in ten sets or more of up to 1000, which is what
-    /// its standard error is over.
+    /// its standard error is over. Also the most of a target's test objects that are looked at.
     pub nll_points: usize,
     /// Backward trajectories of each of these points, 1 to 1024.
     pub nll_trajectories: usize,
@@ -222,9 +222,9 @@ impl EvaluationConfig {
         self.points_of_a_set().saturating_mul(self.nll_trajectories)
     }
 
-    /// Most trajectories that an evaluation of these sizes rolls out at once.
-    pub fn most_at_once(&self, has_data: bool) -> usize {
-        Self::CHUNK.min(self.samples.max(if has_data { self.repeated_points() } else { 0 }))
+    /// Most trajectories that an evaluation of these sizes rolls out at once, with points of data or test objects or without.
+    pub fn most_at_once(&self, has_points: bool) -> usize {
+        Self::CHUNK.min(self.samples.max(if has_points { self.repeated_points() } else { 0 }))
     }
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::found::Found;
 use super::memory::{self, Machine, Purpose};
 use super::reduce::{Alone, Reduce};
 use super::reverser::Reverser;
@@ -161,6 +162,7 @@ impl Builder {
         engine.set_parameters(&parameters)?;
         let log_z = LogZ::new(settings.optimizer, settings.objective.log_z_start.and_then(LogZStart::before_any_batch));
         Ok(Trainer {
+            found: Found::begin(target.as_ref()),
             settings,
             process,
             layout,

@@ -55,8 +55,9 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     let objective = settings.objective.objective(settings.training.batch).ok();
     let moments = objective.as_ref().is_some_and(|objective| objective.optimal().is_some());
     let backward = objective.as_ref().is_some_and(|objective| objective.needs(Source::Backward));
-    let has_data = target.data(1).is_some();
-    let loose = sizes.most_at_once(has_data);
+    // Points of data or test objects, each with some backward trajectories.
+    let has_points = target.data(1).is_some() || target.test_objects().is_some();
+    let loose = sizes.most_at_once(has_points);
     let budget = settings.engine.memory_budget(Some(machine.available));
     let load = Load { batch, loose, moments };
     let engine = match machine.adapter {
@@ -78,7 +79,7 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     // A set's points repeated, with their log-probabilities, and a log ratio for every trajectory of every set.
     let ratios = sizes.nll_points.saturating_mul(8 * sizes.nll_trajectories);
     let likelihood =
-        if has_data { sizes.repeated_points().saturating_mul(sites + 64).saturating_add(ratios) } else { 0 };
+        if has_points { sizes.repeated_points().saturating_mul(sites + 64).saturating_add(ratios) } else { 0 };
     let evaluated = evaluated.saturating_add(likelihood);
     let contrasted = if purpose == Purpose::JointTraining { Some(batch) } else { None };
     let energy = energy(target, contrasted, process.columns(), machine.threads);

@@ -7,6 +7,7 @@
 
 mod builder;
 pub mod checkpoint;
+mod found;
 pub mod memory;
 mod reduce;
 mod reverser;
@@ -25,6 +26,7 @@ pub use step::Step;
 
 use std::sync::Arc;
 
+use self::found::Found;
 use self::reverser::Reverser;
 use self::source::BatchSource;
 use crate::config::{ConfigError, Settings};
@@ -97,6 +99,8 @@ pub struct Trainer {
     /// The learned log Z.
     log_z: LogZ,
     reduce: Box<dyn Reduce>,
+    /// The modes that forward trajectories have ended in, where the target knows its modes.
+    found: Option<Found>,
     /// Iterations done.
     iteration: u32,
     skipped: u32,
@@ -128,6 +132,11 @@ impl Trainer {
     /// Steps skipped so far for want of a finite gradient.
     pub fn skipped(&self) -> u32 {
         self.skipped
+    }
+
+    /// Modes of the target that forward trajectories of the iterations so far have ended in, where the target knows its modes.
+    pub fn modes_found(&self) -> Option<usize> {
+        self.found.as_ref().map(Found::count)
     }
 
     /// What it was built with.

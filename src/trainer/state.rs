@@ -45,6 +45,9 @@ impl Trainer {
         if let Some(checksum) = self.target.checksum() {
             checkpoint.put_text(TARGET_CHECKSUM, checksum);
         }
+        if let Some(found) = &self.found {
+            found.put(&mut checkpoint);
+        }
         checkpoint.put_text("iteration", self.iteration);
         checkpoint.put_text("seed", self.settings.seed);
         checkpoint.put_text("skipped", self.skipped);
@@ -96,6 +99,7 @@ impl Trainer {
         log_z.value = checkpoint.text::<bool>("zeta_started")?.then_some(checkpoint.f64("zeta", 1)?[0]);
         let iteration = checkpoint.text("iteration")?;
         let (skipped, skipped_in_a_row) = (checkpoint.text("skipped")?, checkpoint.text("skipped_in_a_row")?);
+        let reached = self.found.as_ref().map(|found| found.get(checkpoint)).transpose()?;
         if let Some(sampler) = &mut self.sampler {
             let state = checkpoint.bytes("sampler")?;
             sampler.restore(state).map_err(|reason| checkpoint.error(format!("tensor `sampler`: {reason}")))?;
@@ -105,6 +109,9 @@ impl Trainer {
         }
         if let (Some(energy), Some(adam)) = (&mut self.energy, energy_adam) {
             energy.adam = adam;
+        }
+        if let (Some(found), Some(reached)) = (&mut self.found, reached) {
+            found.set(reached);
         }
         self.learner.restore(&learner);
         self.log_z = log_z;

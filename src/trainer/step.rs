@@ -13,7 +13,7 @@ use crate::engine::{Batch, EngineError};
 use crate::joint::EnergyStep;
 use crate::objective::{Contribution, Source, Term, first_zeta};
 use crate::optimizer::Weights;
-use crate::process::Process;
+use crate::process::{Objects, Process};
 use crate::random::{Draw, Stream};
 use crate::schedule::Progress;
 use crate::targets::Sampler;
@@ -48,6 +48,8 @@ struct Gathered {
     zeta_gradient: Option<f64>,
     forward_log_weights: Option<Vec<f64>>,
     forbidden_fraction: Option<f64>,
+    /// The objects of forward trajectories, where anybody keeps count of them.
+    visited: Option<Objects>,
     fault: Option<Fault>,
 }
 
@@ -100,6 +102,9 @@ impl Trainer {
                 self.skipped_in_a_row += 1;
             }
         }
+        if let (Some(found), Some(objects)) = (&mut self.found, &gathered.visited) {
+            found.visit(objects);
+        }
         let iteration = self.iteration;
         self.iteration += 1;
         let Gathered { loss, zeta, forward_log_weights, forbidden_fraction, .. } = gathered;
@@ -114,6 +119,9 @@ impl Trainer {
         let mut gathered = Gathered { zeta: self.log_z.value, ..Gathered::default() };
         for term in self.objective.terms(progress) {
             let drawn = self.batch(&term)?;
+            if term.source == Source::Forward && self.found.as_ref().is_some_and(|found| !found.is_complete()) {
+                gathered.visited = Some(self.engine.objects()?);
+            }
             if term.learns_zeta() && gathered.zeta.is_none() {
                 let floor = self.settings.objective.log_reward_floor;
                 gathered.zeta = first_zeta(&drawn.batch.log_weights(), &drawn.batch.log_reward, floor);
