@@ -19,6 +19,8 @@ pub struct Settings {
     pub objective: objective::Settings,
     /// Training on R^beta, beta rising to 1.
     pub anneal: objective::Anneal,
+    /// Training on objects that were made before.
+    pub replay: objective::Replay,
     /// How long, on how many trajectories, and how often it is written down.
     pub training: TrainingConfig,
     /// How gradients become steps.
@@ -285,6 +287,7 @@ impl Settings {
             ));
         }
         self.anneal.check()?;
+        self.replay.check(training.batch)?;
         Ok(self.optimizer.validate()?)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::found::Found;
 use super::memory::{self, Machine, Purpose};
 use super::reduce::{Alone, Reduce};
+use super::replay::Buffer;
 use super::reverser::Reverser;
 use super::select::select;
 use super::source::source;
@@ -124,6 +125,15 @@ impl Builder {
                 ConfigError::new(format!("training.batch = 1: the objective needs at least 2, {reason}")).into()
             );
         }
+        if let (true, Some(reason)) = (settings.replay.is_on(), objective.refuses_off_policy()) {
+            let message = format!(
+                "replay.capacity = {}: the objective cannot be trained on replayed objects, for {reason}; objective.kind = \
+                 \"trajectory_balance\", \"alpha_tb\", \"regression\", \"log_variance\", \"detailed_balance\" and \
+                 \"subtrajectory_balance\" can",
+                settings.replay.capacity
+            );
+            return Err(ConfigError::new(message).into());
+        }
         if objective.needs_reward() && !target.has_reward() {
             let message = "objective.kind: this target has data and no R, which only forward KL on data can do without: \
                            objective.kind = \"forward_kl\"";
@@ -163,13 +173,14 @@ impl Builder {
         let log_z = LogZ::new(settings.optimizer, settings.objective.log_z_start.and_then(LogZStart::before_any_batch));
         Ok(Trainer {
             found: Found::begin(target.as_ref()),
+            replay: Buffer::begin(settings.replay, process.as_ref()),
             settings,
             process,
             layout,
             target,
             engine,
             objective,
-            sources: [source(Source::Forward), source(Source::Backward)],
+            sources: [Source::Forward, Source::Backward, Source::Replay].map(source),
             sampler,
             energy,
             learner: Box::new(learner),

@@ -60,6 +60,8 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     let loose = sizes.most_at_once(has_points);
     let budget = settings.engine.memory_budget(Some(machine.available));
     let load = Load { batch, loose, moments };
+    // The objects kept and those known, and a checkpoint's copy and file of them.
+    let replay = settings.replay.capacity.saturating_mul(4 * sites + 80) as u64;
     let engine = match machine.adapter {
         #[cfg(feature = "gpu")]
         Some(kind) => gpu::need(process.as_ref(), &layout, load, kind, budget),
@@ -87,7 +89,7 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     let training = engine.training + gradients + (batch * a_trajectory) as u64 + energy.training;
     let training = training.max(checkpoint + engine.training);
     let most = if purpose == Purpose::Evaluation { evaluation.max(checkpoint) } else { training.max(evaluation) };
-    PROGRAM + own + engine.always + energy.always + most
+    PROGRAM + own + replay + engine.always + energy.always + most
 }
 
 /// What the network that gives log R takes, trained along on a batch or not.

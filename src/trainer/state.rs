@@ -48,6 +48,9 @@ impl Trainer {
         if let Some(found) = &self.found {
             found.put(&mut checkpoint);
         }
+        if let Some(replay) = &self.replay {
+            replay.put(&mut checkpoint);
+        }
         checkpoint.put_text("iteration", self.iteration);
         checkpoint.put_text("seed", self.settings.seed);
         checkpoint.put_text("skipped", self.skipped);
@@ -99,6 +102,7 @@ impl Trainer {
         log_z.value = checkpoint.text::<bool>("zeta_started")?.then_some(checkpoint.f64("zeta", 1)?[0]);
         let iteration = checkpoint.text("iteration")?;
         let (skipped, skipped_in_a_row) = (checkpoint.text("skipped")?, checkpoint.text("skipped_in_a_row")?);
+        let held = self.replay.as_ref().map(|replay| replay.get(checkpoint)).transpose()?;
         let reached = self.found.as_ref().map(|found| found.get(checkpoint)).transpose()?;
         if let Some(sampler) = &mut self.sampler {
             let state = checkpoint.bytes("sampler")?;
@@ -112,6 +116,9 @@ impl Trainer {
         }
         if let (Some(found), Some(reached)) = (&mut self.found, reached) {
             found.set(reached);
+        }
+        if let (Some(replay), Some(held)) = (&mut self.replay, held) {
+            replay.set(held);
         }
         self.learner.restore(&learner);
         self.log_z = log_z;
