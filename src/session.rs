@@ -278,7 +278,7 @@ impl Session {
             // Without any R, log-weights say nothing.
             _ if !self.trainer.target().has_reward() => None,
             Some(log_weights) => Some(log_weights.clone()),
-            // An objective on backward trajectories alone is watched through forward ones all the same.
+            // An objective on backward trajectories alone, or on such as explore, is watched through forward ones all the same.
             None => {
                 let (batch, _) = self.trainer.evaluate_forward(self.config.settings.seed, 0, training.batch)?;
                 Some(self.trainer.as_trained(batch).log_weights())

@@ -4,8 +4,10 @@ mod common;
 
 use common::compare::{assert_close, distance};
 use wgflow::config::{Config, Inputs};
+use wgflow::engine::{Behaviour, Rollout};
 use wgflow::objective::{Estimator, Loss, Source, Term};
 use wgflow::process::Objects;
+use wgflow::random::{Draw, Stream};
 use wgflow::trainer::{Builder, Trainer};
 
 fn built(changes: &[&str]) -> Result<Trainer, String> {
@@ -112,4 +114,108 @@ fn objectives_on_samples_of_the_policy_refuse_what_is_replayed() {
     }
     assert!(built(&["replay.capacity=10", "training.batch=3"]).err().unwrap().contains("replay.fraction"));
     assert!(built(&["replay.sampling=best"]).err().unwrap().contains("replay.sampling"));
+}
+
+/// How often each first action is taken of the policy `p` (its logarithms), by `count` trajectories that behave so.
+fn frequencies(trainer: &mut Trainer, behaviour: Behaviour, actions: usize) -> Vec<f64> {
+    const COUNT: usize = 20_000;
+    let draw = Draw::new(11, 0, Stream::Training);
+    let batch = trainer.engine().rollout(&Rollout::sample(draw, COUNT).behaving(behaviour).with_steps(true)).unwrap();
+    let trajectories = trainer.engine().trajectories().unwrap();
+    // log P_F is the policy's: that of the same trajectories replayed.
+    let replayed = trainer.engine().rollout(&Rollout::replay(draw, &trajectories)).unwrap();
+    assert_close(&batch.log_forward, &replayed.log_forward, 1e-4, "log P_F");
+    let mut counts = vec![0.0; actions];
+    (0..COUNT).for_each(|row| counts[trajectories.row(row)[0] as usize] += 1.0 / COUNT as f64);
+    counts
+}
+
+/// Both engines, site filling and a process with masks: the first choice against what epsilon and the temperature make of the policy.
+#[test]
+fn choices_are_as_frequent_as_epsilon_and_the_temperature_say() {
+    let masked = "target={kind='hypergrid', dimensions=3, height=5}";
+    let mut compared = 0;
+    for engine in ["engine.kind=cpu", "engine.kind=gpu"] {
+        for (target, actions) in [("policy.order=fixed", 4), (masked, 4)] {
+            let mut trainer = built(&[engine, target, "optimizer.learning_rate=1e-2"]).unwrap();
+            train(&mut trainer, 60);
+            let policy = frequencies(&mut trainer, Behaviour::default(), actions);
+            assert!(policy.iter().all(|p| *p > 0.005) && distance(&policy, &[0.25; 4]) > 0.05, "{policy:?}");
+            for (epsilon, temperature) in [(1.0, 1.0), (0.4, 1.0), (0.0, 3.0), (0.2, 0.5)] {
+                let found = frequencies(&mut trainer, Behaviour { epsilon, temperature }, actions);
+                let heated: Vec<f64> = policy.iter().map(|p: &f64| p.powf(1.0 / temperature)).collect();
+                let sum: f64 = heated.iter().sum();
+                let expected: Vec<f64> =
+                    heated.iter().map(|p| epsilon / actions as f64 + (1.0 - epsilon) * p / sum).collect();
+                // Deviations of 0.0035 of 20,000 draws each, and of the policy's own share as much, twice that at half the temperature.
+                let what = format!("{engine}, {target}, epsilon {epsilon}, temperature {temperature}");
+                assert_close(&found, &expected, 0.025, &what);
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 16);
+}
+
+#[test]
+fn an_exploring_policy_learns_all_objects_and_resumes_bit_for_bit() {
+    let exploration = "exploration={epsilon=0.3, temperature=2.0, fraction=0.8}";
+    let mut trainer = built(&[exploration, "policy.order=fixed"]).unwrap();
+    let first = trainer.step().unwrap();
+    assert!(first.forward_log_weights.is_none(), "they are not the policy's");
+    train(&mut trainer, 398);
+    assert!(trainer.step().unwrap().forward_log_weights.is_some(), "it ended before");
+    let found = variation(&mut trainer);
+    assert!(found < 0.03, "{found}");
+    for engine in ["engine.kind=cpu", "engine.kind=gpu"] {
+        let build = || built(&[exploration, engine, REPLAYS[1]]).unwrap();
+        let (mut whole, mut first, mut second) = (build(), build(), build());
+        train(&mut whole, 12);
+        train(&mut first, 7);
+        second.restore(&first.checkpoint()).unwrap();
+        train(&mut second, 5);
+        assert_eq!(second.checkpoint(), whole.checkpoint(), "{engine}");
+    }
+}
+
+#[test]
+fn no_exploration_is_no_other_training() {
+    for engine in ["engine.kind=cpu", "engine.kind=gpu"] {
+        let mut plain = built(&[engine]).unwrap();
+        let mut none = built(&[engine, "exploration={epsilon=0, temperature=1, fraction=0.3}"]).unwrap();
+        let mut some = built(&[engine, "exploration.epsilon=0.5"]).unwrap();
+        [&mut plain, &mut none, &mut some].into_iter().for_each(|trainer| train(trainer, 5));
+        assert_eq!(plain.parameters(), none.parameters());
+        assert_ne!(plain.parameters(), some.parameters());
+    }
+}
+
+#[test]
+fn what_a_policy_forbids_is_not_explored() {
+    let text = "MARKOV 3 2 2 2 2 2 0 1 2 1 2 4 0 1 2 3 4 1 0 2 1";
+    let target = format!("target={{kind='model', text={text:?}}}");
+    for engine in ["engine.kind=cpu", "engine.kind=gpu"] {
+        let mut trainer = built(&[engine, &target, "policy.guided=true", "policy.order=fixed"]).unwrap();
+        let request = Rollout::sample(Draw::new(3, 0, Stream::Training), 2000);
+        let behaviour = Behaviour { epsilon: 0.9, temperature: 5.0 };
+        let batch = trainer.engine().rollout(&request.behaving(behaviour)).unwrap();
+        assert!(batch.log_reward.iter().all(|log_reward| log_reward.is_finite()), "{engine}");
+    }
+}
+
+#[test]
+fn objectives_on_samples_of_the_policy_refuse_to_explore() {
+    let exploration = "exploration.temperature=2";
+    for objective in ["kind='reverse_kl'", "kind='renyi', divergence_order=2"] {
+        let error = built(&[&format!("objective={{{objective}}}"), exploration]).err().unwrap();
+        assert!(error.contains("temperature = 2") && error.contains("importance weights"), "{objective}: {error}");
+    }
+    let error = built(&["exploration.epsilon=2"]).err().unwrap();
+    assert!(error.contains("exploration.epsilon = 2: must be 0 to 1"), "{error}");
+    let mut trainer = built(&[]).unwrap();
+    for (epsilon, temperature) in [(-0.1, 1.0), (f64::NAN, 1.0), (0.0, 0.0), (0.0, f64::INFINITY)] {
+        let request =
+            Rollout::sample(Draw::new(3, 0, Stream::Training), 2).behaving(Behaviour { epsilon, temperature });
+        assert!(trainer.engine().rollout(&request).unwrap_err().to_string().contains("epsilon"));
+    }
 }

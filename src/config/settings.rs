@@ -19,6 +19,8 @@ pub struct Settings {
     pub objective: objective::Settings,
     /// Training on R^beta, beta rising to 1.
     pub anneal: objective::Anneal,
+    /// Forward trajectories that depart from the policy at first.
+    pub exploration: objective::Exploration,
     /// Training on objects that were made before.
     pub replay: objective::Replay,
     /// How long, on how many trajectories, and how often it is written down.
@@ -246,7 +248,8 @@ impl Settings {
     pub fn schedules(&self) -> Vec<&'static str> {
         let rates = self.optimizer.schedule != optimizer::Schedule::Constant;
         let alpha = self.objective.alpha.as_ref().is_some_and(|alpha| !matches!(alpha, objective::Alpha::Fixed(_)));
-        [("optimizer.schedule", rates), ("objective.alpha", alpha)]
+        let exploration = self.exploration.is_on();
+        [("optimizer.schedule", rates), ("objective.alpha", alpha), ("exploration", exploration)]
             .into_iter()
             .filter_map(|(key, scheduled)| scheduled.then_some(key))
             .collect()
@@ -287,6 +290,7 @@ impl Settings {
             ));
         }
         self.anneal.check()?;
+        self.exploration.check()?;
         self.replay.check(training.batch)?;
         Ok(self.optimizer.validate()?)
     }

@@ -125,14 +125,8 @@ impl Builder {
                 ConfigError::new(format!("training.batch = 1: the objective needs at least 2, {reason}")).into()
             );
         }
-        if let (true, Some(reason)) = (settings.replay.is_on(), objective.refuses_off_policy()) {
-            let message = format!(
-                "replay.capacity = {}: the objective cannot be trained on replayed objects, for {reason}; objective.kind = \
-                 \"trajectory_balance\", \"alpha_tb\", \"regression\", \"log_variance\", \"detailed_balance\" and \
-                 \"subtrajectory_balance\" can",
-                settings.replay.capacity
-            );
-            return Err(ConfigError::new(message).into());
+        if let Some(reason) = objective.refuses_off_policy() {
+            refuse_off_policy(&settings, reason)?;
         }
         if objective.needs_reward() && !target.has_reward() {
             let message = "objective.kind: this target has data and no R, which only forward KL on data can do without: \
@@ -233,4 +227,21 @@ impl Builder {
         };
         shape(&self.settings, self.target.as_ref(), self.process.as_ref(), flow)
     }
+}
+
+/// Refuses other trajectories than the policy's own, for an objective that for this reason cannot take any.
+fn refuse_off_policy(settings: &Settings, reason: &str) -> Result<(), ConfigError> {
+    let (replay, exploration) = (&settings.replay, &settings.exploration);
+    let (key, what) = if replay.is_on() {
+        (format!("replay.capacity = {}", replay.capacity), "replayed objects")
+    } else if exploration.is_on() {
+        let (epsilon, temperature) = (exploration.epsilon, exploration.temperature);
+        (format!("exploration = {{ epsilon = {epsilon}, temperature = {temperature} }}"), "trajectories that explore")
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::new(format!(
+        "{key}: the objective cannot be trained on {what}, for {reason}; objective.kind = \"trajectory_balance\", \"alpha_tb\", \
+         \"regression\", \"log_variance\", \"detailed_balance\" and \"subtrajectory_balance\" can"
+    )))
 }

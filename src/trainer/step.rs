@@ -9,7 +9,7 @@ use super::rewards::TrainingBatch;
 use super::source::{Turn, request};
 use super::{PATIENCE, TrainError, Trainer};
 use crate::config::Settings;
-use crate::engine::{Batch, EngineError};
+use crate::engine::{Batch, Behaviour, EngineError};
 use crate::joint::EnergyStep;
 use crate::objective::{Contribution, Source, Term, first_zeta};
 use crate::optimizer::Weights;
@@ -29,7 +29,7 @@ pub struct Step {
     pub gradient_norm: f64,
     /// The learned log Z before the step, where one is learned.
     pub zeta: Option<f64>,
-    /// log w of the forward trajectories, if the iteration had any, with log R not below `objective.log_reward_floor`.
+    /// log w of the forward trajectories, if the iteration had any and did not explore, with log R not below `objective.log_reward_floor`.
     pub forward_log_weights: Option<Vec<f64>>,
     /// The share of the iteration's trajectories, of its first term, that end in an object with R = 0.
     pub forbidden_fraction: f64,
@@ -144,7 +144,7 @@ impl Trainer {
                 gathered.zeta_gradient = Some(gathered.zeta_gradient.unwrap_or(0.0) + derivative);
             }
             gathered.forbidden_fraction.get_or_insert(drawn.forbidden_fraction());
-            if term.source == Source::Forward {
+            if term.source == Source::Forward && self.behaviour().is_plain() {
                 gathered.forward_log_weights = Some(drawn.log_weights());
             }
         }
@@ -217,6 +217,12 @@ impl Trainer {
         terms.into_iter().flat_map(split).collect()
     }
 
+    /// How choices of this iteration's forward trajectories are drawn.
+    fn behaviour(&self) -> Behaviour {
+        let progress = Progress { iteration: self.iteration, total: self.settings.training.iterations };
+        self.settings.exploration.behaviour(progress)
+    }
+
     /// Rolls out one batch of this iteration and keeps what its gradient needs, and what it ended in if that is wanted.
     fn batch(&mut self, term: &Term, count: usize) -> Result<(TrainingBatch, Option<Visited>), EngineError> {
         let source = &mut self.sources[term.source as usize];
@@ -226,7 +232,8 @@ impl Trainer {
         (turn.replay, turn.count) = (self.replay.as_ref(), count);
         let (draw, given) = source.next(&mut turn)?;
         let request = request(draw, given.as_ref(), turn.count);
-        let batch = self.rollout_checked(&request.kept().with_steps(term.needs_steps()))?;
+        let behaviour = if term.source == Source::Forward { self.behaviour() } else { Behaviour::default() };
+        let batch = self.rollout_checked(&request.behaving(behaviour).kept().with_steps(term.needs_steps()))?;
         let counted = self.replay.is_some() || self.found.as_ref().is_some_and(|found| !found.is_complete());
         let visited = if counted && term.source == Source::Forward {
             Some(Visited { objects: self.engine.objects()?, log_reward: batch.log_reward.clone() })
