@@ -26,6 +26,8 @@ pub const EXPERIMENTS: &[(&str, &str)] = &[
     ("checkerboard", include_str!("../presets/checkerboard.toml")),
     ("hypergrid", include_str!("../presets/hypergrid.toml")),
     ("hypergrid-20x4", include_str!("../presets/hypergrid-20x4.toml")),
+    ("bit-sequence", include_str!("../presets/bit-sequence.toml")),
+    ("reward-table", include_str!("../presets/reward-table.toml")),
 ];
 
 /// Suite files in the binary: name and text.
@@ -149,7 +151,7 @@ mod tests {
     #[test]
     fn every_preset_is_a_valid_experiment() {
         let names = names();
-        assert_eq!(names.len(), 8 + 2 * 10 * 10 + 7 * 8);
+        assert_eq!(names.len(), 13 + 2 * 10 * 10 + 7 * 8);
         for name in names {
             let config = config(&name, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);
