@@ -163,7 +163,7 @@ mod tests {
         assert!(!SUITES.is_empty());
         for (name, text) in SUITES {
             let suite = Suite::parse(text, Path::new("")).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!(suite.name, name);
+            assert_eq!(suite.name, *name);
         }
     }
 

@@ -216,16 +216,15 @@ mod tests {
         add(&mut other, 5..20);
         assert_eq!((&whole.held.objects, &whole.held.log_reward), (&other.held.objects, &other.held.log_reward));
         assert_eq!((whole.held.oldest, whole.known), (other.held.oldest, other.known));
-        let wrong: [(&str, Box<dyn Fn(&mut Checkpoint)>); 5] = [
-            ("too many", Box::new(|c| c.put_bytes(OBJECTS, &[0; 18]))),
-            ("foreign values", Box::new(|c| c.put_bytes(OBJECTS, &[10; 16]))),
-            ("the same twice", Box::new(|c| c.put_bytes(OBJECTS, &[1; 16]))),
-            ("infinite", Box::new(|c| c.put_f64(LOG_REWARD, &[f64::INFINITY; 8]))),
-            ("no such row", Box::new(|c| c.put_text(OLDEST, 8))),
-        ];
-        for (what, change) in wrong {
+        for what in ["too many", "foreign values", "the same twice", "infinite", "no such row"] {
             let mut checkpoint = checkpoint.clone();
-            change(&mut checkpoint);
+            match what {
+                "too many" => checkpoint.put_bytes(OBJECTS, &[0; 18]),
+                "foreign values" => checkpoint.put_bytes(OBJECTS, &[10; 16]),
+                "the same twice" => checkpoint.put_bytes(OBJECTS, &[1; 16]),
+                "infinite" => checkpoint.put_f64(LOG_REWARD, &[f64::INFINITY; 8]),
+                _ => checkpoint.put_text(OLDEST, 8),
+            }
             assert!(buffer(8, Sampling::Uniform).get(&checkpoint).is_err(), "{what}");
         }
     }
