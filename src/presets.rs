@@ -26,6 +26,8 @@ pub const EXPERIMENTS: &[(&str, &str)] = &[
     ("checkerboard", include_str!("../presets/checkerboard.toml")),
     ("hypergrid", include_str!("../presets/hypergrid.toml")),
     ("hypergrid-20x4", include_str!("../presets/hypergrid-20x4.toml")),
+    ("bit-sequence", include_str!("../presets/bit-sequence.toml")),
+    ("reward-table", include_str!("../presets/reward-table.toml")),
 ];
 
 /// Suite files in the binary: name and text.

@@ -51,6 +51,10 @@ pub enum Stream {
     Tempering = 14,
     /// Exchanges of neighbouring chains in them.
     TemperingSwap = 15,
+    /// Which of the objects kept are replayed.
+    Replay = 24,
+    /// Their backward orders.
+    ReplayBackward = 25,
 }
 
 /// A seed of its own for each `number`, derived from `seed`: neither the same nor the next number of another seed gives the

@@ -278,7 +278,7 @@ impl Session {
             // Without any R, log-weights say nothing.
             _ if !self.trainer.target().has_reward() => None,
             Some(log_weights) => Some(log_weights.clone()),
-            // An objective on backward trajectories alone is watched through forward ones all the same.
+            // An objective on backward trajectories alone, or on such as explore, is watched through forward ones all the same.
             None => {
                 let (batch, _) = self.trainer.evaluate_forward(self.config.settings.seed, 0, training.batch)?;
                 Some(self.trainer.as_trained(batch).log_weights())
@@ -297,6 +297,9 @@ impl Session {
             "skipped": step.skipped,
             "seconds": self.times.training_seconds,
         });
+        if let Some(found) = self.trainer.modes_found() {
+            line["modes_found"] = found.into();
+        }
         if let Some(energy) = step.energy {
             line["energy_loss"] = energy.loss.into();
             line["energy_gradient_norm"] = energy.gradient_norm.into();

@@ -81,7 +81,16 @@ fn lengths_and_actions_that_do_not_fit_are_the_same_errors() {
         let trajectories = trajectories.clone();
         move |engine: &mut dyn Engine| {
             let given = Given { trajectories: &trajectories, scored_from, sampled_from };
-            engine.rollout(&Rollout { draw: DRAW, count, given: Some(given), keep: false, stepwise: false }).map(drop)
+            engine
+                .rollout(&Rollout {
+                    draw: DRAW,
+                    count,
+                    given: Some(given),
+                    keep: false,
+                    stepwise: false,
+                    behaviour: Default::default(),
+                })
+                .map(drop)
         }
     };
     let good = trajectories_with(0, [7, 0, 3, 4]);

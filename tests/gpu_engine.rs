@@ -60,7 +60,14 @@ fn settings() -> Vec<Setting> {
 
 fn replay_of(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
     let given = Given { trajectories, scored_from, sampled_from: trajectories.max_steps() };
-    Rollout { draw: DRAW, count: trajectories.count(), given: Some(given), keep: true, stepwise: false }
+    Rollout {
+        draw: DRAW,
+        count: trajectories.count(),
+        given: Some(given),
+        keep: true,
+        stepwise: false,
+        behaviour: Default::default(),
+    }
 }
 
 /// Sums of log-probabilities of up to 40 steps, each from logits of some tens of f32 terms of order one: 1e-6 a step.
@@ -124,8 +131,14 @@ fn a_given_prefix_is_kept_and_the_rest_is_sampled() {
     oracle.rollout(&Rollout::sample(DRAW, 80)).unwrap();
     let before = oracle.trajectories().unwrap();
     let given = Given { trajectories: &before, scored_from: 4, sampled_from: 6 };
-    let request =
-        Rollout { draw: Draw { iteration: 99, ..DRAW }, count: 80, given: Some(given), keep: true, stepwise: false };
+    let request = Rollout {
+        draw: Draw { iteration: 99, ..DRAW },
+        count: 80,
+        given: Some(given),
+        keep: true,
+        stepwise: false,
+        behaviour: Default::default(),
+    };
     let expected = oracle.rollout(&request).unwrap();
     let found = engine.rollout(&request).unwrap();
     let (proposed, after) = (oracle.trajectories().unwrap(), engine.trajectories().unwrap());

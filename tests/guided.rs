@@ -139,7 +139,14 @@ impl Case {
 
 fn replay(trajectories: &Trajectories) -> Rollout<'_> {
     let given = Given { trajectories, scored_from: 0, sampled_from: trajectories.max_steps() };
-    Rollout { draw: DRAW, count: trajectories.count(), given: Some(given), keep: true, stepwise: false }
+    Rollout {
+        draw: DRAW,
+        count: trajectories.count(),
+        given: Some(given),
+        keep: true,
+        stepwise: false,
+        behaviour: Default::default(),
+    }
 }
 
 /// Small enough to go through all trajectories: 512, 3! * 27, 2^4 with a pair that is forbidden.
@@ -262,7 +269,14 @@ fn assert_follows(found: &mut dyn Engine, case: &Case) {
     let c = coefficients(70);
     for scored_from in [0, 2] {
         let given = Given { trajectories: &trajectories, scored_from, sampled_from: trajectories.max_steps() };
-        let request = Rollout { draw: DRAW, count: 70, given: Some(given), keep: true, stepwise: true };
+        let request = Rollout {
+            draw: DRAW,
+            count: 70,
+            given: Some(given),
+            keep: true,
+            stepwise: true,
+            behaviour: Default::default(),
+        };
         let (expected, batch) = (double.rollout(&request).unwrap(), found.rollout(&request).unwrap());
         // As for plain policies: some roundings of logits a step.
         assert_close_at_scale(&batch.log_forward, &expected.log_forward, &[10.0; 70], 2e-6, "log P_F");

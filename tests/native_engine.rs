@@ -63,8 +63,16 @@ fn a_given_prefix_is_kept_and_the_rest_is_sampled() {
     let before = engine.trajectories().unwrap();
     let given = Given { trajectories: &before, scored_from: 4, sampled_from: 6 };
     let other = Draw { iteration: 99, ..DRAW };
-    let batch =
-        engine.rollout(&Rollout { draw: other, count: 80, given: Some(given), keep: false, stepwise: false }).unwrap();
+    let batch = engine
+        .rollout(&Rollout {
+            draw: other,
+            count: 80,
+            given: Some(given),
+            keep: false,
+            stepwise: false,
+            behaviour: Default::default(),
+        })
+        .unwrap();
     let after = engine.trajectories().unwrap();
     let mut changed = 0;
     for i in 0..80 {
@@ -85,7 +93,14 @@ fn f64_gradient_is_the_central_difference() {
         let trajectories = engine.trajectories().unwrap();
         let scored_from = if index % 2 == 0 { 0 } else { 3 };
         let given = Given { trajectories: &trajectories, scored_from, sampled_from: setting.process.max_steps() };
-        let replay = Rollout { draw: DRAW, count: 70, given: Some(given), keep: true, stepwise: false };
+        let replay = Rollout {
+            draw: DRAW,
+            count: 70,
+            given: Some(given),
+            keep: true,
+            stepwise: false,
+            behaviour: Default::default(),
+        };
         engine.rollout(&replay).unwrap();
         let coefficients = coefficients(70);
         let gradient = engine.gradient(&coefficients).unwrap();

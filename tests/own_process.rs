@@ -204,7 +204,14 @@ fn samples_and_replays_agree_whatever_the_memory_and_bad_trajectories_are_refuse
     assert_eq!(engine.gradient(&coefficients).unwrap(), gradient);
     // The rest sampled again, with the same words, after two steps that are given.
     let given = Given { trajectories: &trajectories, scored_from: 0, sampled_from: 2 };
-    let request = Rollout { draw: DRAW, count: 150, given: Some(given), keep: false, stepwise: false };
+    let request = Rollout {
+        draw: DRAW,
+        count: 150,
+        given: Some(given),
+        keep: false,
+        stepwise: false,
+        behaviour: Default::default(),
+    };
     assert_eq!(engine.rollout(&request).unwrap(), sampled);
     assert_eq!(engine.trajectories().unwrap(), trajectories);
 

@@ -58,7 +58,14 @@ fn native(grid: &Hypergrid) -> CpuEngine<f64> {
 
 fn replay(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
     let given = Given { trajectories, scored_from, sampled_from: trajectories.max_steps() };
-    Rollout { draw: DRAW, count: trajectories.count(), given: Some(given), keep: true, stepwise: true }
+    Rollout {
+        draw: DRAW,
+        count: trajectories.count(),
+        given: Some(given),
+        keep: true,
+        stepwise: true,
+        behaviour: Default::default(),
+    }
 }
 
 /// In the order of the policy's layout.
@@ -156,8 +163,14 @@ fn neither_memory_nor_prefixes_change_a_bit() {
             let gradient = engine.gradient(&c).unwrap();
             // The rest is sampled again, with the same words, after two steps that are given.
             let given = Given { trajectories: &trajectories, scored_from: 0, sampled_from: 2 };
-            let request =
-                Rollout { draw: DRAW, count: trajectories.count(), given: Some(given), keep: true, stepwise: true };
+            let request = Rollout {
+                draw: DRAW,
+                count: trajectories.count(),
+                given: Some(given),
+                keep: true,
+                stepwise: true,
+                behaviour: Default::default(),
+            };
             assert_eq!(engine.rollout(&request).unwrap(), batch);
             assert_eq!(engine.trajectories().unwrap(), trajectories);
             assert_eq!(engine.gradient(&c).unwrap(), gradient);

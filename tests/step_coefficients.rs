@@ -42,7 +42,7 @@ fn coefficients(steps: usize) -> Vec<f64> {
 
 fn replay(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
     let given = Given { trajectories, scored_from, sampled_from: trajectories.max_steps() };
-    Rollout { draw: DRAW, count: COUNT, given: Some(given), keep: true, stepwise: true }
+    Rollout { draw: DRAW, count: COUNT, given: Some(given), keep: true, stepwise: true, behaviour: Default::default() }
 }
 
 /// In the order of the policy's layout.

@@ -2,6 +2,7 @@
 // the policy says of the state: how it came about, which is P_B of the step before, and its flow.
 
 #define_import_path wgflow::masked_choose
+#import wgflow::behaviour::{drawn_weight, scale_of}
 #import wgflow::constants::{ACTIONS, BACKWARD_ACTIONS, MASK_WORDS, MAX_STEPS, NO_ACTION, OUTPUTS, STEP_LISTS, STOP}
 #import wgflow::elementary::{exponential, logarithm}
 #import wgflow::philox::{philox, uniform_of}
@@ -25,15 +26,20 @@ fn logit(first: u32, mask: u32, action: u32) -> f32 {
     return select(FORBIDDEN, probabilities[first + action], is_allowed(mask, action));
 }
 
-// The sum of exponentials up to which a word of random numbers goes, gone through: the action that it falls on, or the last
-// one that is allowed.
-fn draw(first: u32, mask: u32, most: f32, threshold: f32) -> u32 {
+// What an action weighs in a draw; nothing if it is not allowed.
+fn weight_of(first: u32, mask: u32, most: f32, scale: f32, action: u32) -> f32 {
+    return select(0.0, drawn_weight(probabilities[first + action] - most, scale), is_allowed(mask, action));
+}
+
+// The sum of weights up to which a uniform number goes, gone through: the action that it falls on, or the last one with a weight.
+fn draw(first: u32, mask: u32, most: f32, scale: f32, threshold: f32) -> u32 {
     var taken = NO_ACTION;
     var cumulative = 0.0;
     for (var action = 0u; action < ACTIONS; action++) {
-        if is_allowed(mask, action) {
+        let weight = weight_of(first, mask, most, scale, action);
+        if weight > 0.0 {
             taken = action;
-            cumulative += exponential(vec4(probabilities[first + action] - most)).x;
+            cumulative += weight;
             if cumulative > threshold {
                 break;
             }
@@ -79,7 +85,16 @@ fn choose(first: u32, trajectory: u32, step: u32) {
     var taken = actions[index];
     if step >= work.sampled_from {
         let counter = vec4(work.iteration, work.first_trajectory + trajectory, step, work.stream);
-        taken = draw(first, mask, most, uniform_of(philox(counter, work.key).y) * total);
+        let words = philox(counter, work.key);
+        let scale = scale_of(words.z);
+        var drawn_total = total;
+        if scale != 1.0 {
+            drawn_total = 0.0;
+            for (var action = 0u; action < ACTIONS; action++) {
+                drawn_total += weight_of(first, mask, most, scale, action);
+            }
+        }
+        taken = draw(first, mask, most, scale, uniform_of(words.y) * drawn_total);
         actions[index] = taken;
     }
     log_probs[told] = probabilities[first + taken] - most - logarithm(total);

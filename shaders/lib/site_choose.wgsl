@@ -2,6 +2,7 @@
 // all other processes.
 
 #define_import_path wgflow::site_choose
+#import wgflow::behaviour::{drawn_weight, scale_of}
 #import wgflow::constants::{MAX_STEPS, VALUES}
 #import wgflow::elementary::{exponential, logarithm}
 #import wgflow::philox::{philox, uniform_of}
@@ -27,10 +28,19 @@ fn choose(first: u32, trajectory: u32, step: u32) {
     var taken = actions[trajectory * MAX_STEPS + step] % VALUES;
     if step >= work.sampled_from {
         let counter = vec4(work.iteration, work.first_trajectory + trajectory, step, work.stream);
-        let threshold = uniform_of(philox(counter, work.key).y) * total;
+        let words = philox(counter, work.key);
+        let scale = scale_of(words.z);
+        var drawn_total = total;
+        if scale != 1.0 {
+            drawn_total = 0.0;
+            for (var value = 0u; value < VALUES; value++) {
+                drawn_total += drawn_weight(probabilities[first + value] - most, scale);
+            }
+        }
+        let threshold = uniform_of(words.y) * drawn_total;
         var cumulative = 0.0;
         for (var value = 0u; value < VALUES; value++) {
-            let weight = exponential(vec4(probabilities[first + value] - most)).x;
+            let weight = drawn_weight(probabilities[first + value] - most, scale);
             // What a guide forbids has the least weight there is, which a uniform of 0 would fall on.
             if weight < 1e-30 {
                 continue;

@@ -53,6 +53,9 @@ struct Work {
     first_x: u32,
     first_y: u32,
     first_z: u32,
+    // How choices are drawn (lib/behaviour.wgsl): the probability of one at random, and the reciprocal of the temperature.
+    epsilon: f32,
+    sharpness: f32,
 }
 
 // A hidden layer; sizes and offsets in quads.

@@ -4,6 +4,7 @@
 //! are refused; an error names the key, what was found and what is allowed. The resolved configuration, with every
 //! default written out, is what a run directory keeps.
 
+mod bit_sequence;
 mod density;
 mod difference;
 mod error;
@@ -11,8 +12,10 @@ mod file;
 mod model;
 mod paths;
 mod settings;
+mod table;
 mod target;
 
+pub use bit_sequence::BitSequenceConfig;
 pub use density::{DataConfig, DensityConfig, FixedConfig, JointConfig};
 pub use difference::{Difference, differences};
 pub use error::ConfigError;
@@ -23,6 +26,7 @@ pub use settings::{
     BackwardPolicy, EngineConfig, EngineKind, EvaluationConfig, FillingOrder, PolicyConfig, Precision, Settings,
     Symmetry, TrainingConfig,
 };
+pub use table::TableConfig;
 pub use target::{Inputs, IsingConfig, TargetConfig};
 #[cfg(feature = "cli")]
 pub(crate) use {error::deserialise, file::read};

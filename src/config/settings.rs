@@ -19,6 +19,10 @@ pub struct Settings {
     pub objective: objective::Settings,
     /// Training on R^beta, beta rising to 1.
     pub anneal: objective::Anneal,
+    /// Forward trajectories that depart from the policy at first.
+    pub exploration: objective::Exploration,
+    /// Training on objects that were made before.
+    pub replay: objective::Replay,
     /// How long, on how many trajectories, and how often it is written down.
     pub training: TrainingConfig,
     /// How gradients become steps.
@@ -130,7 +134,7 @@ pub struct EvaluationConfig {
     /// Iterations between two evaluations in the metrics log, 0 for none.
     pub every: u32,
     /// Data points that the likelihood is a mean over, 2 to 2^20. They come in ten sets or more of up to 1000, which is what
-    /// its standard error is over.
+    /// its standard error is over. Also the most of a target's test objects that are looked at.
     pub nll_points: usize,
     /// Backward trajectories of each of these points, 1 to 1024.
     pub nll_trajectories: usize,
@@ -222,9 +226,9 @@ impl EvaluationConfig {
         self.points_of_a_set().saturating_mul(self.nll_trajectories)
     }
 
-    /// Most trajectories that an evaluation of these sizes rolls out at once.
-    pub fn most_at_once(&self, has_data: bool) -> usize {
-        Self::CHUNK.min(self.samples.max(if has_data { self.repeated_points() } else { 0 }))
+    /// Most trajectories that an evaluation of these sizes rolls out at once, with points of data or test objects or without.
+    pub fn most_at_once(&self, has_points: bool) -> usize {
+        Self::CHUNK.min(self.samples.max(if has_points { self.repeated_points() } else { 0 }))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -244,7 +248,8 @@ impl Settings {
     pub fn schedules(&self) -> Vec<&'static str> {
         let rates = self.optimizer.schedule != optimizer::Schedule::Constant;
         let alpha = self.objective.alpha.as_ref().is_some_and(|alpha| !matches!(alpha, objective::Alpha::Fixed(_)));
-        [("optimizer.schedule", rates), ("objective.alpha", alpha)]
+        let exploration = self.exploration.is_on();
+        [("optimizer.schedule", rates), ("objective.alpha", alpha), ("exploration", exploration)]
             .into_iter()
             .filter_map(|(key, scheduled)| scheduled.then_some(key))
             .collect()
@@ -285,6 +290,8 @@ impl Settings {
             ));
         }
         self.anneal.check()?;
+        self.exploration.check()?;
+        self.replay.check(training.batch)?;
         Ok(self.optimizer.validate()?)
     }
 }

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::ConfigError;
+use super::bit_sequence::BitSequenceConfig;
 use super::density::DensityConfig;
 use super::error::{deserialise, quoted};
 use super::model::ModelConfig;
+use super::table::TableConfig;
 use crate::joint;
 use crate::targets::Target;
 use crate::targets::hypergrid::Hypergrid;
@@ -26,6 +28,10 @@ pub enum TargetConfig {
     Model(ModelConfig),
     /// Corners of a hypergrid.
     Hypergrid(HypergridConfig),
+    /// Bit sequences with hidden modes.
+    BitSequence(BitSequenceConfig),
+    /// A table of sequences and rewards from a file.
+    Table(TableConfig),
 }
 
 /// `target.kind = "ising"`: the Ising model on a torus.
@@ -56,19 +62,19 @@ fn usual_rewards() -> [f64; 3] {
 }
 
 /// Where the numbers of a target come from that its configuration only names: an energy model's parameters, or all of a
-/// model.
+/// model or table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inputs {
     /// The files that the configuration names.
     Files,
-    /// A checkpoint, which will be restored: an energy model's file is not read, so that a run outlives it. (A model's file
-    /// is.)
+    /// A checkpoint, which will be restored: an energy model's file is not read, so that a run outlives it. (The file of
+    /// a model or table is.)
     Checkpoint,
 }
 
 impl TargetConfig {
     /// Names that `target.kind` can have.
-    pub const KINDS: &str = "\"ising\", \"density\", \"model\" or \"hypergrid\"";
+    pub const KINDS: &str = "\"ising\", \"density\", \"model\", \"hypergrid\", \"bit_sequence\" or \"table\"";
 
     /// Reads the table `[target]`.
     pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
@@ -77,6 +83,8 @@ impl TargetConfig {
             Some(Value::String(kind)) if kind == "density" => Self::Density(DensityConfig::from_table(table)?),
             Some(Value::String(kind)) if kind == "model" => Self::Model(deserialise(table, "target")?),
             Some(Value::String(kind)) if kind == "hypergrid" => Self::Hypergrid(deserialise(table, "target")?),
+            Some(Value::String(kind)) if kind == "bit_sequence" => Self::BitSequence(deserialise(table, "target")?),
+            Some(Value::String(kind)) if kind == "table" => Self::Table(deserialise(table, "target")?),
             Some(other) => {
                 let message = format!("target.kind = {}: must be {}", quoted(other), Self::KINDS);
                 return Err(ConfigError::new(message));
@@ -99,13 +107,15 @@ impl TargetConfig {
             Self::Density(density) => density.check(),
             Self::Model(model) => model.check(),
             Self::Hypergrid(grid) => grid.target().map(drop),
+            Self::BitSequence(sequence) => sequence.target().map(drop),
+            Self::Table(table) => table.check(),
         }
     }
 
     /// How the target's energy model is trained along with the policy, if it is.
     pub fn energy_training(&self) -> Option<joint::Settings> {
         match self {
-            Self::Ising(_) | Self::Model(_) | Self::Hypergrid(_) => None,
+            Self::Ising(_) | Self::Model(_) | Self::Hypergrid(_) | Self::BitSequence(_) | Self::Table(_) => None,
             Self::Density(density) => density.energy_training(),
         }
     }
@@ -117,6 +127,8 @@ impl TargetConfig {
             Self::Density(density) => density.build(inputs),
             Self::Model(model) => model.build(inputs),
             Self::Hypergrid(grid) => Ok(Arc::new(grid.target()?)),
+            Self::BitSequence(sequence) => Ok(Arc::new(sequence.target()?)),
+            Self::Table(table) => table.build(inputs),
         }
     }
 }

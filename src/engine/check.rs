@@ -1,6 +1,6 @@
 //! What callers hand to an engine, checked before anything is done: for every engine the same, in the same words.
 
-use super::{Coefficients, EngineError, Given, Moments, Rollout};
+use super::{Behaviour, Coefficients, EngineError, Given, Moments, Rollout};
 use crate::network::{Arrangement, Layout};
 use crate::process::{Flow, Head, Objects, Order, Process, SiteFilling};
 use crate::targets::VALUES;
@@ -48,6 +48,10 @@ pub fn arranged(arrangement: &Arrangement, list: &[f64]) -> Result<(), EngineErr
 /// the end, and are scored and sampled from steps that they have.
 pub fn request(process: &dyn Process, request: &Rollout) -> Result<(), EngineError> {
     let (steps, count) = (process.max_steps(), request.count);
+    let Behaviour { epsilon, temperature } = request.behaviour;
+    require((0.0..=1.0).contains(&epsilon) && (1e-6..=1e6).contains(&temperature), || {
+        format!("epsilon = {epsilon} and temperature = {temperature}: 0 to 1 and 1e-6 to 1e6 are allowed")
+    })?;
     let Some(Given { trajectories, scored_from, sampled_from }) = request.given else { return Ok(()) };
     require(trajectories.max_steps() == steps && trajectories.count() >= count, || {
         let (rows, length) = (trajectories.count(), trajectories.max_steps());

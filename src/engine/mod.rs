@@ -17,7 +17,7 @@ pub use adapter::{AdapterDescription, AdapterKind};
 pub(crate) use batch::RowCoefficients;
 pub use batch::{Batch, Coefficients, StepCoefficients, Steps};
 pub use moments::Moments;
-pub use request::{Given, Rollout};
+pub use request::{Behaviour, Given, Rollout};
 pub use reward::check_rewards;
 
 use crate::network::Arrangement;

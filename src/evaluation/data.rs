@@ -1,6 +1,7 @@
 //! A policy against data: how likely it finds fresh points, and how far its own samples are from them.
 
-use super::{EvaluationError, backward, sampled};
+use super::likelihood::backward_log_ratios;
+use super::{EvaluationError, sampled};
 use crate::config::EvaluationConfig;
 use crate::metrics::Estimate;
 use crate::metrics::mmd::mmd;
@@ -55,21 +56,4 @@ pub fn compare(
     let discrepancy = mmd(&samples, &points, trainer.process().values());
     let nll = negative_log_likelihood(&log_ratios, sizes.nll_trajectories, set);
     Ok(Some(AgainstData { nll, mmd: discrepancy, points }))
-}
-
-/// log P_F - log P_B of so many backward trajectories of each point, row-major [points, trajectories]; `first` is the
-/// number of the first point.
-fn backward_log_ratios(
-    trainer: &mut Trainer,
-    seed: u64,
-    points: &Objects,
-    first: usize,
-    trajectories: usize,
-    stop: &Stop,
-) -> Result<Vec<f64>, EvaluationError> {
-    let values = points.rows().flat_map(|row| row.repeat(trajectories)).collect();
-    let repeated = Objects::new(points.sites(), values);
-    let batch = backward(trainer, seed, &repeated, first * trajectories, stop)?;
-    let pairs = batch.log_forward.iter().zip(&batch.log_backward);
-    Ok(pairs.map(|(forward, backward)| forward - backward).collect())
 }

@@ -2,16 +2,20 @@
 
 mod data;
 mod enumerated;
+mod likelihood;
 mod seed;
 mod sites;
 mod tempering;
 mod text;
+mod top;
 mod trust;
 
 pub use enumerated::{Enumerated, allows_enumeration, enumerate};
+pub use likelihood::TestSet;
 pub use seed::Seed;
 pub use sites::{Best, Marginals};
 pub use tempering::Tempered;
+pub use top::{ModesFound, Top};
 pub use trust::{Asymmetry, Verdict};
 
 use serde::Serialize;
@@ -84,6 +88,12 @@ pub struct Evaluation {
     pub marginals: Option<Marginals>,
     /// The forward sample of largest log R, where the target has an energy, a cut or the like.
     pub best: Option<Best>,
+    /// The policy on the target's test objects, where it has some.
+    pub test_set: Option<TestSet>,
+    /// The best forward samples.
+    pub top: Option<Top>,
+    /// The modes that the forward samples are in, where the target knows its modes.
+    pub modes: Option<ModesFound>,
     /// The target's scalar summaries, in its own order.
     pub observables: Vec<Comparison>,
 }
@@ -162,7 +172,8 @@ pub fn evaluate_sized(
     check(sizes)?;
     let samples = sizes.samples;
     let (batch, gflownet) = forward(trainer, samples, seed, stop)?;
-    let mut log_weights = exact_log_weights(trainer, batch, &gflownet)?;
+    let batch = with_exact_rewards(trainer, batch, &gflownet)?;
+    let mut log_weights = batch.log_weights();
     let has_reward = trainer.target().has_reward();
     if !has_reward {
         log_weights.fill(f64::NAN);
@@ -218,6 +229,9 @@ pub fn evaluate_sized(
         exact: enumerated.as_ref().map(|found| found.comparison),
         marginals: sites::marginals(trainer.target(), &gflownet),
         best: sites::best(trainer.target(), &gflownet)?,
+        test_set: likelihood::tested(trainer, sizes, seed, stop)?,
+        top: top::top(trainer.target(), &gflownet, &batch.log_reward),
+        modes: top::modes(trainer.target(), &gflownet),
         observables: observables.collect(),
     };
     evaluation.verdict = trust::verdict(&evaluation);
@@ -249,11 +263,10 @@ pub fn forward(
     Ok((batch, objects))
 }
 
-/// log w with log R by the target's own definition: an engine's f32 cannot tell numbers of 10^6 apart that differ by a
+/// A batch with log R by the target's own definition: an engine's f32 cannot tell numbers of 10^6 apart that differ by a
 /// tenth, and every estimate of log Z would be off by as much.
-fn exact_log_weights(trainer: &Trainer, mut batch: Batch, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-    batch.log_reward = log_rewards(trainer.target(), objects)?;
-    Ok(batch.log_weights())
+fn with_exact_rewards(trainer: &Trainer, batch: Batch, objects: &Objects) -> Result<Batch, EngineError> {
+    Ok(Batch { log_reward: log_rewards(trainer.target(), objects)?, ..batch })
 }
 
 /// log R of each object, by the target itself.
@@ -289,7 +302,7 @@ fn backward_log_weights(
     stop: &Stop,
 ) -> Result<Vec<f64>, EvaluationError> {
     let batch = backward(trainer, seed, objects, 0, stop)?;
-    Ok(exact_log_weights(trainer, batch, objects)?)
+    Ok(with_exact_rewards(trainer, batch, objects)?.log_weights())
 }
 
 /// Markov chains that `count` samples of the target are taken from, in turn.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Best, Evaluation, Marginals};
+use super::{Best, Evaluation, Marginals, ModesFound, TestSet, Top};
 use crate::metrics::exact;
 
 impl fmt::Display for Evaluation {
@@ -62,11 +62,48 @@ fn lines(evaluation: &Evaluation) -> String {
     if let Some((name, value)) = evaluation.best.as_ref().and_then(Best::told) {
         lines.push(format!("  best sample          {name} {value}"));
     }
+    if let Some(test) = &evaluation.test_set {
+        lines.push(format!("  log P against log R  {}", test.told()));
+    }
+    if let Some(top) = &evaluation.top {
+        lines.push(format!("  {:20} {}", top.name(), top.told()));
+    }
+    if let Some(ModesFound { found, of }) = evaluation.modes {
+        lines.push(format!("  modes in samples     {found} of {of}"));
+    }
     for comparison in &evaluation.observables {
         let target = comparison.target.map_or(String::new(), |mean| format!(", target {mean:.4}"));
         lines.push(format!("  {:20} GFlowNet {:.4}{target}", comparison.name, comparison.gflownet));
     }
     lines.join("\n")
+}
+
+impl TestSet {
+    /// For people.
+    pub fn told(&self) -> String {
+        let Self { objects, trajectories, log_likelihood, pearson, spearman } = self;
+        let known = |number: &Option<f64>| number.map_or("unknown".into(), |number| format!("{number:.4}"));
+        let plural = if *trajectories == 1 { "y" } else { "ies" };
+        format!(
+            "Pearson {}, Spearman {} over {objects} test objects (mean log P {log_likelihood:.3}, {trajectories} trajector{plural} each)",
+            known(pearson),
+            known(spearman)
+        )
+    }
+}
+
+impl Top {
+    /// What people call it.
+    pub fn name(&self) -> String {
+        format!("best {} samples", self.objects)
+    }
+
+    /// For people.
+    pub fn told(&self) -> String {
+        let measure = self.measure.map_or(String::new(), |(name, mean)| format!(", mean {name} {mean:.4}"));
+        let apart = self.diversity.map_or(String::new(), |sites| format!(", {sites:.2} sites apart"));
+        format!("mean log R {:.4}{measure}{apart}", self.mean_log_reward)
+    }
 }
 
 /// An exact comparison as lines for a terminal.

@@ -102,7 +102,14 @@ impl Proposal {
 
     fn request<'a>(&self, trajectories: &'a Trajectories, sampled_from: usize) -> Rollout<'a> {
         let given = Given { trajectories, scored_from: self.kept, sampled_from };
-        Rollout { draw: self.draw, count: trajectories.count(), given: Some(given), keep: false, stepwise: false }
+        Rollout {
+            draw: self.draw,
+            count: trajectories.count(),
+            given: Some(given),
+            keep: false,
+            stepwise: false,
+            behaviour: Default::default(),
+        }
     }
 
     /// Accepts or refuses: `cleared` is the batch of [`Proposal::clearing`] from `objects`, `refilled` that of

@@ -1,8 +1,10 @@
 //! What is measured on samples: plain f64 functions of log-weights, log-probabilities and objects.
 //!
 //! [`weights`] and their tail ([`pareto`]) from forward samples (and, for the EUBO, from backward trajectories of target samples), [`nll`] and
-//! [`mmd`] against data, [`exact`], [`marginal`] and [`visits`] where every object can be counted.
+//! [`mmd`] against data, [`correlation`] with log R over a test set, [`exact`], [`marginal`] and [`visits`] where every object can be
+//! counted.
 
+pub mod correlation;
 pub mod exact;
 pub mod marginal;
 pub mod mmd;

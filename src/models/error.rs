@@ -14,7 +14,7 @@ pub struct ModelError {
 
 /// What a reader finds wrong with a text whose name it does not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     line: Option<usize>,
     message: String,
 }

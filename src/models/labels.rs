@@ -21,14 +21,14 @@ pub enum Variables {
 }
 
 /// Names of values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Values {
     /// 0, 1, ...
     Numbers,
     /// -1 and 1.
     Spins,
-    /// The letters of an alphabet.
-    Letters(&'static str),
+    /// The letters of an alphabet, ASCII characters.
+    Letters(Cow<'static, str>),
 }
 
 impl Labels {
@@ -41,8 +41,8 @@ impl Labels {
     }
 
     /// What the file calls this value.
-    pub fn value(&self, value: usize) -> Cow<'static, str> {
-        match self.values {
+    pub fn value(&self, value: usize) -> Cow<'_, str> {
+        match &self.values {
             Values::Numbers => value.to_string().into(),
             Values::Spins => (if value == 0 { "-1" } else { "1" }).into(),
             Values::Letters(letters) => letters.get(value..=value).unwrap_or("?").into(),

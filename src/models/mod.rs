@@ -26,18 +26,18 @@ pub(crate) mod tests;
 mod text;
 mod uai;
 
+pub(crate) use error::Fault;
 pub use error::ModelError;
 pub use evidence::{Evidence, parse_evidence, read_evidence};
 pub use format::Format;
 pub(crate) use graph::size;
 pub use graph::{Factor, FactorGraph, MOST_ENTRIES};
 pub use labels::{Labels, Values, Variables};
+pub(crate) use text::{lines, number, shown};
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-
-use self::error::Fault;
 
 /// Bytes that a model's file can have.
 const LARGEST_FILE: u64 = 1 << 30;
@@ -100,7 +100,7 @@ fn check_beta(beta: f64) -> Result<(), Fault> {
 }
 
 /// The content of a file, which may be a pipe, and one that does not end.
-fn bytes_of(path: &Path) -> Result<Vec<u8>, ModelError> {
+pub(crate) fn bytes_of(path: &Path) -> Result<Vec<u8>, ModelError> {
     let within = |fault: Fault| fault.within(&path.display().to_string());
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes));
@@ -111,7 +111,8 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, ModelError> {
     Ok(bytes)
 }
 
-fn text_of<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, ModelError> {
+/// A file's content as text, `name` being its name.
+pub(crate) fn text_of<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, ModelError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
         Fault::at(line, "it is no text in UTF-8, as this format is").within(name)

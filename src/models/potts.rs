@@ -38,7 +38,7 @@ impl Potts {
         self.fields.into_iter().for_each(|(site, fields)| graph.push(&[site as u32], fields));
         let couplings = self.couplings.into_iter();
         couplings.for_each(|((first, second), table)| graph.push(&[first as u32, second as u32], table));
-        graph.labelled(Variables::From(0), Values::Letters(alphabet))
+        graph.labelled(Variables::From(0), Values::Letters(alphabet.into()))
     }
 }
 

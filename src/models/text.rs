@@ -9,13 +9,13 @@ use super::error::Fault;
 const SHOWN: usize = 40;
 
 /// What was found, cut short where it would hide what is said of it.
-pub(super) fn shown(word: &str) -> String {
+pub(crate) fn shown(word: &str) -> String {
     let beginning: String = word.chars().take(SHOWN).collect();
     if beginning.len() < word.len() { format!("{beginning:?}...") } else { format!("{beginning:?}") }
 }
 
 /// A number that is finite.
-pub(super) fn number(line: usize, word: &str, what: &str) -> Result<f64, Fault> {
+pub(crate) fn number(line: usize, word: &str, what: &str) -> Result<f64, Fault> {
     let fortran = || word.replace(['d', 'D'], "e").parse::<f64>();
     match word.parse::<f64>().or_else(|_| fortran()) {
         Ok(number) if number.is_finite() => Ok(number),
@@ -45,7 +45,7 @@ pub(super) fn most_variables(text: &str) -> usize {
 }
 
 /// Lines that say something, with their numbers.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(text.lines()).map(|(line, text)| (line, text.trim())).filter(|(_, text)| !text.is_empty())
 }
 

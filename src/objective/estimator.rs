@@ -160,6 +160,15 @@ impl Estimator {
         }
     }
 
+    /// Why trajectories must be those of P_F, where they must: what is a regression on log w takes any.
+    pub(super) fn refuses_off_policy(&self) -> Option<&'static str> {
+        match self {
+            Estimator::Regression(_) | Estimator::LogVariance | Estimator::Balance(_) => None,
+            Estimator::Own(_) => Some("it is one's own, and is taken to be for samples of P_F"),
+            _ => Some("its gradient is an expectation over P_F, and there are no importance weights here"),
+        }
+    }
+
     /// Why a batch of one cannot be used, where it cannot.
     pub(super) fn refuses_one(&self) -> Option<&'static str> {
         match self {

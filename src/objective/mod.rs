@@ -33,10 +33,12 @@ mod balance;
 mod contribution;
 mod control_variate;
 mod estimator;
+mod exploration;
 mod log_z_start;
 mod loss;
 mod optimal;
 mod own;
+mod replay;
 mod settings;
 mod weights;
 
@@ -48,10 +50,12 @@ pub use balance::{Balance, Flows, Stretches};
 pub use contribution::Contribution;
 pub use control_variate::ControlVariate;
 pub use estimator::{Estimator, tsallis};
+pub use exploration::Exploration;
 pub use log_z_start::{LogZStart, NamedStart, first_zeta};
 pub use loss::Loss;
 pub use optimal::{Extent, Form, Optimal, batch_form, leave_one_out};
 pub use own::{Own, OwnEstimator};
+pub use replay::{Replay, Sampling};
 pub use settings::{Kind, LossName, Settings};
 
 use crate::engine::{Batch, Coefficients, StepCoefficients};
@@ -65,6 +69,8 @@ pub enum Source {
     Forward,
     /// Objects of the target (samples or data), with trajectories sampled from P_B.
     Backward,
+    /// Objects that forward trajectories ended in before ([`Replay`]), with trajectories sampled from P_B.
+    Replay,
 }
 
 /// What is minimised over a run.
@@ -88,11 +94,16 @@ pub struct Term {
 }
 
 impl Objective {
-    /// One estimator, on trajectories of one source.
+    /// One estimator, on trajectories of one source, which is forward or backward: what is replayed was forward first
+    /// ([`Term::replaying`]).
+    ///
+    /// # Panics
+    /// For [`Source::Replay`].
     pub fn of(source: Source, estimator: Estimator) -> Self {
         match source {
             Source::Forward => Self { forward: Some(estimator), backward: None, alpha: Alpha::Fixed(0.0) },
             Source::Backward => Self { forward: None, backward: Some(estimator), alpha: Alpha::Fixed(1.0) },
+            Source::Replay => panic!("an objective begins with forward or backward trajectories"),
         }
     }
 
@@ -104,6 +115,14 @@ impl Objective {
     /// Why a batch of one cannot be used, where it cannot.
     pub fn refuses_one(&self) -> Option<&'static str> {
         self.forward.iter().chain(&self.backward).filter_map(Estimator::refuses_one).next()
+    }
+
+    /// Why its forward trajectories must be those of the policy itself, where they must.
+    pub fn refuses_off_policy(&self) -> Option<&'static str> {
+        match &self.forward {
+            None => Some("it has no forward trajectories"),
+            Some(estimator) => estimator.refuses_off_policy(),
+        }
     }
 
     /// The terms of one iteration, one or two: those whose weight is not 0. Their gradients and losses add up.
@@ -121,6 +140,7 @@ impl Objective {
         match source {
             Source::Forward => self.forward.is_some() && !self.alpha.is_always(1.0),
             Source::Backward => self.backward.is_some() && !self.alpha.is_always(0.0),
+            Source::Replay => false,
         }
     }
 
@@ -154,6 +174,13 @@ impl Objective {
 }
 
 impl Term {
+    /// The same on two batches, of which replayed trajectories make up the share `fraction`: a forward term's own, and one on
+    /// those.
+    pub fn replaying(self, fraction: f64) -> [Self; 2] {
+        let replayed = Self { source: Source::Replay, weight: self.weight * fraction, ..self.clone() };
+        [Self { weight: self.weight * (1.0 - fraction), ..self }, replayed]
+    }
+
     /// What this term makes of a batch, weight included.
     ///
     /// If [`Term::optimal`] asks for more, the coefficients lack the control variate.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::evaluation::{Best, Evaluated, Evaluation, Marginals, Tempered, Verdict};
+use crate::evaluation::{Best, Evaluated, Evaluation, Marginals, ModesFound, Tempered, TestSet, Top, Verdict};
 use crate::metrics::exact::Comparison;
 use crate::report::PictureError;
 use crate::run::claim::Claim;
@@ -23,6 +23,8 @@ pub struct Summary {
     pub elbo_before_training: Option<f64>,
     /// The learned log Z, where the objective learns one.
     pub zeta: Option<f64>,
+    /// Modes that forward trajectories of training have ended in, where the target knows its modes.
+    pub modes_found_in_training: Option<usize>,
     pub iterations: u32,
     /// Steps skipped for want of a finite gradient.
     pub skipped: u32,
@@ -56,6 +58,7 @@ pub fn number_keys() -> Vec<String> {
     let (exact, text) = (Some(Comparison::default()), Some(String::new()));
     let verdict = Some(Verdict::default());
     let (marginals, best) = (Some(Marginals::default()), Some(Best::default()));
+    let (test_set, top, modes) = (Some(TestSet::default()), Some(Top::default()), Some(ModesFound::default()));
     let tempered = Some(Tempered { log_weight: 0.0, standard_error: 0.0 });
     let evaluation = Evaluation {
         exact,
@@ -63,6 +66,9 @@ pub fn number_keys() -> Vec<String> {
         marginals,
         best,
         tempered,
+        test_set,
+        top,
+        modes,
         log_z_exact_missing: text.clone(),
         eubo_missing: text,
         ..Evaluation::default()
@@ -105,6 +111,7 @@ pub fn write(
             .filter(|line| line["iteration"] == 0)
             .and_then(|line| line["elbo"].as_f64()),
         zeta: trainer.zeta(),
+        modes_found_in_training: trainer.modes_found(),
         iterations: trainer.iteration(),
         skipped: trainer.skipped(),
         iterations_per_second: rate,
@@ -138,6 +145,9 @@ impl Summary {
         }
         if let (Some(iterations), Some(trajectories)) = (self.iterations_per_second, self.trajectories_per_second) {
             text += &format!("\n  speed                {iterations:.1} iterations/s, {trajectories:.0} trajectories/s");
+        }
+        if let (Some(found), Some(modes)) = (self.modes_found_in_training, self.evaluation.modes) {
+            text += &format!("\n  modes in training    {found} of {}", modes.of);
         }
         if self.skipped > 0 {
             text += &format!("\n  skipped steps        {} (no finite gradient)", self.skipped);

@@ -211,6 +211,19 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
         let shown: Vec<String> = best.object.iter().take(100).map(ToString::to_string).collect();
         page = page.entry(&format!("best {name}"), &value.to_string(), &format!("of all samples: {}", shown.join(" ")));
     }
+    if let Some(test) = &evaluation.test_set {
+        let shown = test.spearman.map_or("unknown".into(), |spearman| format!("{spearman:.4}"));
+        page = page.entry("log P against log R", &shown, &format!("rank correlation; {}", test.told()));
+    }
+    if let Some(top) = &evaluation.top {
+        page =
+            page.entry(&top.name(), &format!("{:.4}", top.mean_log_reward), &format!("all different; {}", top.told()));
+    }
+    if let Some(modes) = &evaluation.modes {
+        let training = summary.modes_found_in_training.map_or(String::new(), |found| format!("; in training {found}"));
+        page =
+            page.entry("modes found", &modes.found.to_string(), &format!("of {} by these samples{training}", modes.of));
+    }
     for comparison in &evaluation.observables {
         let note = comparison.target.map_or(String::new(), |mean| format!("target samples: {mean:.4}"));
         page = page.entry(&comparison.name, &format!("{:.4}", comparison.gflownet), &note);

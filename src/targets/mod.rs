@@ -3,6 +3,7 @@
 //! A target says log R of a batch of objects; that is enough to train on either engine. If it can, it also says its
 //! exact log Z, draws samples of itself, and brings a WGSL function so that the GPU engine needs no read-back.
 
+pub mod bit_sequence;
 pub mod density;
 pub mod energy_model;
 pub mod enumeration;
@@ -11,6 +12,7 @@ pub mod hypergrid;
 pub mod ising;
 pub mod model;
 mod shape;
+pub mod table;
 
 pub use error::TargetError;
 pub use shape::{SITES, VALUES, check_shape};
@@ -136,6 +138,17 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// What counts as a mode, where that is known: evaluations and training tell how many of them were found.
+    fn modes(&self) -> Option<Modes> {
+        None
+    }
+
+    /// Objects that a policy is tested on, where the target has such a set: evaluations correlate their log-probabilities under
+    /// the policy with log R. The first ones should stand for all, for there may be time for these alone.
+    fn test_objects(&self) -> Option<Objects> {
+        None
+    }
+
     /// How a report draws objects, if it can.
     fn picture(&self) -> Option<Picture> {
         None
@@ -164,6 +177,25 @@ pub enum Picture {
         /// Which point an object stands for.
         coding: Coding,
     },
+}
+
+/// Regions of objects, one around each mode.
+pub struct Modes {
+    /// How many there are.
+    pub count: usize,
+    /// Marks the modes that an object, given by the values of its sites, belongs to, in a list of `count` marks; those that it
+    /// does not belong to stay as they are.
+    pub near: Mark,
+}
+
+/// Marks those of a list that an object belongs to.
+pub type Mark = Box<dyn Fn(&[u8], &mut [bool]) + Send + Sync>;
+
+impl Modes {
+    /// Marks the modes that any of these objects belongs to.
+    pub fn mark(&self, objects: &Objects, reached: &mut [bool]) {
+        objects.rows().for_each(|object| (self.near)(object, reached));
+    }
 }
 
 /// A number for an object, from the values of its sites.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::found::Found;
 use super::memory::{self, Machine, Purpose};
 use super::reduce::{Alone, Reduce};
+use super::replay::Buffer;
 use super::reverser::Reverser;
 use super::select::select;
 use super::source::source;
@@ -123,6 +125,9 @@ impl Builder {
                 ConfigError::new(format!("training.batch = 1: the objective needs at least 2, {reason}")).into()
             );
         }
+        if let Some(reason) = objective.refuses_off_policy() {
+            refuse_off_policy(&settings, reason)?;
+        }
         if objective.needs_reward() && !target.has_reward() {
             let message = "objective.kind: this target has data and no R, which only forward KL on data can do without: \
                            objective.kind = \"forward_kl\"";
@@ -161,13 +166,15 @@ impl Builder {
         engine.set_parameters(&parameters)?;
         let log_z = LogZ::new(settings.optimizer, settings.objective.log_z_start.and_then(LogZStart::before_any_batch));
         Ok(Trainer {
+            found: Found::begin(target.as_ref()),
+            replay: Buffer::begin(settings.replay, process.as_ref()),
             settings,
             process,
             layout,
             target,
             engine,
             objective,
-            sources: [source(Source::Forward), source(Source::Backward)],
+            sources: [Source::Forward, Source::Backward, Source::Replay].map(source),
             sampler,
             energy,
             learner: Box::new(learner),
@@ -188,10 +195,16 @@ impl Builder {
         if let Some(why) =
             self.target.forbids().filter(|_| !masked && self.settings.objective.log_reward_floor.is_none())
         {
-            let message = format!(
-                "policy.guided = false: the target forbids some objects, for {why}: set policy.guided = true, which never makes \
-                 what is seen to be forbidden, or objective.log_reward_floor"
-            );
+            let message = match self.target.guide() {
+                Some(_) => format!(
+                    "policy.guided = false: the target forbids some objects, for {why}: set policy.guided = true, which never makes \
+                     what is seen to be forbidden, or objective.log_reward_floor"
+                ),
+                None => format!(
+                    "objective.log_reward_floor is missing: the target forbids some objects, for {why}, and training needs a number to \
+                     take in place of their log R"
+                ),
+            };
             return Err(ConfigError::new(message).into());
         }
         let (sites, values) = (self.target.sites(), self.target.values());
@@ -214,4 +227,21 @@ impl Builder {
         };
         shape(&self.settings, self.target.as_ref(), self.process.as_ref(), flow)
     }
+}
+
+/// Refuses other trajectories than the policy's own, for an objective that for this reason cannot take any.
+fn refuse_off_policy(settings: &Settings, reason: &str) -> Result<(), ConfigError> {
+    let (replay, exploration) = (&settings.replay, &settings.exploration);
+    let (key, what) = if replay.is_on() {
+        (format!("replay.capacity = {}", replay.capacity), "replayed objects")
+    } else if exploration.is_on() {
+        let (epsilon, temperature) = (exploration.epsilon, exploration.temperature);
+        (format!("exploration = {{ epsilon = {epsilon}, temperature = {temperature} }}"), "trajectories that explore")
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::new(format!(
+        "{key}: the objective cannot be trained on {what}, for {reason}; objective.kind = \"trajectory_balance\", \"alpha_tb\", \
+         \"regression\", \"log_variance\", \"detailed_balance\" and \"subtrajectory_balance\" can"
+    )))
 }

@@ -56,10 +56,13 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     let objective = settings.objective.objective(settings.training.batch).ok();
     let moments = objective.as_ref().is_some_and(|objective| objective.optimal().is_some());
     let backward = objective.as_ref().is_some_and(|objective| objective.needs(Source::Backward));
-    let has_data = target.data(1).is_some();
-    let loose = sizes.most_at_once(has_data);
+    // Points of data or test objects, each with some backward trajectories.
+    let has_points = target.data(1).is_some() || target.test_objects().is_some();
+    let loose = sizes.most_at_once(has_points);
     let budget = settings.engine.memory_budget(Some(machine.available));
     let load = Load { batch, loose, moments };
+    // The objects kept and those known, and a checkpoint's copy and file of them.
+    let replay = settings.replay.capacity.saturating_mul(4 * sites + 80) as u64;
     let engine = match machine.adapter {
         #[cfg(feature = "gpu")]
         Some(kind) => gpu::need(process.as_ref(), &layout, load, kind, budget),
@@ -79,7 +82,7 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     // A set's points repeated, with their log-probabilities, and a log ratio for every trajectory of every set.
     let ratios = sizes.nll_points.saturating_mul(8 * sizes.nll_trajectories);
     let likelihood =
-        if has_data { sizes.repeated_points().saturating_mul(sites + 64).saturating_add(ratios) } else { 0 };
+        if has_points { sizes.repeated_points().saturating_mul(sites + 64).saturating_add(ratios) } else { 0 };
     let evaluated = evaluated.saturating_add(likelihood);
     let contrasted = if purpose == Purpose::JointTraining { Some(batch) } else { None };
     let energy = energy(target, contrasted, process.columns(), machine.threads);
@@ -87,7 +90,7 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     let training = engine.training + gradients + (batch * a_trajectory) as u64 + energy.training;
     let training = training.max(checkpoint + engine.training);
     let most = if purpose == Purpose::Evaluation { evaluation.max(checkpoint) } else { training.max(evaluation) };
-    PROGRAM + own + engine.always + energy.always + most
+    PROGRAM + own + replay + engine.always + energy.always + most
 }
 
 /// What the network that gives log R takes, trained along on a batch or not.

@@ -7,8 +7,10 @@
 
 mod builder;
 pub mod checkpoint;
+mod found;
 pub mod memory;
 mod reduce;
+pub mod replay;
 mod reverser;
 mod rewards;
 pub mod select;
@@ -25,6 +27,8 @@ pub use step::Step;
 
 use std::sync::Arc;
 
+use self::found::Found;
+use self::replay::Buffer;
 use self::reverser::Reverser;
 use self::source::BatchSource;
 use crate::config::{ConfigError, Settings};
@@ -81,8 +85,8 @@ pub struct Trainer {
     target: Arc<dyn Target>,
     engine: Box<dyn Engine>,
     objective: Objective,
-    /// Where forward and backward batches come from.
-    sources: [Box<dyn BatchSource>; 2],
+    /// Where forward, backward and replayed batches come from.
+    sources: [Box<dyn BatchSource>; 3],
     /// Objects for backward trajectories and for the energy model's steps, where any are needed: data if the target has
     /// some, else its samples. Both uses draw from this one, and its state is part of the training's.
     sampler: Option<Box<dyn Sampler>>,
@@ -97,6 +101,10 @@ pub struct Trainer {
     /// The learned log Z.
     log_z: LogZ,
     reduce: Box<dyn Reduce>,
+    /// The modes that forward trajectories have ended in, where the target knows its modes.
+    found: Option<Found>,
+    /// The objects that they ended in, where some are replayed.
+    replay: Option<Buffer>,
     /// Iterations done.
     iteration: u32,
     skipped: u32,
@@ -128,6 +136,11 @@ impl Trainer {
     /// Steps skipped so far for want of a finite gradient.
     pub fn skipped(&self) -> u32 {
         self.skipped
+    }
+
+    /// Modes of the target that forward trajectories of the iterations so far have ended in, where the target knows its modes.
+    pub fn modes_found(&self) -> Option<usize> {
+        self.found.as_ref().map(Found::count)
     }
 
     /// What it was built with.

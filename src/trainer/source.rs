@@ -1,5 +1,6 @@
 //! Where the trajectories of an iteration come from.
 
+use super::replay::Buffer;
 use super::reverser::Reverser;
 use crate::engine::{EngineError, Rollout};
 use crate::objective::Source;
@@ -13,6 +14,8 @@ pub struct Turn<'a> {
     pub process: &'a dyn Process,
     /// Makes objects (samples of the target, or data), where the training has such a sampler.
     pub sampler: Option<&'a mut dyn Sampler>,
+    /// Objects made before, where any are kept.
+    pub replay: Option<&'a Buffer>,
     /// What samples a learned P_B, and the policy's parameters.
     pub(super) reverser: Option<(&'a mut Reverser, &'a [f64])>,
     /// The run's.
@@ -91,11 +94,26 @@ impl BatchSource for Backward {
     }
 }
 
+/// Sampled from P_B, from objects that forward trajectories ended in before.
+pub struct Replayed;
+
+impl BatchSource for Replayed {
+    fn next(&mut self, turn: &mut Turn) -> Result<(Draw, Option<Trajectories>), EngineError> {
+        let draw = turn.draw(Stream::ReplayBackward);
+        let Some(buffer) = turn.replay.filter(|buffer| buffer.count() > 0) else {
+            return Err(EngineError::Limit("there are no objects to replay".into()));
+        };
+        let objects = buffer.draw(&turn.draw(Stream::Replay), turn.count);
+        Ok((draw, Some(turn.backward(&objects, &draw)?)))
+    }
+}
+
 /// The built-in source of this name.
 pub fn source(of: Source) -> Box<dyn BatchSource> {
     match of {
         Source::Forward => Box::new(Forward),
         Source::Backward => Box::new(Backward),
+        Source::Replay => Box::new(Replayed),
     }
 }
 

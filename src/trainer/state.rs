@@ -45,6 +45,12 @@ impl Trainer {
         if let Some(checksum) = self.target.checksum() {
             checkpoint.put_text(TARGET_CHECKSUM, checksum);
         }
+        if let Some(found) = &self.found {
+            found.put(&mut checkpoint);
+        }
+        if let Some(replay) = &self.replay {
+            replay.put(&mut checkpoint);
+        }
         checkpoint.put_text("iteration", self.iteration);
         checkpoint.put_text("seed", self.settings.seed);
         checkpoint.put_text("skipped", self.skipped);
@@ -65,7 +71,7 @@ impl Trainer {
         if let Some(checksum) = self.target.checksum()
             && checkpoint.text::<u32>(TARGET_CHECKSUM)? != checksum
         {
-            let reason = "it was made with another model: the file that target.file names (or target.evidence) has changed since";
+            let reason = "it was made with another model or table: the file that target.file names (or target.evidence) has changed since";
             return Err(checkpoint.error(reason).into());
         }
         let mut parameters = vec![0.0; self.layout.parameters()];
@@ -96,6 +102,8 @@ impl Trainer {
         log_z.value = checkpoint.text::<bool>("zeta_started")?.then_some(checkpoint.f64("zeta", 1)?[0]);
         let iteration = checkpoint.text("iteration")?;
         let (skipped, skipped_in_a_row) = (checkpoint.text("skipped")?, checkpoint.text("skipped_in_a_row")?);
+        let held = self.replay.as_ref().map(|replay| replay.get(checkpoint)).transpose()?;
+        let reached = self.found.as_ref().map(|found| found.get(checkpoint)).transpose()?;
         if let Some(sampler) = &mut self.sampler {
             let state = checkpoint.bytes("sampler")?;
             sampler.restore(state).map_err(|reason| checkpoint.error(format!("tensor `sampler`: {reason}")))?;
@@ -105,6 +113,12 @@ impl Trainer {
         }
         if let (Some(energy), Some(adam)) = (&mut self.energy, energy_adam) {
             energy.adam = adam;
+        }
+        if let (Some(found), Some(reached)) = (&mut self.found, reached) {
+            found.set(reached);
+        }
+        if let (Some(replay), Some(held)) = (&mut self.replay, held) {
+            replay.set(held);
         }
         self.learner.restore(&learner);
         self.log_z = log_z;

@@ -9,11 +9,11 @@ use super::rewards::TrainingBatch;
 use super::source::{Turn, request};
 use super::{PATIENCE, TrainError, Trainer};
 use crate::config::Settings;
-use crate::engine::{Batch, EngineError};
+use crate::engine::{Batch, Behaviour, EngineError};
 use crate::joint::EnergyStep;
 use crate::objective::{Contribution, Source, Term, first_zeta};
 use crate::optimizer::Weights;
-use crate::process::Process;
+use crate::process::{Objects, Process};
 use crate::random::{Draw, Stream};
 use crate::schedule::Progress;
 use crate::targets::Sampler;
@@ -29,7 +29,7 @@ pub struct Step {
     pub gradient_norm: f64,
     /// The learned log Z before the step, where one is learned.
     pub zeta: Option<f64>,
-    /// log w of the forward trajectories, if the iteration had any, with log R not below `objective.log_reward_floor`.
+    /// log w of the forward trajectories, if the iteration had any and did not explore, with log R not below `objective.log_reward_floor`.
     pub forward_log_weights: Option<Vec<f64>>,
     /// The share of the iteration's trajectories, of its first term, that end in an object with R = 0.
     pub forbidden_fraction: f64,
@@ -48,7 +48,16 @@ struct Gathered {
     zeta_gradient: Option<f64>,
     forward_log_weights: Option<Vec<f64>>,
     forbidden_fraction: Option<f64>,
+    /// What forward trajectories ended in, where anybody keeps it.
+    visited: Option<Visited>,
     fault: Option<Fault>,
+}
+
+/// Objects of forward trajectories.
+struct Visited {
+    objects: Objects,
+    /// As the engine told it.
+    log_reward: Vec<f64>,
 }
 
 /// Why an iteration is skipped.
@@ -100,6 +109,10 @@ impl Trainer {
                 self.skipped_in_a_row += 1;
             }
         }
+        if let Some(Visited { objects, log_reward }) = &gathered.visited {
+            self.found.iter_mut().for_each(|found| found.visit(objects));
+            self.replay.iter_mut().for_each(|replay| replay.add(objects, log_reward));
+        }
         let iteration = self.iteration;
         self.iteration += 1;
         let Gathered { loss, zeta, forward_log_weights, forbidden_fraction, .. } = gathered;
@@ -112,8 +125,9 @@ impl Trainer {
         self.hold(Weights::Trained)?;
         self.learner.begin();
         let mut gathered = Gathered { zeta: self.log_z.value, ..Gathered::default() };
-        for term in self.objective.terms(progress) {
-            let drawn = self.batch(&term)?;
+        for (term, count) in self.terms(progress) {
+            let (drawn, visited) = self.batch(&term, count)?;
+            gathered.visited = gathered.visited.or(visited);
             if term.learns_zeta() && gathered.zeta.is_none() {
                 let floor = self.settings.objective.log_reward_floor;
                 gathered.zeta = first_zeta(&drawn.batch.log_weights(), &drawn.batch.log_reward, floor);
@@ -130,7 +144,7 @@ impl Trainer {
                 gathered.zeta_gradient = Some(gathered.zeta_gradient.unwrap_or(0.0) + derivative);
             }
             gathered.forbidden_fraction.get_or_insert(drawn.forbidden_fraction());
-            if term.source == Source::Forward {
+            if term.source == Source::Forward && self.behaviour().is_plain() {
                 gathered.forward_log_weights = Some(drawn.log_weights());
             }
         }
@@ -186,19 +200,51 @@ impl Trainer {
         energy.step(self.engine.as_mut(), filling, &data, draw).map(Some)
     }
 
-    /// Rolls out one batch of this iteration and keeps what its gradient needs.
-    fn batch(&mut self, term: &Term) -> Result<TrainingBatch, EngineError> {
+    /// The terms of an iteration, each with its number of trajectories: what is replayed takes the place of fresh ones.
+    fn terms(&self, progress: Progress) -> Vec<(Term, usize)> {
+        let (terms, batch) = (self.objective.terms(progress), self.settings.training.batch);
+        let Some(replay) = self.replay.as_ref().filter(|replay| replay.is_used(progress.iteration)) else {
+            return terms.into_iter().map(|term| (term, batch)).collect();
+        };
+        let replayed = replay.settings().replayed(batch);
+        let split = |term: Term| match term.source {
+            Source::Forward => {
+                let [fresh, again] = term.replaying(replayed as f64 / batch as f64);
+                vec![(fresh, batch - replayed), (again, replayed)]
+            }
+            _ => vec![(term, batch)],
+        };
+        terms.into_iter().flat_map(split).collect()
+    }
+
+    /// How choices of this iteration's forward trajectories are drawn.
+    fn behaviour(&self) -> Behaviour {
+        let progress = Progress { iteration: self.iteration, total: self.settings.training.iterations };
+        self.settings.exploration.behaviour(progress)
+    }
+
+    /// Rolls out one batch of this iteration and keeps what its gradient needs, and what it ended in if that is wanted.
+    fn batch(&mut self, term: &Term, count: usize) -> Result<(TrainingBatch, Option<Visited>), EngineError> {
         let source = &mut self.sources[term.source as usize];
         let parameters = self.reverser.as_ref().map(|_| self.learner.parameters(Weights::Trained));
         let reverser = self.reverser.as_mut().zip(parameters.as_deref());
         let mut turn = turn(self.process.as_ref(), &mut self.sampler, reverser, &self.settings, self.iteration);
+        (turn.replay, turn.count) = (self.replay.as_ref(), count);
         let (draw, given) = source.next(&mut turn)?;
         let request = request(draw, given.as_ref(), turn.count);
-        let mut drawn = self.rollout_for_training(&request.kept().with_steps(term.needs_steps()))?;
+        let behaviour = if term.source == Source::Forward { self.behaviour() } else { Behaviour::default() };
+        let batch = self.rollout_checked(&request.behaving(behaviour).kept().with_steps(term.needs_steps()))?;
+        let counted = self.replay.is_some() || self.found.as_ref().is_some_and(|found| !found.is_complete());
+        let visited = if counted && term.source == Source::Forward {
+            Some(Visited { objects: self.engine.objects()?, log_reward: batch.log_reward.clone() })
+        } else {
+            None
+        };
+        let mut drawn = self.as_trained(batch);
         if term.estimator.needs_log_rewards() {
             self.tell_log_rewards(&mut drawn)?;
         }
-        Ok(drawn)
+        Ok((drawn, visited))
     }
 }
 
@@ -211,7 +257,8 @@ fn turn<'a>(
     iteration: u32,
 ) -> Turn<'a> {
     let sampler = sampler.as_mut().map(|sampler| sampler.as_mut() as &mut dyn Sampler);
-    Turn { process, sampler, reverser, seed: settings.seed, iteration, count: settings.training.batch }
+    let (seed, count) = (settings.seed, settings.training.batch);
+    Turn { process, sampler, reverser, replay: None, seed, iteration, count }
 }
 
 /// Where a batch stopped being finite, and what helps.

@@ -226,7 +226,7 @@ impl Batches {
             let draw = Draw::new(trainer.settings().seed, index, self.stream);
             let given = match source {
                 Source::Forward => None,
-                Source::Backward => match self.trajectories(trainer, index) {
+                Source::Backward | Source::Replay => match self.trajectories(trainer, index) {
                     None => continue,
                     given => given,
                 },

@@ -5,6 +5,7 @@
 pub mod compare;
 pub mod grid;
 pub mod hooked;
+pub mod mutated;
 
 use std::sync::Arc;
 

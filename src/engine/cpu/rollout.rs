@@ -84,6 +84,8 @@ pub struct Workspace<T> {
     /// Words drawn for choices, [rows, steps].
     words: Vec<u32>,
     site_words: Vec<u32>,
+    /// What the logits of choices that are drawn are multiplied by, [rows, steps]; empty where the policy draws them.
+    scales: Vec<f64>,
     /// States of the process, [rows, words], where anybody asks for them, and whether a trajectory has ended.
     states: Vec<u32>,
     ended: Vec<bool>,
@@ -103,6 +105,10 @@ impl<T: Real> Block<T> {
         self.stepwise = request.stepwise;
         work.words.resize(self.rows * steps, 0);
         work.site_words.resize(steps, 0);
+        work.scales.clear();
+        if !request.behaviour.is_plain() {
+            work.scales.resize(self.rows * steps, 1.0);
+        }
         self.actions.clear();
         if let Some(given) = given {
             let range = self.first * steps..(self.first + self.rows) * steps;
@@ -116,6 +122,9 @@ impl<T: Real> Block<T> {
             for (t, (site_word, choice_word)) in pairs.skip(self.sampled_from) {
                 let drawn = draw.words((self.first + row) as u32, t as u32);
                 (*site_word, *choice_word) = (drawn[0], drawn[1]);
+                if let Some(scale) = work.scales.get_mut(row * steps + t) {
+                    *scale = request.behaviour.scale(drawn[2]);
+                }
             }
             if let (Some(filling), None) = (&model.filling, given) {
                 let order = &mut self.actions[row * steps..][..steps];
@@ -275,6 +284,7 @@ impl<T: Real> Block<T> {
             let word = (t >= self.sampled_from).then(|| work.words[row * steps + t]);
             let probabilities = &mut probabilities[(slot * rows + row) * values..][..values];
             let taken = (*action as usize).wrapping_sub(first);
+            let (word, taken) = explored(&logits, work.scales.get(row * steps + t), word, taken);
             let (value, log_probability) = choice(&logits, word, taken, probabilities);
             *action = (first + value) as u32;
             self.log_choices[row] += log_probability;
@@ -287,7 +297,7 @@ impl<T: Real> Block<T> {
     /// The same where a state needs all logits: of actions that are not allowed they are [`FORBIDDEN`].
     fn choose_masked(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, slot: usize) {
         let (rows, outputs, steps) = (self.rows, model.outputs(), model.process.max_steps());
-        let Workspace { activations, logits, states, ended, words, .. } = work;
+        let Workspace { activations, logits, states, ended, words, scales, .. } = work;
         let Activations { hidden, probabilities, .. } = activations;
         let last = hidden.len() - 1;
         let width = model.widths()[last];
@@ -317,6 +327,7 @@ impl<T: Real> Block<T> {
             mask(logits, &mut masked[..actions], &|action| process.allows(state, action));
             let word = (t >= self.sampled_from).then(|| words[at]);
             let given = self.actions[at] as usize;
+            let (word, given) = explored(&masked[..actions], scales.get(at), word, given);
             let (value, log_probability) = choice(&masked[..actions], word, given, &mut probabilities[..actions]);
             self.actions[at] = value as u32;
             self.log_choices[row] += log_probability;
@@ -411,6 +422,30 @@ impl<T: Real> Block<T> {
 
 /// The logit of an action that is not allowed: as good as minus infinity, and nothing becomes NaN by it.
 const FORBIDDEN: f64 = -1e30;
+
+/// The least share of the likeliest choice's probability at which another one is tried.
+const LEAST: f64 = 1e-30;
+
+/// The word that is to draw a choice from the policy, and the choice taken where none is. Where logits are to be scaled by another
+/// number than 1, it is drawn here.
+#[inline(always)]
+fn explored(logits: &[f64], scale: Option<&f64>, word: Option<u32>, taken: usize) -> (Option<u32>, usize) {
+    let (Some(&scale), Some(word)) = (scale.filter(|scale| **scale != 1.0), word) else { return (word, taken) };
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weight = |&logit: &f64| {
+        let below = logit - largest;
+        if below.exp() < LEAST { 0.0 } else { (scale * below).exp() }
+    };
+    let threshold = uniform(word) * logits.iter().map(weight).sum::<f64>();
+    let (mut cumulative, mut chosen) = (0.0, taken);
+    for (value, weight) in logits.iter().map(weight).enumerate().filter(|(_, weight)| *weight > 0.0) {
+        (cumulative, chosen) = (cumulative + weight, value);
+        if cumulative > threshold {
+            break;
+        }
+    }
+    (None, chosen)
+}
 
 /// One of the choices whose logits these are, drawn with `word`, or else the one `taken`; its log-probability; and the
 /// probabilities of all.

@@ -63,6 +63,7 @@ pub(super) const LIBRARY: &[File] = files!(
         "backpropagated",
         "backward_product",
         "batch",
+        "behaviour",
         "choice",
         "column",
         "constants",

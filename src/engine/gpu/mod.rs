@@ -375,6 +375,8 @@ impl Roll for GpuEngine {
             stream: draw.stream as u32,
             scored_from: scored_from as u32,
             sampled_from: sampled_from as u32,
+            epsilon: request.behaviour.epsilon as f32,
+            sharpness: request.behaviour.sharpness() as f32,
             count: count as u32,
             ..Work::default()
         };

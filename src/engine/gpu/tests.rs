@@ -174,7 +174,7 @@ macro_rules! members {
 fn uniforms_lie_in_wgsl_as_they_lie_in_rust() {
     let work: Members = members!(Work: key, iteration, first_trajectory, stream, block, room, scored_from, sampled_from,
         first_step, last_step, group_steps, chains, layer, first_slice, slices, blocks, count, lists, first_x, first_y,
-        first_z);
+        first_z, epsilon, sharpness);
     let layer: Members = members!(Layer: inputs, outputs, forward, backward, bias, offset, gradient, gradient_bias);
     let network = network(TILING);
     let sources = sources_of(&network, Activation::Elu);
@@ -352,8 +352,14 @@ fn everything(engine: &mut GpuEngine, count: usize) -> Vec<f64> {
     let trajectories = engine.trajectories().unwrap();
     let objects = engine.objects().unwrap();
     let given = Given { trajectories: &trajectories, scored_from: 1, sampled_from: 3 };
-    let request =
-        Rollout { draw: Draw::new(2, 0, Stream::Training), count, given: Some(given), keep: true, stepwise: false };
+    let request = Rollout {
+        draw: Draw::new(2, 0, Stream::Training),
+        count,
+        given: Some(given),
+        keep: true,
+        stepwise: false,
+        behaviour: Default::default(),
+    };
     let kept = engine.rollout(&request).unwrap();
     let actions = [&trajectories, &engine.trajectories().unwrap()].map(Trajectories::actions).concat();
     let moments = engine.moments(&coefficients).unwrap();

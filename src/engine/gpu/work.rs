@@ -29,6 +29,8 @@ pub(super) struct Work {
     pub first_x: u32,
     pub first_y: u32,
     pub first_z: u32,
+    pub epsilon: f32,
+    pub sharpness: f32,
 }
 
 impl Work {

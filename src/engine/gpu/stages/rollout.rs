@@ -75,7 +75,7 @@ fn iterations(network: &Network) -> usize {
     let outputs = network.outputs();
     let width = |layer: usize| layers[layer].outputs as usize;
     // Masks are written on the way where sites are not filled, and more may be said of each state.
-    let passes = if network.filling.is_some() { 4 } else { 6 };
+    let passes = if network.filling.is_some() { 5 } else { 7 };
     let more = if network.lists() > 1 { 5 + 4 * (1 + network.process.backward_actions()) } else { 0 };
     let choice = passes * (outputs + 1) + 3 * network.mask_words() + ROUNDS as usize + 4 + more;
     shared_iterations(tiling, tiling.trajectories * width(0), 0)

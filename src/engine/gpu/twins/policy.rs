@@ -262,9 +262,16 @@ fn choose(watch: &Watch, work: &Work, host: &mut Host, found: &Host, [block, ste
     host.numbers_mut("log_probs")[told] = logits[choice] - normaliser;
     say_more(watch, work, host, [block, step, row], mask);
     if sampled {
-        let below: f64 = probabilities[..choice].iter().sum();
-        let drawn = uniform(words(work, trajectory, step)[1]);
-        assert!(drawn >= below - DRAWN && drawn <= below + probabilities[choice] + DRAWN, "{drawn} is not {choice}");
+        let words = words(work, trajectory, step);
+        let scale = if uniform(words[2]) < f64::from(work.epsilon) { 0.0 } else { f64::from(work.sharpness) };
+        let likeliest = probabilities.iter().copied().fold(0.0, f64::max);
+        // What the policy all but never does is not tried either.
+        let weigh = |&p: &f64| if p < 1e-30 * likeliest { 0.0 } else { (p / likeliest).powf(scale) };
+        let weights: Vec<f64> = probabilities.iter().map(weigh).collect();
+        let total: f64 = weights.iter().sum();
+        let (below, share) = (weights[..choice].iter().sum::<f64>() / total, weights[choice] / total);
+        let drawn = uniform(words[1]);
+        assert!(drawn >= below - DRAWN && drawn <= below + share + DRAWN, "{drawn} is not {choice}");
         host.words_mut("actions")[index] = taken as u32;
         if network.filling.is_none() {
             write_changes(watch, host, trajectory, step);

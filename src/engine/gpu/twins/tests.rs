@@ -4,7 +4,7 @@ use crate::engine::gpu::network::Input;
 use crate::engine::gpu::tests::Dense;
 use crate::engine::gpu::tiling::Tiling;
 use crate::engine::gpu::{GpuEngine, GpuOptions};
-use crate::engine::{AdapterKind, Coefficients, Differentiate, Given, Roll, Rollout, StepCoefficients};
+use crate::engine::{AdapterKind, Behaviour, Coefficients, Differentiate, Given, Roll, Rollout, StepCoefficients};
 use crate::grid::Hills;
 use crate::network::{Initialisation, Layout, initialise};
 use crate::process::{Encoding, Extras, Flow, Guided, Hypergrid, Order, Process, SiteFilling};
@@ -123,10 +123,20 @@ fn every_kernel_does_what_its_twin_does() {
             engine.set_parameters(&parameters).unwrap();
             engine.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
             engine.gradient(&coefficients(COUNT)).unwrap();
+            // One choice in three at random, the others at twice the temperature.
+            let behaviour = Behaviour { epsilon: 0.3, temperature: 2.0 };
+            engine.rollout(&Rollout::sample(DRAW, COUNT).behaving(behaviour)).unwrap();
             let trajectories = engine.trajectories().unwrap();
             // From given starts on, whose steps do not count.
             let given = Given { trajectories: &trajectories, scored_from: 1, sampled_from: 2 };
-            let request = Rollout { draw: DRAW, count: COUNT, given: Some(given), keep: true, stepwise: false };
+            let request = Rollout {
+                draw: DRAW,
+                count: COUNT,
+                given: Some(given),
+                keep: true,
+                stepwise: false,
+                behaviour: Default::default(),
+            };
             engine.rollout(&request).unwrap();
             let moments = engine.moments(&coefficients(COUNT)).unwrap();
             engine.leave_one_out_gradient(&coefficients(COUNT), &moments).unwrap();
