@@ -12,6 +12,7 @@ use crate::report::PictureError;
 use crate::run::claim::Claim;
 use crate::run::error::RunError;
 use crate::run::times::Times;
+use crate::targets::Mixing;
 use crate::trainer::Trainer;
 
 /// The contents of `summary.json`.
@@ -63,6 +64,7 @@ pub fn number_keys() -> Vec<String> {
         marginals,
         best,
         tempered,
+        target_sampler: Some(Mixing::default()),
         log_z_exact_missing: text.clone(),
         eubo_missing: text,
         ..Evaluation::default()

@@ -163,6 +163,9 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
     if let Some(why) = &evaluation.eubo_missing {
         page = page.entry("EUBO", "unknown", why);
     }
+    if let Some(mixing) = &evaluation.target_sampler {
+        page = page.entry("target samples", "tempered", &mixing.to_string());
+    }
     if let (Some(nll), Some(deviation)) = (evaluation.nll, evaluation.nll_standard_error) {
         page = page.entry("NLL of data", &shown(nll), &error(deviation));
     }
