@@ -3,6 +3,7 @@
 mod data;
 mod enumerated;
 mod seed;
+mod shares;
 mod sites;
 mod tempering;
 mod text;
@@ -10,7 +11,8 @@ mod trust;
 
 pub use enumerated::{Enumerated, allows_enumeration, enumerate};
 pub use seed::Seed;
-pub use sites::{Best, Marginals};
+pub use shares::{Share, shares, worst};
+pub use sites::{Best, Marginals, best_of};
 pub use tempering::Tempered;
 pub use trust::{Asymmetry, Verdict};
 
@@ -107,6 +109,8 @@ pub struct Evaluated {
     pub evaluation: Evaluation,
     /// The forward samples.
     pub gflownet: Objects,
+    /// Their log-weights; NaN without any R.
+    pub log_weights: Vec<f64>,
     /// As many samples of the target, where it has a sampler.
     pub target: Option<Objects>,
     /// Fresh data, where the target has some.
@@ -227,7 +231,7 @@ pub fn evaluate_sized(
     evaluation.verdict = trust::verdict(&evaluation);
     let data = against_data.map(|found| found.points);
     let log_probabilities = enumerated.map(|found| found.log_probabilities);
-    Ok(Evaluated { evaluation, gflownet, target: target.ok(), data, log_probabilities })
+    Ok(Evaluated { evaluation, gflownet, log_weights, target: target.ok(), data, log_probabilities })
 }
 
 /// `count` forward trajectories from the random numbers of `seed` and their objects, rolled out in parts.

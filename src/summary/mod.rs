@@ -124,7 +124,7 @@ pub fn write(
     for picture in &pictures {
         run.write(&format!("{}.png", picture.name), &picture.figure.png)?;
     }
-    run.write("report.html", page::render(&summary, config, &pictures).as_bytes())?;
+    run.write("report.html", page::render(&summary, config, trainer.target().labels(), &pictures).as_bytes())?;
     // Last, so that a run with a summary is a finished one.
     let text = serde_json::to_string_pretty(&summary).expect("a summary holds numbers and texts");
     run.write("summary.json", format!("{text}\n").as_bytes())?;

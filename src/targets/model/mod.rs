@@ -180,11 +180,14 @@ impl Target for Model {
         Some(self.checksum)
     }
 
-    /// The energy or the cut, where the model has one.
+    /// The energy or the cut, or else log R.
     fn observables(&self) -> Vec<Observable> {
-        let Some((name, _)) = self.graph.measure(0.0) else { return Vec::new() };
+        let name = self.graph.measure(0.0).map_or("log R", |(name, _)| name);
         let graph = self.graph.clone();
-        let of = move |object: &[u8]| graph.measure(graph.log_reward(object)).map_or(f64::NAN, |(_, value)| value);
+        let of = move |object: &[u8]| {
+            let log_reward = graph.log_reward(object);
+            graph.measure(log_reward).map_or(log_reward, |(_, value)| value)
+        };
         vec![Observable { name, of: Box::new(of) }]
     }
 }
