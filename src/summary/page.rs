@@ -100,8 +100,8 @@ fn marginals(target: &dyn Target, evaluated: &Evaluated) -> Result<Option<Named>
         return Ok(None);
     }
     let scatter = Scatter::new("Marginals", "exact probability", "share of samples")
-        .points("weighted", points(|share| share.weighted.value))
-        .points("GFlowNet", policy);
+        .points("GFlowNet", policy)
+        .points("weighted", points(|share| share.weighted.value));
     let caption = "The probability of every value of every site, by the policy's samples, plain and with importance weights, against \
                    the exact one: points of a policy that is right lie on the diagonal.";
     let figure = Figure::new(scatter.png()?, caption, "Marginals of the policy's samples against exact ones");

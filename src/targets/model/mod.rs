@@ -27,9 +27,9 @@ use crate::random::Draw;
 /// Bytes of tables that exact answers may take. (`wgflow exact` may take more.)
 const BUDGET: u64 = 1 << 29;
 
-/// Work of the pilot runs of tempering, in redrawn Ising spins: some seconds on two cores. An evaluation's samples may then take
-/// a minute.
-const MOST_WORK: f64 = 5e8;
+/// Work of the pilot runs of tempering, in redrawn Ising spins: half a minute on two cores. An evaluation's samples may then take
+/// some minutes.
+const MOST_WORK: f64 = 4e9;
 
 /// A model as a target.
 #[derive(Debug)]
