@@ -79,7 +79,6 @@ impl HeatBath for Torus {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::targets::ising::plan;
 
     #[test]

@@ -46,7 +46,8 @@ impl Gibbs {
         });
         let work = sweep.sum();
         let possible = domains.iter().all(|domain| !domain.is_empty());
-        possible.then(|| Self { around, domains, impossible: 800.0 + 2.0 * sizes, even, work, graph })
+        let gibbs = Self { around, domains, impossible: 800.0 + 2.0 * sizes, even, work, graph };
+        possible.then_some(gibbs)
     }
 }
 
