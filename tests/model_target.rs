@@ -179,3 +179,37 @@ fn exact_answers_on_the_command_line() {
     cli::refuse(2, &["bad.uai", "5", "7"], &["exact", &path("bad.uai")]);
     cli::refuse(2, &["none.uai"], &["exact", &path("none.uai")]);
 }
+
+#[test]
+fn marginals_and_the_best_objects_on_the_command_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let target = inline(SPINS);
+    let changes = ["training.iterations=3"];
+    fs::write(path("e.toml"), config(&target, &changes).to_toml()).unwrap();
+    cli::succeed(&["train", &path("e.toml"), "--out", &path("run")]);
+
+    let found = cli::succeed(&["evaluate", &path("run"), "--marginals", &path("m.csv"), "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    let worst = found["worst_marginal_in_standard_errors"]["weighted"].as_f64().unwrap();
+    // The worst of five independent numbers.
+    assert!(worst < 5.0, "{worst}");
+    let marginals = fs::read_to_string(path("m.csv")).unwrap();
+    let lines: Vec<Vec<&str>> = marginals.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!((lines.len(), lines[0][6], &lines[1][..2]), (11, "exact", &["0", "-1"][..]));
+    let number = |line: usize, column: usize| lines[line][column].parse::<f64>().unwrap();
+    for column in [2, 4, 6] {
+        let sum = number(1, column) + number(2, column);
+        assert_close_at_scale(&[sum], &[1.0], &[1.0], 1e-12, "both values of a site");
+    }
+
+    let text = cli::succeed(&["sample", &path("run"), "-n", "200", "--best", "3", "--out", &path("b.csv")]);
+    let best = fs::read_to_string(path("b.csv")).unwrap();
+    let lines: Vec<&str> = best.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "log_reward,energy,0,1,2,3,4"));
+    let log_reward = |line: &str| line.split(',').next().unwrap().parse::<f64>().unwrap();
+    assert!(lines[1..].windows(2).all(|pair| log_reward(pair[0]) >= log_reward(pair[1])), "{best}");
+    assert!(text.contains("the best: log R"), "{text}");
+    cli::succeed(&["sample", &path("run"), "-n", "20", "--out", &path("b.npy"), "--best"]);
+    assert_eq!(fs::read(path("b.npy")).unwrap().len() % 64, 5, "one object of five sites");
+}

@@ -1,10 +1,16 @@
 //! `wgflow evaluate`: a run's policy against what is known of the target, with fresh samples.
 
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
 use super::{RunArgument, output, paths};
 use crate::config::{ConfigError, EvaluationConfig};
-use crate::evaluation::{self, Enumerated, EvaluationError, Seed};
+use crate::evaluation::{self, Enumerated, Evaluated, EvaluationError, Seed};
+use crate::run::samples;
 use crate::session::Session;
 use crate::stop::Stop;
+use crate::targets::Target;
 use crate::trainer::Trainer;
 
 #[derive(clap::Args)]
@@ -25,12 +31,20 @@ pub struct Arguments {
     /// states of a hypergrid
     #[arg(long)]
     exact: bool,
+    /// Writes the marginals of every site to this .csv: of the policy's samples, of the same with importance weights, and exact ones
+    /// where they are known (at most 2^20 lines; with --json, how far the worst is off in standard errors)
+    #[arg(long, value_name = "FILE")]
+    marginals: Option<PathBuf>,
     /// Writes one JSON object to standard output, and nothing else there
     #[arg(long)]
     json: bool,
 }
 
+/// Lines of a file of marginals.
+const MOST_SHARES: usize = 1 << 20;
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let marginals = arguments.marginals.as_deref().map(paths::writable).transpose()?;
     paths::run(&arguments.run.run)?;
     let size = |sizes: &mut EvaluationConfig| {
         sizes.samples = arguments.samples.map_or(sizes.samples, |count| count as usize);
@@ -46,7 +60,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         evaluation::allows_enumeration(trainer).map_err(refused)?;
     }
     let seed = Seed::Fresh(arguments.seed);
-    let mut evaluation = evaluation::evaluate_sized(trainer, &sizes, seed, &Stop::default())?.evaluation;
+    let evaluated = evaluation::evaluate_sized(trainer, &sizes, seed, &Stop::default())?;
+    let worst = marginals.map(|file| write_marginals(&file, trainer.target(), &evaluated)).transpose()?.flatten();
+    let mut evaluation = evaluated.evaluation;
     if arguments.exact && evaluation.exact.is_none() {
         evaluation.exact = Some(enumerate(trainer, !arguments.json)?.comparison);
     }
@@ -56,13 +72,31 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         object["iteration"] = iteration.into();
         object["engine"] = engine.into();
         object["evaluation_seed"] = arguments.seed.into();
+        if let Some([policy, weighted]) = worst {
+            object["worst_marginal_in_standard_errors"] = json!({ "policy": policy, "weighted": weighted });
+        }
         output::give(&format!("{object}\n"))?;
     } else {
         let (seed, found) = (arguments.seed, &evaluation);
         let head = format!("engine: {engine}\niterations: {iteration}\nseed of this evaluation: {seed}");
-        output::give(&format!("{head}\n{found}\n"))?;
+        let off = worst.map_or(String::new(), |[policy, weighted]| {
+            format!("  marginals            off by {policy:.1} standard errors at most, weighted by {weighted:.1}\n")
+        });
+        output::give(&format!("{head}\n{found}\n{off}"))?;
     }
     Ok(())
+}
+
+/// Writes the marginals; how far the worst of them are off, where the exact ones are known.
+fn write_marginals(file: &Path, target: &dyn Target, evaluated: &Evaluated) -> anyhow::Result<Option<[f64; 2]>> {
+    let Evaluated { evaluation, gflownet, log_weights, .. } = evaluated;
+    let shares = evaluation::shares(target, gflownet, log_weights, MOST_SHARES);
+    samples::write_shares(file, &shares, target.labels())?;
+    let (written, sites) = (shares.len() / target.values(), target.sites());
+    if written < sites {
+        output::complain(&format!("{} has the first {written} of {sites} sites, as many as it may", file.display()));
+    }
+    Ok(evaluation::worst(&shares, [evaluation.samples as f64, evaluation.ess]))
 }
 
 /// The exact comparison, with a line on standard error for every tenth of the work.

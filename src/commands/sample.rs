@@ -20,6 +20,11 @@ pub struct Arguments {
     /// none gives those of the run's own evaluations
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::seeds())]
     seed: u64,
+    /// Writes only the best N (without a number 1) of the objects drawn: those of largest log R, each once, with log R and the
+    /// target's energy or cut in a .csv
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1",
+        value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    best: Option<u32>,
     /// File to write, its ending .npy (uint8 [n, sites]) or .csv
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -30,10 +35,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let out = paths::writable(&arguments.out)?;
     paths::run(&arguments.run.run)?;
     let mut session = Session::open(&arguments.run.run, |sizes| sizes.samples = arguments.count as usize)?;
+    if arguments.best.is_some() && !session.trainer().target().has_reward() {
+        return Err(
+            ConfigError::new("--best: the target has data and no R, so no object is better than another").into()
+        );
+    }
     let seed = Seed::Fresh(arguments.seed);
     let (_, objects) = evaluation::forward(session.trainer(), arguments.count as usize, seed, &Stop::default())?;
-    samples::write(&out, format, &objects, session.trainer().target().labels())?;
-    let (sites, seed, out) = (objects.sites(), arguments.seed, arguments.out.display());
-    output::tell(&format!("wrote {} objects of {sites} sites to {out}, seed {seed}", arguments.count));
+    let (sites, seed, shown) = (objects.sites(), arguments.seed, arguments.out.display());
+    let target = session.trainer().target();
+    let Some(count) = arguments.best else {
+        samples::write(&out, format, &objects, target.labels())?;
+        output::tell(&format!("wrote {} objects of {sites} sites to {shown}, seed {seed}", arguments.count));
+        return Ok(());
+    };
+    let best = evaluation::best_of(target, &objects, count as usize)?;
+    samples::write_best(&out, format, &best, sites, target.labels())?;
+    let found = best.first().map_or("none is allowed".into(), |first| match first.told() {
+        Some((name, value)) => format!("log R {:.6}, {name} {value}", first.log_reward),
+        None => format!("log R {:.6}", first.log_reward),
+    });
+    let (written, drawn) = (best.len(), arguments.count);
+    output::tell(&format!("wrote the best {written} of {drawn} objects to {shown}, seed {seed}; the best: {found}"));
     Ok(())
 }

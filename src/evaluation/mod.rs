@@ -4,6 +4,7 @@ mod data;
 mod enumerated;
 mod likelihood;
 mod seed;
+mod shares;
 mod sites;
 mod tempering;
 mod text;
@@ -13,7 +14,8 @@ mod trust;
 pub use enumerated::{Enumerated, allows_enumeration, enumerate};
 pub use likelihood::TestSet;
 pub use seed::Seed;
-pub use sites::{Best, Marginals};
+pub use shares::{Share, shares, worst};
+pub use sites::{Best, Marginals, best_of};
 pub use tempering::Tempered;
 pub use top::{ModesFound, Top};
 pub use trust::{Asymmetry, Verdict};
@@ -27,7 +29,7 @@ use crate::metrics::{pareto, weights};
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
 use crate::stop::{Stop, Stopped};
-use crate::targets::{Sampler, Target, TargetError};
+use crate::targets::{Mixing, Sampler, Target, TargetError};
 use crate::trainer::Trainer;
 
 /// Markov chains that sample the target.
@@ -57,6 +59,8 @@ pub struct Evaluation {
     pub eubo_standard_error: Option<f64>,
     /// Why there is none, otherwise.
     pub eubo_missing: Option<String>,
+    /// How well the sampler of the target mixes that the EUBO leans on, where that is parallel tempering.
+    pub target_sampler: Option<Mixing>,
     /// Effective sample size of the forward samples, and as a fraction of them.
     pub ess: f64,
     /// The same over their number.
@@ -115,6 +119,8 @@ pub struct Evaluated {
     pub evaluation: Evaluation,
     /// The forward samples.
     pub gflownet: Objects,
+    /// Their log-weights; NaN without any R.
+    pub log_weights: Vec<f64>,
     /// As many samples of the target, where it has a sampler.
     pub target: Option<Objects>,
     /// Fresh data, where the target has some.
@@ -181,7 +187,8 @@ pub fn evaluate_sized(
     let forbidden = log_weights.iter().filter(|log_weight| **log_weight == f64::NEG_INFINITY).count();
     let forbidden_fraction = has_reward.then_some(forbidden as f64 / samples as f64);
     let seed = seed.of(trainer.settings().seed);
-    let target = target_samples(trainer, seed, samples, stop)?;
+    let (target, mixing) = target_samples(trainer, seed, samples, stop)?
+        .map_or_else(|reason| (Err(reason), None), |(objects, mixing)| (Ok(objects), mixing));
     let backward =
         target.as_ref().ok().map(|objects| backward_log_weights(trainer, seed, objects, stop)).transpose()?;
 
@@ -215,6 +222,7 @@ pub fn evaluate_sized(
         eubo: eubo.map(|eubo| eubo.value),
         eubo_standard_error: eubo.map(|eubo| eubo.standard_error),
         eubo_missing: target.as_ref().err().map(ToString::to_string),
+        target_sampler: mixing,
         ess: effective.count,
         ess_fraction: effective.fraction,
         pareto_k: pareto::tail_index(&log_weights),
@@ -237,7 +245,7 @@ pub fn evaluate_sized(
     evaluation.verdict = trust::verdict(&evaluation);
     let data = against_data.map(|found| found.points);
     let log_probabilities = enumerated.map(|found| found.log_probabilities);
-    Ok(Evaluated { evaluation, gflownet, target: target.ok(), data, log_probabilities })
+    Ok(Evaluated { evaluation, gflownet, log_weights, target: target.ok(), data, log_probabilities })
 }
 
 /// `count` forward trajectories from the random numbers of `seed` and their objects, rolled out in parts.
@@ -310,13 +318,14 @@ fn chains(count: usize) -> usize {
     CHAINS.min(count)
 }
 
-/// `count` samples of the target, number i of chain i modulo their number, or why it has no sampler.
+/// `count` samples of the target, number i of chain i modulo their number, and how well the chains mix where that is known; or why
+/// it has no sampler.
 fn target_samples(
     trainer: &Trainer,
     seed: u64,
     count: usize,
     stop: &Stop,
-) -> Result<Result<Objects, TargetError>, EvaluationError> {
+) -> Result<Result<(Objects, Option<Mixing>), TargetError>, EvaluationError> {
     let (sites, chains) = (trainer.process().sites(), chains(count));
     let mut sampler = match trainer.target().sampler(seed, chains) {
         Ok(sampler) => sampler,
@@ -329,7 +338,7 @@ fn target_samples(
         values.extend_from_slice(sampled(sampler.as_mut(), &draw, chains, sites)?.values());
     }
     values.truncate(count * sites);
-    Ok(Ok(Objects::new(sites, values)))
+    Ok(Ok((Objects::new(sites, values), sampler.mixing())))
 }
 
 /// The next `count` objects of a sampler, which is held to its word: errors are claimed from what belongs together.

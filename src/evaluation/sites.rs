@@ -1,9 +1,10 @@
 //! What forward samples say of single sites, and the best of them.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::{EvaluationError, log_rewards};
-use crate::engine::EngineError;
 use crate::process::Objects;
 use crate::targets::Target;
 
@@ -61,12 +62,24 @@ pub(super) fn best(target: &dyn Target, samples: &Objects) -> Result<Option<Best
     if target.measure(0.0).is_none() {
         return Ok(None);
     }
+    Ok(best_of(target, samples, 1)?.pop())
+}
+
+/// The `count` distinct objects of largest log R among `samples`, best first; fewer where there are no more that are allowed.
+///
+/// # Errors
+/// If log R of one is NaN or plus infinity.
+pub fn best_of(target: &dyn Target, samples: &Objects, count: usize) -> Result<Vec<Best>, EvaluationError> {
     let log_reward = log_rewards(target, samples)?;
-    let largest = log_reward.iter().enumerate().max_by(|(_, one), (_, other)| one.total_cmp(other));
-    let (row, &log_reward) =
-        largest.ok_or_else(|| EngineError::Limit("an evaluation of no samples has no best one".into()))?;
-    let measure = target.measure(log_reward);
-    Ok(Some(Best { log_reward, measure, object: samples.row(row).to_vec() }))
+    let mut rows: Vec<usize> = (0..samples.count()).filter(|&row| log_reward[row] != f64::NEG_INFINITY).collect();
+    rows.sort_by(|&one, &other| log_reward[other].total_cmp(&log_reward[one]));
+    let mut seen = HashSet::new();
+    let distinct = rows.into_iter().filter(|&row| seen.insert(samples.row(row))).take(count);
+    let best = |row: usize| {
+        let log_reward = log_reward[row];
+        Best { log_reward, measure: target.measure(log_reward), object: samples.row(row).to_vec() }
+    };
+    Ok(distinct.map(best).collect())
 }
 
 #[cfg(test)]
@@ -85,5 +98,15 @@ mod tests {
         assert!((found.standard_error - (0.25_f64 * 0.75 / 4.0).sqrt()).abs() < 1e-12);
         let best = best(&target, &samples).unwrap().unwrap();
         assert_eq!((best.object, best.measure, best.log_reward), (vec![1, 0], Some(("energy", -1.0)), 2.0));
+    }
+    #[test]
+    fn the_best_are_distinct_and_in_order_and_allowed() {
+        // log R is 0, log 2 or log 3, or forbidden.
+        let target = Model::new(parse("m.uai", "MARKOV 2 2 2 1 2 0 1 4 1 3 0 2", None, 1.0).unwrap());
+        let samples = Objects::new(2, vec![0, 0, 1, 0, 0, 1, 1, 1, 0, 1, 0, 0]);
+        let objects = |count| best_of(&target, &samples, count).unwrap().into_iter().map(|best| best.object);
+        assert_eq!(objects(2).collect::<Vec<_>>(), [[0, 1], [1, 1]]);
+        assert_eq!(objects(9).collect::<Vec<_>>(), [[0, 1], [1, 1], [0, 0]]);
+        assert_eq!(best_of(&target, &samples, 1).unwrap()[0].log_reward, 3.0_f64.ln());
     }
 }

@@ -35,6 +35,9 @@ fn lines(evaluation: &Evaluation) -> String {
     } else if let Some(why) = &evaluation.eubo_missing {
         lines.push(format!("  EUBO                 unknown: {why}"));
     }
+    if let Some(mixing) = &evaluation.target_sampler {
+        lines.push(format!("  target samples       {mixing}"));
+    }
     if evaluation.ess.is_finite() {
         let percent = 100.0 * evaluation.ess_fraction;
         lines.push(format!("  effective samples    {:.0} of {} ({percent:.1}%)", evaluation.ess, evaluation.samples));

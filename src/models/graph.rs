@@ -118,7 +118,12 @@ impl FactorGraph {
         if values_and_cardinalities.any(|(&value, &cardinality)| u16::from(value) >= cardinality) {
             return f64::NEG_INFINITY;
         }
-        self.constant + self.factors().map(|factor| factor.table[self.index(factor.scope, values)]).sum::<f64>()
+        self.constant + self.entries(values).sum::<f64>()
+    }
+
+    /// The entry of each factor for an object, all of whose values must be its variables'.
+    pub(crate) fn entries(&self, values: &[u8]) -> impl Iterator<Item = f64> {
+        self.factors().map(|factor| factor.table[self.index(factor.scope, values)])
     }
 
     /// Where the table of this scope has the entry for these values.

@@ -11,5 +11,5 @@ mod table;
 
 pub use escape::escape;
 pub use html::{Figure, Page, Section};
-pub use pictures::{Bars, Chart, Content, Histogram, Panel, PictureError, panels};
+pub use pictures::{Bars, Chart, Content, Histogram, Panel, PictureError, Scatter, panels};
 pub use table::{Align, Cell, Column, Table};

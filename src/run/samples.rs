@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::files::{self, FileError};
+use crate::evaluation::{Best, Share};
 use crate::models::Labels;
 use crate::process::Objects;
 
@@ -44,6 +45,60 @@ pub fn write(path: &Path, format: Format, objects: &Objects, labels: Option<&Lab
         (Format::Csv, None) => write_csv(file, objects),
         (Format::Csv, Some(labels)) => write_labelled(file, objects, labels),
     })
+}
+
+/// Writes the best of some samples, as [`write`] does; a `.csv` begins with columns for log R and, where the target has one, its
+/// measure.
+pub fn write_best(
+    path: &Path,
+    format: Format,
+    best: &[Best],
+    sites: usize,
+    labels: Option<&Labels>,
+) -> Result<(), FileError> {
+    let objects = Objects::new(sites, best.iter().flat_map(|best| best.object.iter().copied()).collect());
+    if format == Format::Npy {
+        return write(path, format, &objects, labels);
+    }
+    let measure = best.first().and_then(|best| best.measure).map(|(name, _)| name);
+    files::write_with(path, |file| {
+        let names =
+            (0..sites).map(|site| labels.map_or_else(|| format!("site_{site}").into(), |labels| labels.variable(site)));
+        let heading = [Some("log_reward"), measure].into_iter().flatten().map(Cow::from);
+        write_line(file, heading.chain(names).map(cell))?;
+        best.iter().try_for_each(|best| {
+            let numbers = [Some(best.log_reward), best.told().map(|(_, value)| value)].into_iter().flatten();
+            let value = |&value: &u8| value_name(labels, value.into());
+            let cells = numbers.map(|number| number.to_string().into()).chain(best.object.iter().map(value));
+            write_line(file, cells.map(cell))
+        })
+    })
+}
+
+/// Writes a `.csv` of shares, a line for each value of each site; what is not known stays empty.
+pub fn write_shares(path: &Path, shares: &[Share], labels: Option<&Labels>) -> Result<(), FileError> {
+    files::write_with(path, |file| {
+        writeln!(file, "site,value,policy,policy_standard_error,weighted,weighted_standard_error,exact")?;
+        let known = |number: f64| if number.is_nan() { String::new() } else { number.to_string() };
+        shares.iter().try_for_each(|share| {
+            let Share { site, value, policy, weighted, exact } = *share;
+            let name = labels.map_or_else(|| site.to_string().into(), |labels| labels.variable(site));
+            let numbers = [
+                policy.value,
+                policy.standard_error,
+                weighted.value,
+                weighted.standard_error,
+                exact.unwrap_or(f64::NAN),
+            ];
+            let cells = [cell(name), cell(value_name(labels, value))].into_iter();
+            write_line(file, cells.chain(numbers.map(|number| known(number).into())))
+        })
+    })
+}
+
+/// What a model calls a value, or its number.
+fn value_name(labels: Option<&Labels>, value: usize) -> Cow<'_, str> {
+    labels.map_or_else(|| value.to_string().into(), |labels| labels.value(value))
 }
 
 /// Version 1.0 of NumPy's format (numpy.lib.format): a header of one line, padded so that the values begin at a multiple of

@@ -12,6 +12,7 @@ use crate::report::PictureError;
 use crate::run::claim::Claim;
 use crate::run::error::RunError;
 use crate::run::times::Times;
+use crate::targets::Mixing;
 use crate::trainer::Trainer;
 
 /// The contents of `summary.json`.
@@ -69,6 +70,7 @@ pub fn number_keys() -> Vec<String> {
         test_set,
         top,
         modes,
+        target_sampler: Some(Mixing::default()),
         log_z_exact_missing: text.clone(),
         eubo_missing: text,
         ..Evaluation::default()
@@ -129,7 +131,7 @@ pub fn write(
     for picture in &pictures {
         run.write(&format!("{}.png", picture.name), &picture.figure.png)?;
     }
-    run.write("report.html", page::render(&summary, config, &pictures).as_bytes())?;
+    run.write("report.html", page::render(&summary, config, trainer.target().labels(), &pictures).as_bytes())?;
     // Last, so that a run with a summary is a finished one.
     let text = serde_json::to_string_pretty(&summary).expect("a summary holds numbers and texts");
     run.write("summary.json", format!("{text}\n").as_bytes())?;

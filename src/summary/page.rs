@@ -6,13 +6,17 @@ use serde_json::Value;
 
 use super::Summary;
 use crate::config::Config;
-use crate::evaluation::{Asymmetry, Evaluated, Marginals, Tempered};
+use crate::evaluation::{self, Asymmetry, Evaluated, Marginals, Share, Tempered};
+use crate::models::Labels;
 use crate::process::Objects;
-use crate::report::{Chart, Content, Figure, Histogram, Page, Panel, PictureError, Section, panels};
+use crate::report::{Chart, Content, Figure, Histogram, Page, Panel, PictureError, Scatter, Section, panels};
 use crate::targets::{Picture, Target};
 
 /// Objects drawn beside each other.
 const TILES: usize = 16;
+
+/// Most values of sites whose marginals are drawn.
+const MOST_POINTS: usize = 20_000;
 
 /// A picture and the name of its PNG file.
 pub struct Named {
@@ -38,6 +42,7 @@ pub fn pictures(
         Some(Picture::Points { height }) => pictures.extend(points(height, target, evaluated)?),
         None => {}
     }
+    pictures.extend(marginals(target, evaluated)?);
     for observable in target.observables() {
         let values = |objects: &Objects| objects.rows().map(|row| (observable.of)(row)).collect::<Vec<f64>>();
         let mut histogram =
@@ -84,6 +89,25 @@ fn likelihood_curve(metrics: &[Value]) -> Result<Option<Named>, PictureError> {
     Ok(Some(Named { name: "likelihood".into(), figure }))
 }
 
+/// The policy's marginals against the exact ones, where these are known.
+fn marginals(target: &dyn Target, evaluated: &Evaluated) -> Result<Option<Named>, PictureError> {
+    let shares = evaluation::shares(target, &evaluated.gflownet, &evaluated.log_weights, MOST_POINTS);
+    let points = |of: fn(&Share) -> f64| {
+        shares.iter().filter_map(|share| Some((share.exact?, of(share)))).collect::<Vec<(f64, f64)>>()
+    };
+    let policy = points(|share| share.policy.value);
+    if policy.is_empty() {
+        return Ok(None);
+    }
+    let scatter = Scatter::new("Marginals", "exact probability", "share of samples")
+        .points("GFlowNet", policy)
+        .points("weighted", points(|share| share.weighted.value));
+    let caption = "The probability of every value of every site, by the policy's samples, plain and with importance weights, against \
+                   the exact one: points of a policy that is right lie on the diagonal.";
+    let figure = Figure::new(scatter.png()?, caption, "Marginals of the policy's samples against exact ones");
+    Ok(Some(Named { name: "marginals".into(), figure }))
+}
+
 fn grids(width: usize, evaluated: &Evaluated) -> Result<Named, PictureError> {
     let panel = |title: &str, objects: &Objects| {
         let image = |row: &[u8]| row.iter().map(|&value| f64::from(value)).collect();
@@ -124,7 +148,7 @@ fn points(height: usize, target: &dyn Target, evaluated: &Evaluated) -> Result<O
 }
 
 /// The self-contained HTML page.
-pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String {
+pub fn render(summary: &Summary, config: &Config, labels: Option<&Labels>, pictures: &[Named]) -> String {
     let evaluation = &summary.evaluation;
     let (objective, iterations) = (&config.settings.objective, summary.iterations);
     let kind = toml::Value::try_from(objective.kind).ok();
@@ -162,6 +186,9 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
     }
     if let Some(why) = &evaluation.eubo_missing {
         page = page.entry("EUBO", "unknown", why);
+    }
+    if let Some(mixing) = &evaluation.target_sampler {
+        page = page.entry("target samples", "tempered", &mixing.to_string());
     }
     if let (Some(nll), Some(deviation)) = (evaluation.nll, evaluation.nll_standard_error) {
         page = page.entry("NLL of data", &shown(nll), &error(deviation));
@@ -208,7 +235,8 @@ pub fn render(summary: &Summary, config: &Config, pictures: &[Named]) -> String 
     if let Some(best) = &evaluation.best
         && let Some((name, value)) = best.told()
     {
-        let shown: Vec<String> = best.object.iter().take(100).map(ToString::to_string).collect();
+        let called = |&value: &u8| labels.map_or_else(|| value.to_string(), |labels| labels.value(value.into()).into());
+        let shown: Vec<String> = best.object.iter().take(100).map(called).collect();
         page = page.entry(&format!("best {name}"), &value.to_string(), &format!("of all samples: {}", shown.join(" ")));
     }
     if let Some(test) = &evaluation.test_set {

@@ -13,11 +13,15 @@ pub mod ising;
 pub mod model;
 mod shape;
 pub mod table;
+mod tempering;
 
 pub use error::TargetError;
 pub use shape::{SITES, VALUES, check_shape};
 
+use std::fmt;
 use std::sync::Arc;
+
+use serde::Serialize;
 
 use self::energy_model::EnergyModel;
 use crate::data::Coding;
@@ -275,6 +279,36 @@ pub trait Sampler: Send {
 
     /// Takes up a state that [`Sampler::state`] gave.
     fn restore(&mut self, state: &[u8]) -> Result<(), TargetError>;
+
+    /// How well its Markov chains mix, where that was measured.
+    fn mixing(&self) -> Option<Mixing> {
+        None
+    }
+}
+
+/// How well parallel tempering mixes, as pilot runs measured it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Mixing {
+    /// Inverse temperatures, from 0 to 1.
+    pub rungs: usize,
+    /// The smallest fraction of exchanges of two neighbouring rungs that pass.
+    pub worst_exchange: f64,
+    /// The integrated autocorrelation time of log R at inverse temperature 1, in sweeps.
+    pub autocorrelation: f64,
+    /// Sweeps from one sample of a chain to the next.
+    pub sweeps: usize,
+}
+
+impl fmt::Display for Mixing {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self { rungs, worst_exchange, autocorrelation, sweeps } = self;
+        write!(
+            f,
+            "by parallel tempering on {rungs} rungs: {:.0}% or more of the exchanges pass, log R is correlated over \
+             {autocorrelation:.1} sweeps, samples are {sweeps} apart",
+            100.0 * worst_exchange
+        )
+    }
 }
 
 /// What a sampler restores that depends on its draws alone: nothing, or `state` is of another; `whose` are without any.

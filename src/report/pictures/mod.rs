@@ -9,9 +9,11 @@ mod frame;
 mod histogram;
 mod panels;
 mod range;
+mod scatter;
 
 pub use bars::Bars;
 pub use canvas::PictureError;
 pub use chart::Chart;
 pub use histogram::Histogram;
 pub use panels::{Content, Panel, panels};
+pub use scatter::Scatter;

@@ -5,8 +5,7 @@
 //! log Z and samplers to compare with.
 
 mod exact;
-mod plan;
-mod tempering;
+mod torus;
 mod wolff;
 
 #[cfg(test)]
@@ -16,7 +15,8 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
-use self::plan::Plan;
+use self::torus::Torus;
+use super::tempering::{Plan, Tempering};
 use super::{Observable, Picture, RewardKernel, Sampler, Symmetry, Target, TargetError};
 use crate::out_of_range::OutOfRange;
 use crate::process::{Encoding, Filled, Guide, GuideKernel, Objects};
@@ -26,6 +26,9 @@ pub const SIDES: std::ops::RangeInclusive<usize> = 3..=256;
 
 /// Largest |coupling|: the lattice is frozen long before.
 pub const LARGEST_COUPLING: f64 = 100.0;
+
+/// Spins that the pilot runs of tempering may redraw: half a minute on two cores.
+const MOST_UPDATES: f64 = 4e9;
 
 /// The Ising model on the `side` x `side` torus at coupling K.
 #[derive(Clone, Debug)]
@@ -98,9 +101,9 @@ impl Target for Ising {
     /// reasonable time has no sampler.
     fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, TargetError> {
         if self.coupling < 0.0 && self.side % 2 == 1 {
-            let plan = self.plan.get_or_init(|| Plan::measure(self.side, self.coupling));
+            let plan = self.plan.get_or_init(|| plan(self.side, self.coupling));
             let plan = plan.clone().map_err(TargetError::Unknown)?;
-            Ok(Box::new(tempering::Tempering::new(self.side, plan, seed, chains)))
+            Ok(Box::new(Tempering::new(Torus::new(self.side, self.coupling), plan, seed, chains)?))
         } else {
             Ok(Box::new(wolff::Wolff::new(self.side, self.coupling, seed, chains)))
         }
@@ -173,6 +176,16 @@ impl Guide for Bonds {
         let parameters = vec![self.side as f32, self.coupling as f32];
         Some(GuideKernel { source: include_str!("guide.wgsl").into(), parameters, trusted: true })
     }
+}
+
+/// How long tempering has to run on a frustrated torus, or why it cannot be equilibrated.
+fn plan(side: usize, coupling: f64) -> Result<Plan, String> {
+    Plan::measure(&Torus::new(side, coupling), MOST_UPDATES).map_err(|reason| {
+        format!(
+            "no equilibrated samples of the frustrated torus of side {side} at coupling {coupling} (odd side, negative \
+             coupling): {reason}"
+        )
+    })
 }
 
 /// sum_<ij> x_i x_j over the torus's bonds: their number less twice those with unequal ends.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::around::{Around, around};
 use crate::models::FactorGraph;
 use crate::process::{Filled, Guide, GuideKernel};
 
@@ -24,32 +25,14 @@ pub(super) struct Completed {
     forbidden: f64,
 }
 
-/// A factor, as one of its variables sees it.
-#[derive(Debug)]
-struct Around {
-    factor: usize,
-    /// How far apart neighbouring values of the variable are in the table.
-    own: usize,
-    /// The factor's other variables, and how far apart theirs are.
-    others: Vec<(u32, usize)>,
-}
-
 impl Completed {
     /// `values` is the largest number of values of a variable, at least 2.
     pub fn new(graph: Arc<FactorGraph>, values: usize) -> Self {
-        let mut around: Vec<Vec<Around>> = (0..graph.variables()).map(|_| Vec::new()).collect();
-        let mut sizes = vec![0.0; graph.variables()];
-        for (index, factor) in graph.factors().enumerate() {
-            let strides = graph.strides(factor.scope);
-            for (place, &variable) in factor.scope.iter().enumerate() {
-                let others = factor.scope.iter().zip(&strides).enumerate().filter(|(other, _)| *other != place);
-                let others = others.map(|(_, (&other, &stride))| (other, stride)).collect();
-                around[variable as usize].push(Around { factor: index, own: strides[place], others });
-                sizes[variable as usize] += crate::models::size(factor.table);
-            }
-        }
+        let around = around(&graph);
+        let factors: Vec<f64> = graph.factors().map(|factor| crate::models::size(factor.table)).collect();
+        let sizes = around.iter().map(|all| all.iter().map(|around| factors[around.factor]).sum());
         // Allowed increments lie between minus and plus the size.
-        let forbidden = FORBIDDEN + 2.0 * sizes.into_iter().fold(0.0, f64::max);
+        let forbidden = FORBIDDEN + 2.0 * sizes.fold(0.0, f64::max);
         Self { graph, values, around, forbidden }
     }
 

@@ -2,9 +2,11 @@
 //!
 //! Sites may have different numbers of values: a target has as many values as the largest, and a value that a site has not is
 //! forbidden, as is what a factor of zero forbids. log Z and samples are exact, by elimination, where the model's graph is narrow
-//! enough.
+//! enough; elsewhere samples are those of parallel tempering, where it equilibrates in a reasonable time.
 
+mod around;
 mod guide;
+mod heat_bath;
 mod reward;
 
 #[cfg(test)]
@@ -14,6 +16,8 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
+use self::heat_bath::Gibbs;
+use super::tempering::{Plan as TemperingPlan, Tempering};
 use super::{Observable, RewardKernel, Sampler, Symmetry, Target, TargetError, no_state};
 use crate::models::elimination::{Eliminated, Plan};
 use crate::models::{FactorGraph, Labels};
@@ -23,6 +27,10 @@ use crate::random::Draw;
 /// Bytes of tables that exact answers may take. (`wgflow exact` may take more.)
 const BUDGET: u64 = 1 << 29;
 
+/// Work of the pilot runs of tempering, in redrawn Ising spins: half a minute on two cores. An evaluation's samples may then take
+/// some minutes.
+const MOST_WORK: f64 = 4e9;
+
 /// A model as a target.
 #[derive(Debug)]
 pub struct Model {
@@ -30,6 +38,8 @@ pub struct Model {
     values: usize,
     checksum: u32,
     exact: OnceLock<Exact>,
+    /// Of tempering, where elimination is too wide.
+    tempering: OnceLock<Result<TemperingPlan, String>>,
 }
 
 /// What elimination tells, or why it does not.
@@ -37,6 +47,8 @@ pub struct Model {
 struct Exact {
     log_z: Result<f64, String>,
     eliminated: Result<Arc<Eliminated>, String>,
+    /// Whether `eliminated` would take too much memory.
+    too_wide: bool,
 }
 
 impl Model {
@@ -44,7 +56,7 @@ impl Model {
     pub fn new(graph: FactorGraph) -> Self {
         let most = (0..graph.variables()).map(|variable| graph.cardinality(variable)).max();
         let (values, checksum) = (most.unwrap_or(0).max(2), checksum(&graph));
-        Self { graph: Arc::new(graph), values, checksum, exact: OnceLock::new() }
+        Self { graph: Arc::new(graph), values, checksum, exact: OnceLock::new(), tempering: OnceLock::new() }
     }
 
     /// The model.
@@ -65,12 +77,21 @@ impl Model {
             if plan.bytes_of_samples() > BUDGET as f64 {
                 let log_z = plan.log_z(&self.graph, BUDGET).map_err(|error| error.to_string()).and_then(told);
                 let eliminated = plan.eliminate(self.graph.clone(), BUDGET).map(Arc::new);
-                return Exact { log_z, eliminated: eliminated.map_err(|error| error.to_string()) };
+                return Exact { log_z, eliminated: eliminated.map_err(|error| error.to_string()), too_wide: true };
             }
             let eliminated = plan.eliminate(self.graph.clone(), BUDGET).map_err(|error| error.to_string());
             let log_z = eliminated.as_ref().map_err(String::clone).and_then(|found| told(found.log_z()));
-            Exact { eliminated: log_z.clone().and(eliminated.map(Arc::new)), log_z }
+            Exact { eliminated: log_z.clone().and(eliminated.map(Arc::new)), log_z, too_wide: false }
         })
+    }
+
+    /// Parallel tempering, or why there is none.
+    fn tempering(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, String> {
+        let impossible = "some variable is left no value";
+        let gibbs = Gibbs::new(self.graph.clone(), self.is_even()).ok_or(impossible)?;
+        let plan = self.tempering.get_or_init(|| TemperingPlan::measure(&gibbs, MOST_WORK)).clone()?;
+        let tempering = Tempering::new(gibbs, plan, seed, chains).map_err(|error| error.to_string())?;
+        Ok(Box::new(tempering))
     }
 }
 
@@ -97,10 +118,17 @@ impl Target for Model {
         self.exact().log_z.clone().map_err(TargetError::Unknown)
     }
 
-    /// Independent exact samples, by elimination.
-    fn sampler(&self, _: u64, chains: usize) -> Result<Box<dyn Sampler>, TargetError> {
-        let eliminated = self.exact().eliminated.clone().map_err(TargetError::Unknown)?;
-        Ok(Box::new(Independent { eliminated, chains }))
+    /// Independent exact samples, by elimination; where that is too wide, parallel tempering with the heat bath. How long it has to run
+    /// is measured by the first call and remembered; what cannot be equilibrated in a reasonable time has no sampler.
+    fn sampler(&self, seed: u64, chains: usize) -> Result<Box<dyn Sampler>, TargetError> {
+        match &self.exact().eliminated {
+            Ok(eliminated) => Ok(Box::new(Independent { eliminated: eliminated.clone(), chains })),
+            // What elimination has found out to be impossible has no samples.
+            Err(impossible) if !self.exact().too_wide => Err(TargetError::Unknown(impossible.clone())),
+            Err(too_wide) => self.tempering(seed, chains).map_err(|reason| {
+                TargetError::Unknown(format!("{too_wide}; and parallel tempering does not equilibrate: {reason}"))
+            }),
+        }
     }
 
     fn marginals(&self) -> Result<Vec<Vec<f64>>, TargetError> {
@@ -152,11 +180,14 @@ impl Target for Model {
         Some(self.checksum)
     }
 
-    /// The energy or the cut, where the model has one.
+    /// The energy or the cut, or else log R.
     fn observables(&self) -> Vec<Observable> {
-        let Some((name, _)) = self.graph.measure(0.0) else { return Vec::new() };
+        let name = self.graph.measure(0.0).map_or("log R", |(name, _)| name);
         let graph = self.graph.clone();
-        let of = move |object: &[u8]| graph.measure(graph.log_reward(object)).map_or(f64::NAN, |(_, value)| value);
+        let of = move |object: &[u8]| {
+            let log_reward = graph.log_reward(object);
+            graph.measure(log_reward).map_or(log_reward, |(_, value)| value)
+        };
         vec![Observable { name, of: Box::new(of) }]
     }
 }

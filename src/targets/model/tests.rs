@@ -135,3 +135,140 @@ fn kernels_are_exact_where_weights_are_whole_and_left_out_where_f32_is_too_coars
     assert!(message.contains("induced width"), "{message}");
     assert_close_at_scale(&log_rewards(&large, &Objects::new(250, vec![1; 250])), &[31_125.0], &[1.0], 0.0, "log R");
 }
+
+/// Tempering against exact answers, on models where elimination does as well: every marginal and the mean of log R.
+fn check_tempering(model: &Model, mean_log_reward: f64) {
+    const CHAINS: usize = 400;
+    const ROUNDS: u32 = 10;
+    let mut sampler = model.tempering(3, CHAINS).unwrap();
+    let mixing = sampler.mixing().unwrap();
+    assert!(mixing.rungs >= 2 && mixing.worst_exchange > 0.1 && mixing.autocorrelation >= 0.5, "{mixing:?}");
+    // What a chain gives is correlated, so errors are over means of chains.
+    let (sites, values) = (model.sites(), model.values());
+    let mut means = vec![vec![0.0; sites * values + 1]; CHAINS];
+    for round in 0..ROUNDS {
+        let objects = sampler.sample(&Draw::new(3, round, Stream::TargetSampler));
+        let log_reward = log_rewards(model, &objects);
+        for ((object, log_reward), means) in objects.rows().zip(log_reward).zip(&mut means) {
+            assert!(log_reward.is_finite(), "a sample that is forbidden: {object:?}");
+            means[sites * values] += log_reward / f64::from(ROUNDS);
+            let places = object.iter().enumerate().map(|(site, &value)| site * values + usize::from(value));
+            places.for_each(|place| means[place] += 1.0 / f64::from(ROUNDS));
+        }
+    }
+    let mut expected: Vec<f64> = Vec::new();
+    for mut marginal in model.marginals().unwrap() {
+        marginal.resize(values, 0.0);
+        expected.extend(marginal);
+    }
+    expected.push(mean_log_reward);
+    for (place, &expected) in expected.iter().enumerate() {
+        let of_chains: Vec<f64> = means.iter().map(|means| means[place]).collect();
+        let found = crate::metrics::Estimate::mean(&of_chains);
+        // Of a marginal that is nearly 0 or 1 the samples say no error: that of its own variance, then.
+        let own = (expected * (1.0 - expected)).max(0.0).sqrt() / ((CHAINS * ROUNDS as usize) as f64).sqrt();
+        let error = if place == sites * values { found.standard_error } else { found.standard_error.max(own) };
+        // 4.5 standard errors: one in 150,000 for each of some hundred numbers, the seed being fixed.
+        let off = (found.value - expected).abs();
+        assert!(off <= 4.5 * error + 1e-12, "number {place}: {} +- {error}, exact {expected}", found.value);
+    }
+}
+
+/// The mean of log R over all objects.
+fn mean_log_reward(model: &Model) -> f64 {
+    let log_z = model.log_z().unwrap();
+    let log_rewards = objects(model.graph()).into_iter().map(|object| model.graph().log_reward(&object));
+    log_rewards.filter(|log_reward| log_reward.is_finite()).map(|l| (l - log_z).exp() * l).sum()
+}
+
+#[test]
+fn tempering_samples_a_glass() {
+    // A 4 x 4 torus of couplings of both signs and sizes, cold, with fields on some spins.
+    let coupling =
+        |bond: usize| 1.5 * (1.0 + bond as f64 * 0.618_033_988_749_894_9 % 1.0) * [1.0, -1.0][(bond * 7 / 5) % 2];
+    let site = |row: usize, column: usize| row % 4 * 4 + column % 4;
+    for field in [0.0, 0.3] {
+        let mut text = format!("# vartype=SPIN\n0 0 {field}\n7 7 {field}\n");
+        for index in 0..16 {
+            let (row, column) = (index / 4, index % 4);
+            for (other, bond) in [(site(row, column + 1), 2 * index), (site(row + 1, column), 2 * index + 1)] {
+                text += &format!("{} {} {}\n", index.min(other), index.max(other), coupling(bond));
+            }
+        }
+        let model = Model::new(parse("glass", &text, Some(Format::DimodCoo), 1.0).unwrap());
+        check_tempering(&model, mean_log_reward(&model));
+    }
+}
+
+#[test]
+fn tempering_samples_models_of_mixed_cardinalities_and_zeros() {
+    let mut zeros = 0;
+    for seed in 0..12 {
+        let model = Model::new(random_graph(seed));
+        if model.log_z().is_ok() {
+            zeros += usize::from(model.graph().factors().any(|factor| factor.forbids()));
+            check_tempering(&model, mean_log_reward(&model));
+        }
+    }
+    assert!(zeros > 3, "{zeros}");
+}
+
+/// Clauses of three, most of whose objects are forbidden: a start at random is none that is allowed.
+#[test]
+fn tempering_finds_what_many_factors_at_zero_allow() {
+    let clauses: Vec<[usize; 3]> =
+        (0..45).map(|i| [i * 7 % 15, (i * 11 + i / 15 + 1) % 15, (i * 4 + i / 5 + 2) % 15]).collect();
+    let clauses: Vec<[usize; 3]> = clauses.into_iter().filter(|[a, b, c]| a != b && b != c && a != c).collect();
+    let mut text = format!("MARKOV 15 {} {}", "2 ".repeat(15), clauses.len());
+    clauses.iter().for_each(|[a, b, c]| text += &format!(" 3 {a} {b} {c}"));
+    for index in 0..clauses.len() {
+        let entry = |place| if place == index * 5 % 8 { "0" } else { ["1", "1.5"][place % 2] };
+        text += &format!(" 8 {}", (0..8).map(entry).collect::<Vec<_>>().join(" "));
+    }
+    let model = Model::new(parse("clauses", &text, Some(Format::Uai), 1.0).unwrap());
+    let all = objects(model.graph());
+    let allowed = all.iter().filter(|object| model.graph().log_reward(object).is_finite()).count();
+    assert!(allowed > 10 && allowed * 10 < all.len(), "{allowed} of {}", all.len());
+    check_tempering(&model, mean_log_reward(&model));
+}
+
+#[test]
+fn tempering_refuses_what_it_cannot_reach_with_the_reason() {
+    // An odd ring of variables that must differ.
+    let ring = "MARKOV 3 2 2 2 3 2 0 1 2 1 2 2 2 0 4 0 1 1 0 4 0 1 1 0 4 0 1 1 0";
+    let reason = Model::new(parse("m.uai", ring, None, 1.0).unwrap()).tempering(1, 4).err().unwrap();
+    assert!(reason.contains("finds an object that is allowed"), "{reason}");
+    let none = "MARKOV 1 2 2 1 0 1 0 2 0 1 2 1 0";
+    let reason = Model::new(parse("m.uai", none, None, 1.0).unwrap()).tempering(1, 4).err().unwrap();
+    assert!(reason.contains("left no value"), "{reason}");
+}
+
+#[test]
+fn where_elimination_is_too_wide_samples_are_tempered_and_resume() {
+    // 60 spins, all in pairs, weakly coupled.
+    let pairs = (0..60).flat_map(|one| (one + 1..60).map(move |other| (one, other)));
+    let lines =
+        pairs.map(|(one, other)| format!("{one} {other} {}\n", 0.05 * ((one * 7 + other * 3) % 5) as f64 - 0.1));
+    let text = format!("# vartype=SPIN\n{}", lines.collect::<String>());
+    let model = Model::new(parse("m", &text, None, 1.0).unwrap());
+    assert!(model.log_z().is_err() && model.marginals().is_err());
+    let draw = |iteration| Draw::new(1, iteration, Stream::TargetSampler);
+    let mut sampler = model.sampler(1, 6).unwrap();
+    sampler.sample(&draw(0));
+    let state = sampler.state();
+    let next = sampler.sample(&draw(1));
+    let mut other = model.sampler(2, 6).unwrap();
+    assert_ne!(other.state(), state);
+    let odd = [&state[1..], &[2]].concat();
+    for foreign in [&[][..], &state[1..], &odd] {
+        let message = other.restore(foreign).unwrap_err().to_string();
+        assert!(message.starts_with("a sampler state"), "{message}");
+    }
+    other.restore(&state).unwrap();
+    assert_eq!(other.sample(&draw(1)), next);
+    // What would take too long.
+    let pairs = (0..700).flat_map(|one| (one + 1..700).map(move |other| format!("{one} {other} 1\n")));
+    let text = format!("# vartype=SPIN\n{}", pairs.collect::<String>());
+    let reason = Model::new(parse("m", &text, None, 1.0).unwrap()).sampler(1, 6).err().unwrap().to_string();
+    assert!(reason.contains("induced width") && reason.contains("as can be afforded"), "{reason}");
+}
