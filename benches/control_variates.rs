@@ -43,7 +43,8 @@ fn prepare(kind: EngineKind, side: usize, memory_mib: u64) -> (Box<dyn Engine>, 
 
 /// The time of a gradient right after the rollout of its batch.
 fn seconds(engine: &mut dyn Engine, coefficients: &Coefficients, kind: ControlVariate) -> f64 {
-    let request = Rollout::sample(Draw::new(1, 0, Stream::Training), coefficients.numbers().len()).kept();
+    let count = coefficients.of_trajectories().expect("of trajectories").len();
+    let request = Rollout::sample(Draw::new(1, 0, Stream::Training), count).kept();
     engine.rollout(&request).expect("a rollout");
     let mut total = vec![0.0; engine.arrangement().length()];
     let start = Instant::now();

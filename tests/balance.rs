@@ -54,7 +54,8 @@ fn every_residual_is_zero_at_the_exact_flows() {
         ising.log_reward(&wgflow::process::Objects::new(9, object.to_vec()), &mut log_reward);
         log_reward[0]
     };
-    let cases: [(Arc<dyn Process>, &dyn Fn(&[u8]) -> f64); 3] = [
+    type LogReward<'a> = &'a dyn Fn(&[u8]) -> f64;
+    let cases: [(Arc<dyn Process>, LogReward); 3] = [
         (Arc::new(Hypergrid::new(2, 3)), &wave),
         (Arc::new(FreeFilling { filling: filling.clone(), extras: Extras::default() }), &spins),
         (

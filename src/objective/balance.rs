@@ -167,12 +167,10 @@ mod tests {
         let mut checked = 0;
         for balance in balances() {
             let Coefficients::Steps(found) = balance.contribution(0.7, &batch()).policy else { panic!("of steps") };
-            let lists: [(fn(&mut Steps) -> &mut Vec<f64>, &Vec<f64>); 3] = [
-                (|steps| &mut steps.log_forward, &found.forward),
-                (|steps| &mut steps.log_backward, &found.backward),
-                (|steps| &mut steps.log_flow, &found.flow),
-            ];
-            for (of, found) in lists {
+            type Of = fn(&mut Steps) -> &mut Vec<f64>;
+            let lists: [Of; 3] =
+                [|steps| &mut steps.log_forward, |steps| &mut steps.log_backward, |steps| &mut steps.log_flow];
+            for (of, found) in lists.into_iter().zip(found.lists()) {
                 for (index, &derivative) in found.iter().enumerate() {
                     let at = |shift: f64| {
                         let mut batch = batch();
