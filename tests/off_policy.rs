@@ -167,14 +167,18 @@ fn an_exploring_policy_learns_all_objects_and_resumes_bit_for_bit() {
     assert!(trainer.step().unwrap().forward_log_weights.is_some(), "it ended before");
     let found = variation(&mut trainer);
     assert!(found < 0.03, "{found}");
-    for engine in ["engine.kind=cpu", "engine.kind=gpu"] {
-        let build = || built(&[exploration, engine, REPLAYS[1]]).unwrap();
+    let learned = ["policy.order=learned", "policy.backward=learned", "objective.kind=detailed_balance"];
+    for (engine, more) in
+        ["engine.kind=cpu", "engine.kind=gpu"].into_iter().flat_map(|engine| [(engine, &[][..]), (engine, &learned)])
+    {
+        let changes = [&[exploration, engine, REPLAYS[1]][..], more].concat();
+        let build = || built(&changes).unwrap();
         let (mut whole, mut first, mut second) = (build(), build(), build());
         train(&mut whole, 12);
         train(&mut first, 7);
         second.restore(&first.checkpoint()).unwrap();
         train(&mut second, 5);
-        assert_eq!(second.checkpoint(), whole.checkpoint(), "{engine}");
+        assert_eq!(second.checkpoint(), whole.checkpoint(), "{changes:?}");
     }
 }
 

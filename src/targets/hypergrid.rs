@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::{Observable, Picture, RewardKernel, Sampler, Target, TargetError, no_state};
+use super::{Modes, Observable, Picture, RewardKernel, Sampler, Target, TargetError, no_state};
 use crate::logs::log_sum_exp;
 use crate::out_of_range::OutOfRange;
 use crate::process::{self, Extras, Objects, Process};
@@ -17,6 +17,9 @@ use crate::random::{Draw, pick, uniform};
 
 /// Dimensions that a grid may have.
 pub const DIMENSIONS: std::ops::RangeInclusive<usize> = 1..=64;
+/// Most dimensions whose corners are counted: 65,536 of them.
+const MOST_CORNERS: usize = 16;
+
 /// Heights that a grid may have.
 pub const HEIGHTS: std::ops::RangeInclusive<usize> = 2..=256;
 
@@ -124,6 +127,21 @@ impl Target for Hypergrid {
         Ok(vec![of_one; self.dimensions])
     }
 
+    /// The rings of the corners, one each.
+    fn modes(&self) -> Option<Modes> {
+        if self.rewards[2] == 0.0 || self.parts[2].is_empty() || self.dimensions > MOST_CORNERS {
+            return None;
+        }
+        let (ring, height) = (self.parts[2].clone(), self.height);
+        let near = move |point: &[u8], marks: &mut [bool]| {
+            if point.iter().all(|value| ring.contains(value)) {
+                let upper = |value: u8| usize::from(2 * usize::from(value) >= height);
+                marks[point.iter().fold(0, |corner, &value| 2 * corner + upper(value))] = true;
+            }
+        };
+        Some(Modes { count: 1 << self.dimensions, near: Box::new(near) })
+    }
+
     fn kernel(&self) -> Option<RewardKernel> {
         let bits = |value: usize| {
             f32::from((1..=2).map(|part| u8::from(meets(part, value as u8, self.height)) << (part - 1)).sum::<u8>())
@@ -204,6 +222,23 @@ mod tests {
             let log_z = Hypergrid::new(dimensions, height, rewards).unwrap().log_z().unwrap();
             assert!((log_z - known).abs() < 1e-6, "{log_z} {known}");
         }
+    }
+
+    #[test]
+    fn every_corner_is_a_mode() {
+        let grid = &grids()[0];
+        let modes = grid.modes().unwrap();
+        assert_eq!(modes.count, 4);
+        let reached = |points: &[u8]| {
+            let mut marks = vec![false; 4];
+            modes.mark(&Objects::new(2, points.to_vec()), &mut marks);
+            marks
+        };
+        assert_eq!(reached(&[1, 1, 0, 0, 3, 3, 1, 0]), [true, false, false, false]);
+        assert_eq!(reached(&[1, 6, 6, 1]), [false, true, true, false]);
+        assert_eq!(reached(&[6, 6]), [false, false, false, true]);
+        // Nothing lies between 0.3 and 0.4 from the middle on three points.
+        assert!(grids()[2].modes().is_none());
     }
 
     #[test]
