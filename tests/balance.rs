@@ -9,7 +9,7 @@ use wgflow::config::{Config, Inputs, Settings};
 use wgflow::engine::{Batch, Coefficients, Steps};
 use wgflow::evaluation::{Evaluation, evaluate};
 use wgflow::metrics::log_sum_exp;
-use wgflow::objective::{Balance, Estimator, Flows, Loss, Stretches};
+use wgflow::objective::{Balance, Estimator, FlowMatching, Flows, Loss, Stretches};
 use wgflow::process::{Extras, FreeFilling, Hypergrid, Order, Process, SiteFilling};
 use wgflow::targets::Target;
 use wgflow::targets::ising::Ising;
@@ -84,12 +84,14 @@ fn every_residual_is_zero_at_the_exact_flows() {
         for number in 0..50_usize {
             let (mut state, mut length, mut ended) = (vec![0; process.state_words()], 0, false);
             let (mut forward, mut backward, mut flows) = (vec![0.0; most], vec![0.0; most], vec![0.0; most]);
+            let mut inflow = vec![f64::NEG_INFINITY; most];
             let mut reached = f64::NAN;
             while !ended {
                 let allowed: Vec<u32> =
                     (0..process.actions() as u32).filter(|&action| process.allows(&state, action)).collect();
                 let action = allowed[(7 * number + 3 * length + number / 3) % allowed.len()];
                 let here = known[&state];
+                let before = state.clone();
                 let step = process.advance(&mut state, action);
                 ended = step.ends;
                 let next = if ended {
@@ -101,6 +103,14 @@ fn every_residual_is_zero_at_the_exact_flows() {
                     known[&state]
                 };
                 (flows[length], backward[length]) = (here, step.log_backward);
+                // What other parents send here: F(s) P_B of the way back to each.
+                let stops = process.stop() == Some(action);
+                let others =
+                    process.parents(&state).unwrap().into_iter().filter(|(parent, _)| !stops && *parent != before);
+                let sent: Vec<f64> = others
+                    .map(|(mut parent, action)| next + process.advance(&mut parent, action).log_backward)
+                    .collect();
+                inflow[length] = log_sum_exp(&sent);
                 forward[length] = next + step.log_backward - here;
                 length += 1;
             }
@@ -111,6 +121,7 @@ fn every_residual_is_zero_at_the_exact_flows() {
             steps.log_forward.extend(forward);
             steps.log_backward.extend(backward);
             steps.log_flow.extend(flows);
+            steps.log_inflow.extend(inflow);
         }
         batch.steps = Some(steps);
         for stretches in [Stretches::Steps, Stretches::All { lambda: 0.9 }, Stretches::All { lambda: 3.0 }] {
@@ -120,10 +131,14 @@ fn every_residual_is_zero_at_the_exact_flows() {
             let Coefficients::Steps(steps) = found.policy else { panic!("of steps") };
             assert!(steps.lists().iter().all(|list| list.len() == 50 * most && list.iter().all(|c| c.abs() < 1e-10)));
         }
+        let matching = FlowMatching { loss: Loss::Squared };
+        let found = Estimator::FlowMatching(matching).contribution(1.0, &batch, 0.0);
+        assert!(found.loss < 1e-20, "{process:?}: {}", found.loss);
         // And not elsewhere.
         batch.steps.as_mut().unwrap().log_flow[0] += 0.5;
         let balance = Balance { stretches: Stretches::Steps, loss: Loss::Squared, flows: Flows::Said };
         assert!(Estimator::Balance(balance).contribution(1.0, &batch, 0.0).loss > 1e-3);
+        assert!(Estimator::FlowMatching(matching).contribution(1.0, &batch, 0.0).loss > 1e-3);
     }
 }
 
@@ -161,6 +176,8 @@ fn training_comes_to_the_target() {
         (GRID, &["objective.kind=detailed_balance"][..]),
         (GRID, &["objective.kind=subtrajectory_balance", "objective.loss=huber"]),
         (GRID, &["objective.kind=modified_detailed_balance"]),
+        (GRID, &["objective.kind=flow_matching"]),
+        (SPINS, &["objective.kind=flow_matching", "policy.order=learned", "objective.loss=huber", "training.batch=16"]),
         (GRID, &["objective.kind=detailed_balance", "objective.alpha=0.5", "policy.backward=learned"]),
         (GRID, &["objective.kind=trajectory_balance", "policy.backward=learned", "objective.backward_training=tlm"]),
         (GRID, &["objective.kind=reverse_kl", "policy.backward=learned"]),
@@ -180,6 +197,7 @@ fn a_gpu_trains_the_same_way() {
     for (target, changes) in [
         (GRID, &["objective.kind=detailed_balance", "policy.backward=learned"][..]),
         (SPINS, &["objective.kind=subtrajectory_balance", "policy.order=learned", "policy.backward=learned"]),
+        (GRID, &["objective.kind=flow_matching"]),
     ] {
         let run = |engine: &str| {
             let text = format!(
@@ -224,6 +242,7 @@ fn what_does_not_go_together_is_refused_by_its_key() {
         (SPINS, &["objective.lambda=0.5"], "objective.lambda"),
         (GRID, &["objective.kind=subtrajectory_balance", "objective.lambda=0"], "objective.lambda = 0"),
         (GRID, &["objective.kind=detailed_balance", "objective.forward_looking=true"], "forward_looking"),
+        (GRID, &["objective.kind=flow_matching", "policy.backward=learned"], "policy.backward"),
         (GRID, &["policy.guided=true"], "policy.guided"),
         (GRID, &["policy.order=fixed"], "policy.order"),
         (

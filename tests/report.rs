@@ -118,7 +118,7 @@ fn panels_show_what_they_are_given() {
 
     let heat = Content::HeatMap { columns: 2, values: vec![0.0, 0.0, 0.0, 1.0], x: range, y: range, limits: None };
     let (width, height, pixels) = decode(&panels(&[Panel::new("", heat)]).unwrap());
-    assert_eq!((width, height), (736, 672));
+    assert_eq!((width, height), (756, 672));
     let at = |column: u32, row: u32| pixels[(row * width + column) as usize];
     assert_eq!(at(width / 2, height / 4), [0xfd, 0xe7, 0x25], "the last value stands at the top right");
     assert_eq!(at(width / 4, height / 4), [0x44, 0x01, 0x54]);
@@ -140,7 +140,7 @@ fn no_data_breaks_a_panel() {
                 Panel::new("tiles", Content::Tiles { width: columns, images: vec![values.clone(), vec![], vec![0.5]] }),
                 Panel::new("no tiles", Content::Tiles { width: columns, images: vec![] }),
             ]);
-            assert_eq!(decode(&drawn.unwrap()).0, 3 * 736);
+            assert_eq!(decode(&drawn.unwrap()).0, 3 * 756);
         }
     }
 }

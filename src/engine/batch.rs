@@ -30,6 +30,9 @@ pub struct Steps {
     /// What the target knows of the state before it, its intermediate log-reward, where an objective looks forward; else empty.
     /// An engine does not tell it.
     pub log_reward: Vec<f64>,
+    /// log of what flows into the state after it from parents other than the state before it, where an objective matches flows; else
+    /// empty. An engine does not tell it.
+    pub log_inflow: Vec<f64>,
 }
 
 impl Batch {
@@ -73,6 +76,7 @@ impl Batch {
             steps.log_backward.extend(other.log_backward);
             steps.log_flow.extend(other.log_flow);
             steps.log_reward.extend(other.log_reward);
+            steps.log_inflow.extend(other.log_inflow);
             steps
         });
     }

@@ -59,7 +59,7 @@ impl Estimator {
                 let log_z = log_mean_exp(log_weights);
                 log_weights.iter().map(|log_weight| -share * ((1.0 - order) * (log_weight - log_z)).exp()).collect()
             }
-            Self::Balance(_) | Self::Own(_) => Vec::new(),
+            Self::Balance(_) | Self::FlowMatching(_) | Self::Own(_) => Vec::new(),
         }
     }
 }

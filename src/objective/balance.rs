@@ -142,6 +142,7 @@ mod tests {
             log_backward: vec![0.0, -0.6, -0.3, 0.0, -0.9, 0.0],
             log_flow: vec![1.3, 0.4, 0.9, 1.3, -0.2, 7.0],
             log_reward: vec![0.0, 0.3, -0.2, 0.0, 0.6, 9.0],
+            log_inflow: Vec::new(),
         };
         Batch {
             log_forward: vec![-1.8, -1.1],

@@ -3,6 +3,7 @@
 use super::balance::{Balance, Flows};
 use super::contribution::Contribution;
 use super::control_variate::ControlVariate;
+use super::flow_matching::FlowMatching;
 use super::loss::Loss;
 use super::optimal::Optimal;
 use super::own::Own;
@@ -42,6 +43,8 @@ pub enum Estimator {
     },
     /// A loss of the balance of flows along a trajectory's stretches: c, b and f of single steps.
     Balance(Balance),
+    /// A loss of what flows into a trajectory's states less what flows out: c and f of single steps, and of those from other parents.
+    FlowMatching(FlowMatching),
     /// One of the user's.
     Own(Own),
 }
@@ -55,13 +58,14 @@ impl Estimator {
         match self {
             Self::Own(own) => return own.contribution(weight, batch, zeta),
             Self::Balance(balance) => return balance.contribution(weight, batch),
+            Self::FlowMatching(matching) => return matching.contribution(weight, batch),
             _ => {}
         }
         let log_weights = &batch.log_weights()[..];
         let batch = log_weights.len() as f64;
         let share = weight / batch;
         let (policy, zeta, loss): (Vec<f64>, Option<f64>, f64) = match *self {
-            Estimator::Own(_) | Estimator::Balance(_) => unreachable!("returned above"),
+            Estimator::Own(_) | Estimator::Balance(_) | Estimator::FlowMatching(_) => unreachable!("returned above"),
             Estimator::ReverseKl(control_variate) => {
                 let k = control_variate.values(log_weights, zeta);
                 let policy = log_weights.iter().zip(k).map(|(log_weight, k)| share * (k - log_weight)).collect();
@@ -122,7 +126,7 @@ impl Estimator {
     /// Whether it looks at single steps, [`Batch::steps`].
     pub fn needs_steps(&self) -> bool {
         match self {
-            Estimator::Balance(_) => true,
+            Estimator::Balance(_) | Estimator::FlowMatching(_) => true,
             Estimator::Own(own) => own.needs_steps(),
             _ => false,
         }
@@ -132,9 +136,17 @@ impl Estimator {
     pub fn needs_flow(&self) -> Flow {
         match self {
             Estimator::Balance(Balance { flows: Flows::Stopping, .. }) => Flow::Stop,
-            Estimator::Balance(_) => Flow::Output,
+            Estimator::Balance(_) | Estimator::FlowMatching(_) => Flow::Output,
             Estimator::Own(own) => own.needs_flow(),
             _ => Flow::Unsaid,
+        }
+    }
+
+    /// Flow matching, if it is that: it looks at [`crate::engine::Steps::log_inflow`].
+    pub fn flow_matching(&self) -> Option<&FlowMatching> {
+        match self {
+            Estimator::FlowMatching(matching) => Some(matching),
+            _ => None,
         }
     }
 
@@ -163,7 +175,9 @@ impl Estimator {
     /// Why trajectories must be those of P_F, where they must: what is a regression on log w takes any.
     pub(super) fn refuses_off_policy(&self) -> Option<&'static str> {
         match self {
-            Estimator::Regression(_) | Estimator::LogVariance | Estimator::Balance(_) => None,
+            Estimator::Regression(_) | Estimator::LogVariance | Estimator::Balance(_) | Estimator::FlowMatching(_) => {
+                None
+            }
             Estimator::Own(_) => Some("it is one's own, and is taken to be for samples of P_F"),
             _ => Some("its gradient is an expectation over P_F, and there are no importance weights here"),
         }
@@ -173,7 +187,9 @@ impl Estimator {
     pub(super) fn refuses_one(&self) -> Option<&'static str> {
         match self {
             Estimator::ReverseKl(control_variate) => control_variate.refuses_one(),
-            Estimator::ForwardKl | Estimator::Regression(_) | Estimator::Balance(_) => None,
+            Estimator::ForwardKl | Estimator::Regression(_) | Estimator::Balance(_) | Estimator::FlowMatching(_) => {
+                None
+            }
             Estimator::LogVariance => Some("the variance of a batch divides by its size less one"),
             Estimator::SnisForwardKl | Estimator::Renyi { .. } => {
                 Some("weights relative to the batch's are then all one")

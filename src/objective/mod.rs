@@ -34,6 +34,7 @@ mod contribution;
 mod control_variate;
 mod estimator;
 mod exploration;
+mod flow_matching;
 mod log_z_start;
 mod loss;
 mod optimal;
@@ -51,6 +52,7 @@ pub use contribution::Contribution;
 pub use control_variate::ControlVariate;
 pub use estimator::{Estimator, tsallis};
 pub use exploration::Exploration;
+pub use flow_matching::FlowMatching;
 pub use log_z_start::{LogZStart, NamedStart, first_zeta};
 pub use loss::Loss;
 pub use optimal::{Extent, Form, Optimal, batch_form, leave_one_out};
@@ -159,6 +161,11 @@ impl Objective {
     pub fn needs_flow(&self) -> Flow {
         let mut needed = self.forward.iter().chain(&self.backward).map(Estimator::needs_flow);
         needed.find(|flow| *flow != Flow::Unsaid).unwrap_or_default()
+    }
+
+    /// Whether it matches flows, for which the process has to know the parents of a state.
+    pub fn matches_flows(&self) -> bool {
+        self.forward.iter().chain(&self.backward).any(|estimator| estimator.flow_matching().is_some())
     }
 
     /// Whether it looks at what the target knows of partial objects.

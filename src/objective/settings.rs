@@ -5,7 +5,8 @@ use crate::out_of_range::OutOfRange;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Alpha, BackwardTraining, Balance, ControlVariate, Estimator, Flows, LogZStart, Loss, Objective, Source, Stretches,
+    Alpha, BackwardTraining, Balance, ControlVariate, Estimator, FlowMatching, Flows, LogZStart, Loss, Objective,
+    Source, Stretches,
 };
 
 /// Keys of the table `[objective]`. A key that the objective has no use for is an error, not ignored.
@@ -112,6 +113,8 @@ pub enum Kind {
     SubtrajectoryBalance,
     /// Detailed balance of the flows R(s) / P_F(stop | s), where every state can stop.
     ModifiedDetailedBalance,
+    /// What flows into a state against what flows out, summed over the states of forward samples.
+    FlowMatching,
 }
 
 /// Names of the regression losses.
@@ -202,6 +205,10 @@ impl Settings {
             Kind::Renyi => forward(Estimator::Renyi { order: self.order()? }),
             Kind::Tsallis => forward(Estimator::Tsallis { order: self.order()? }),
             Kind::DetailedBalance => both(self.balance(Stretches::Steps)?, alpha),
+            Kind::FlowMatching => {
+                let loss = if self.loss.is_some() { self.loss()? } else { Loss::Squared };
+                both(Estimator::FlowMatching(FlowMatching { loss }), alpha)
+            }
             Kind::ModifiedDetailedBalance => both(self.balance(Stretches::Steps)?, alpha),
             Kind::SubtrajectoryBalance => both(self.balance(Stretches::All { lambda: self.lambda()? })?, alpha),
         };
@@ -278,7 +285,7 @@ impl Settings {
     }
 
     fn balances_flows(&self) -> bool {
-        self.says_flows() || self.kind == Kind::ModifiedDetailedBalance
+        self.says_flows() || matches!(self.kind, Kind::ModifiedDetailedBalance | Kind::FlowMatching)
     }
 
     fn says_flows(&self) -> bool {

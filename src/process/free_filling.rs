@@ -97,6 +97,19 @@ impl Process for FreeFilling {
         backward * self.filling.values as u32 + value
     }
 
+    fn parents(&self, state: &[u32]) -> Option<Vec<(Vec<u32>, u32)>> {
+        let sites = self.filling.sites;
+        let last = (state[sites] as usize).wrapping_sub(1);
+        let one_way = self.filling.order == Order::Fixed;
+        let set = (0..sites).filter(|&site| state[site] > 0 && (!one_way || site == last));
+        let parent = |site: usize| {
+            let mut parent = state.to_vec();
+            let action = self.take_back(&mut parent, site as u32);
+            (parent, action)
+        };
+        Some(set.map(parent).collect())
+    }
+
     fn states(&self) -> Option<f64> {
         let (sites, values) = (self.filling.sites as i32, self.filling.values as f64);
         Some(match self.filling.order {

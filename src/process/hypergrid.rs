@@ -101,6 +101,16 @@ impl Process for Hypergrid {
         backward
     }
 
+    fn parents(&self, state: &[u32]) -> Option<Vec<(Vec<u32>, u32)>> {
+        let raised = (0..self.dimensions as u32).filter(|&coordinate| self.allows_backward(state, coordinate));
+        let parent = |coordinate: u32| {
+            let mut parent = state.to_vec();
+            let action = self.take_back(&mut parent, coordinate);
+            (parent, action)
+        };
+        Some(raised.map(parent).collect())
+    }
+
     fn states(&self) -> Option<f64> {
         Some((self.height as f64).powi(self.dimensions as i32))
     }

@@ -186,6 +186,12 @@ pub trait Process: fmt::Debug + Send + Sync {
         unreachable!("a process without backward actions")
     }
 
+    /// The states that an action leads from to this one, each with that action, where the process knows them: flow matching asks.
+    fn parents(&self, state: &[u32]) -> Option<Vec<(Vec<u32>, u32)>> {
+        let _ = state;
+        None
+    }
+
     /// Number of states that can be reached, where it is known.
     fn states(&self) -> Option<f64> {
         None

@@ -138,6 +138,16 @@ impl Builder {
                 "objective.forward_looking = true: this target knows no intermediate log-reward (Target::guide)";
             return Err(ConfigError::new(message).into());
         }
+        if objective.matches_flows() {
+            if process.backward_actions() > 0 {
+                let message = "objective.kind = \"flow_matching\" knows of no P_B: policy.backward = \"uniform\"";
+                return Err(ConfigError::new(message).into());
+            }
+            if process.parents(&vec![0; process.state_words()]).is_none() {
+                let message = "objective.kind = \"flow_matching\": the process does not know the parents of a state (Process::parents)";
+                return Err(ConfigError::new(message).into());
+            }
+        }
         if energy_training.is_some() && process.as_site_filling().is_none() {
             return Err(ConfigError::new("an energy model is trained along with site filling alone").into());
         }

@@ -7,6 +7,7 @@
 
 mod builder;
 pub mod checkpoint;
+mod detours;
 mod found;
 pub mod memory;
 mod reduce;

@@ -5,9 +5,11 @@
 use rayon::prelude::*;
 
 use super::Trainer;
+use super::detours::Detours;
 use crate::engine::{Batch, EngineError, Rollout, check_rewards};
 use crate::optimizer::Weights;
 use crate::process::{Filled, Flow, LOG_PAIR, Objects};
+use crate::random::Draw;
 use crate::schedule::Progress;
 
 impl Trainer {
@@ -63,6 +65,17 @@ impl Trainer {
         Ok(())
     }
 
+    /// Adds what flows into every state of the batch just rolled out from its other parents. The batch is held again then, and kept.
+    pub(super) fn tell_inflow(&mut self, drawn: &mut TrainingBatch, draw: Draw) -> Result<(), EngineError> {
+        let trajectories = self.engine.trajectories()?;
+        let mut detours = Detours::to(self.process.as_ref(), &trajectories);
+        let steps = drawn.batch.steps.as_mut().expect("asked for");
+        steps.log_inflow = detours.log_inflow(self.engine.as_mut(), draw, trajectories.count())?;
+        drawn.detours = Some(detours);
+        self.engine.rollout(&Rollout::replay(draw, &trajectories).kept())?;
+        Ok(())
+    }
+
     fn tell_rewards_of_stopping(&mut self, drawn: &mut TrainingBatch) -> Result<(), EngineError> {
         let trajectories = self.engine.trajectories()?;
         let (process, sites) = (&self.process, self.process.sites());
@@ -111,7 +124,7 @@ impl Trainer {
             whole = Some(batch.log_weights());
             batch.log_reward.iter_mut().for_each(|log_reward| *log_reward *= beta);
         }
-        TrainingBatch { batch, forbidden, whole }
+        TrainingBatch { batch, forbidden, detours: None, whole }
     }
 }
 
@@ -122,6 +135,8 @@ pub struct TrainingBatch {
     pub batch: Batch,
     /// Trajectories that end in an object with R = 0.
     pub forbidden: usize,
+    /// The other parents of its states, where flows are matched.
+    pub(super) detours: Option<Detours>,
     /// log w with all of log R, where `batch` has beta times as much.
     whole: Option<Vec<f64>>,
 }

@@ -136,6 +136,7 @@ impl Trainer {
             let contribution = self.contribution(&term, &drawn.batch, gathered.zeta.unwrap_or_default());
             if contribution.is_finite() {
                 self.learner.accumulate(self.engine.as_mut(), &contribution.policy, term.optimal())?;
+                self.accumulate_detours(&term, &drawn)?;
             } else if gathered.fault.is_none() {
                 gathered.fault = Some(fault(&drawn));
             }
@@ -161,6 +162,15 @@ impl Trainer {
         let frozen = objective.backward_until.is_some_and(|until| self.iteration >= until);
         let training = (!frozen).then(|| objective.backward_training.unwrap_or_default());
         term.joint_contribution(batch, zeta, self.process.max_steps(), training)
+    }
+
+    /// The gradient of what flows into the states of a batch from their other parents, where flows are matched.
+    fn accumulate_detours(&mut self, term: &Term, drawn: &TrainingBatch) -> Result<(), EngineError> {
+        let (Some(matching), Some(detours)) = (term.estimator.flow_matching(), &drawn.detours) else { return Ok(()) };
+        let coefficients = matching.by_inflow(term.weight, &drawn.batch);
+        let log_inflow = &drawn.batch.steps.as_ref().expect("asked for").log_inflow;
+        let draw = Draw::new(self.settings.seed, self.iteration, Stream::Training);
+        detours.accumulate(self.engine.as_mut(), self.learner.as_mut(), draw, log_inflow, &coefficients)
     }
 
     /// Applies the gradient, and the energy model's step with the policy that this gives; or neither, which `gathered`
@@ -243,6 +253,9 @@ impl Trainer {
         let mut drawn = self.as_trained(batch);
         if term.estimator.needs_log_rewards() {
             self.tell_log_rewards(&mut drawn)?;
+        }
+        if term.estimator.flow_matching().is_some() {
+            self.tell_inflow(&mut drawn, draw)?;
         }
         Ok((drawn, visited))
     }

@@ -140,7 +140,7 @@ impl<T: Real> Roll for CpuEngine<T> {
             log_forward: of(|block| &block.step_choices),
             log_backward: of(|block| &block.step_backward),
             log_flow: of(|block| &block.step_flow),
-            log_reward: Vec::new(),
+            ..Steps::default()
         });
         if let Some(filling) = &model.filling {
             let log_order = filling.log_order(scored_from);
