@@ -3,7 +3,9 @@
 //! States are gone through by the number of actions that led to them, and those that several trajectories meet in are counted
 //! once:
 //!
-//!     P(s after an action) += P(s) * P_F(action | s),    P_F^T(x) = sum over states s of P(s) * P_F(an action that ends in x | s)
+//! ```text
+//! P(s after an action) += P(s) * P_F(action | s),    P_F^T(x) = sum over states s of P(s) * P_F(an action that ends in x | s)
+//! ```
 //!
 //! so every state takes one forward pass of the policy.
 

@@ -3,7 +3,9 @@
 //! With p_t = log P_F of step t, q_t = log P_B of taking it back, F_t = log F of the state before it and F_T = log R of the object,
 //! a stretch of a trajectory from state i to state j has the residual
 //!
-//!     r_ij = F_i - F_j + sum over i <= t < j of (p_t - q_t),
+//! ```text
+//! r_ij = F_i - F_j + sum over i <= t < j of (p_t - q_t),
+//! ```
 //!
 //! which is 0 for every stretch where the flow is that of R. Sources: Bengio, Lahlou, Deleu, Hu, Tiwari, Bengio, "GFlowNet
 //! Foundations" (JMLR 2023, arXiv:2111.09266) for detailed balance; Madan et al., "Learning GFlowNets from partial episodes

@@ -3,7 +3,9 @@
 //! With F_t = log F of the state before step t and p_t = log P_F of that step, the flow along step t is exp(F_t + p_t), and the state
 //! after it has the residual
 //!
-//!     r_t = log(exp(F_t + p_t) + sum over its other parents s' of F(s') P_F(s' -> s)) - F_(t+1),    F_T = log R of the object.
+//! ```text
+//! r_t = log(exp(F_t + p_t) + sum over its other parents s' of F(s') P_F(s' -> s)) - F_(t+1),    F_T = log R of the object.
+//! ```
 //!
 //! Source: Bengio, Jain, Korablyov, Precup, Bengio, "Flow Network based Generative Models for Non-Iterative Diverse Candidate
 //! Generation" (NeurIPS 2021, arXiv:2106.04399), with F P_F in place of an output for each edge.
