@@ -8,7 +8,9 @@ use std::fs;
 
 use common::compare::assert_close_at_scale;
 use wgflow::config::{Config, Inputs};
+use wgflow::engine::Rollout;
 use wgflow::process::Objects;
+use wgflow::random::{Draw, Stream};
 use wgflow::trainer::{Builder, Trainer};
 
 /// Factors over one, two and three variables, over none, with zeros, and variables of 2, 3 and 4 values.
@@ -80,6 +82,58 @@ fn both_engines_guide_and_reward_alike_on_every_kind_of_factor() {
         }
     }
     assert!(compared > 1000, "{compared}");
+}
+
+/// A dense QUBO: steps of a chain are cut so that a software adapter does not leave the guide's loops, of four pairs an iteration.
+#[test]
+fn dense_models_are_guided_on_a_gpu() {
+    const VARIABLES: usize = 300;
+    let coefficient = |one: usize, other: usize| ((one * 37 + other * 101 + one * other) % 23) as f64 / 50.0 - 0.22;
+    let pairs = (0..VARIABLES).flat_map(|one| (one..VARIABLES).map(move |other| (one, other)));
+    let lines = pairs.map(|(one, other)| format!("{one} {other} {}\n", coefficient(one, other)));
+    let text = format!("# vartype=BINARY\n{}", lines.collect::<String>());
+    let mut compared = 0;
+    for order in ["policy.order=fixed", "policy.order=uniform"] {
+        let build = |changes: &[&str]| built(&inline(&text), &[&[order], changes].concat()).unwrap();
+        let (mut gpu, mut double) = (build(&["engine.kind=gpu"]), build(&["engine.kind=cpu", "engine.precision=f64"]));
+        // Increments are sums of up to 300 terms of 0.2, rounded to 2e-6; log P_F is a sum of 300 of them.
+        // log R is a sum of 45,150 entries, of which some hundreds of nats are rounded 11,000 times.
+        let check = |found: &[f64], expected: &[f64], what: &str| {
+            let scale = vec![if what == "log R" { 2000.0 } else { VARIABLES as f64 }; found.len()];
+            assert_close_at_scale(found, expected, &scale, 2e-6, &format!("{order}, {what}"));
+        };
+        // Trajectories of the policy's own, in chains of steps.
+        let (drawn, objects) = gpu.evaluate_forward(1, 0, 100).unwrap();
+        let trajectories = gpu.engine().trajectories().unwrap();
+        let replay = Rollout::replay(Draw::new(1, 0, Stream::Evaluation), &trajectories);
+        let expected = double.engine().rollout(&replay).unwrap();
+        check(&drawn.log_forward, &expected.log_forward, "drawn");
+        check(&gpu.engine().log_reward(&objects).unwrap(), &expected.log_reward, "log R");
+        // Objects that it would hardly make, by trajectories whose steps do not wait for each other.
+        let objects =
+            Objects::new(VARIABLES, (0..100 * VARIABLES).map(|place| (place * place / 7 % 2) as u8).collect());
+        let (found, expected) = (gpu.evaluate_backward(1, 0, &objects), double.evaluate_backward(1, 0, &objects));
+        let (found, expected) = (found.unwrap(), expected.unwrap());
+        check(&found.log_forward, &expected.log_forward, "replayed");
+        check(&gpu.engine().log_reward(&objects).unwrap(), &expected.log_reward, "log R");
+        compared += drawn.log_forward.len() + found.log_forward.len();
+    }
+    assert_eq!(compared, 400);
+}
+
+/// 4950 factors of three around variable 0, each with a loop of its own.
+#[test]
+fn a_guide_of_too_many_loops_is_refused_by_software_alone_with_the_reason() {
+    let pairs = (1..=100).flat_map(|one| (one + 1..=100).map(move |other| (one, other)));
+    let scopes: String = pairs.map(|(one, other)| format!("3 0 {one} {other}\n")).collect();
+    let text = format!("MARKOV 101 {}4950\n{scopes}{}", "2 ".repeat(101), "8 1 1 1 1 1 1 1 2\n".repeat(4950));
+    match built(&inline(&text), &["engine.kind=gpu"]) {
+        Ok(_) => assert!(wgflow::engine::gpu::has_hardware_adapter()),
+        Err(error) => {
+            assert!(["the guide's", "65000", "software", "cpu"].iter().all(|word| error.contains(word)), "{error}")
+        }
+    }
+    assert!(built(&inline(&text), &["engine.kind=gpu", "policy.guided=false"]).is_ok());
 }
 
 #[test]

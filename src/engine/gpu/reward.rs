@@ -10,7 +10,7 @@ use super::buffers::Buffers;
 use super::context::Context;
 use super::kernel::Kernel;
 use super::network::{Input, Network};
-use super::recorder::Recorder;
+use super::recorder::{ITERATIONS, Recorder};
 use super::source::{Sources, Weights};
 use super::stages::{Accumulator, Deltas, Evaluate, Spread, Sums};
 use super::supplied;
@@ -62,7 +62,8 @@ impl Reward {
     ) -> Result<Self, EngineError> {
         let mut buffers = Buffers::default();
         Recorder::prepare(context, &mut buffers)?;
-        if let Some(reward) = target.kernel() {
+        let fits = |loops: usize| loops <= ITERATIONS || context.adapter.kind.is_hardware();
+        if let Some(reward) = target.kernel().filter(|reward| fits(reward.iterations)) {
             let kernel = supplied::kernel(context, sources, target.as_ref(), &reward.source)?;
             let bytes = size_of_val(reward.parameters.as_slice()) as u64;
             buffers.reserve(context, "reward_parameters", bytes, "let log R have fewer parameters")?;

@@ -151,7 +151,7 @@ impl Target for Model {
     }
 
     fn guide(&self) -> Option<Arc<dyn Guide>> {
-        Some(Arc::new(guide::Completed::new(self.graph.clone(), self.values)))
+        Some(Arc::new(guide::Completed::new(self.graph.clone())))
     }
 
     fn kernel(&self) -> Option<RewardKernel> {

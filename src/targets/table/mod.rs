@@ -272,7 +272,9 @@ impl Target for Table {
         let mut parameters = vec![self.count() as f32, finite(&self.missing)];
         parameters.extend((0..self.count()).map(number));
         parameters.extend(self.log_rewards.iter().map(finite));
-        Some(RewardKernel { source: include_str!("reward.wgsl").into(), parameters, scale: 1.0 })
+        // A search halves the rows until none is left.
+        let iterations = (self.sites + 1) + self.count().max(1).ilog2() as usize + 2;
+        Some(RewardKernel { source: include_str!("reward.wgsl").into(), parameters, scale: 1.0, iterations })
     }
 
     fn forbids(&self) -> Option<&'static str> {
