@@ -5,12 +5,14 @@ mod cli;
 mod common;
 
 use std::fs;
+use std::path::Path;
 
 use common::compare::assert_close_at_scale;
 use wgflow::config::{Config, Inputs};
 use wgflow::engine::Rollout;
 use wgflow::process::Objects;
 use wgflow::random::{Draw, Stream};
+use wgflow::trainer::checkpoint::Checkpoint;
 use wgflow::trainer::{Builder, Trainer};
 
 /// Factors over one, two and three variables, over none, with zeros, and variables of 2, 3 and 4 values.
@@ -174,6 +176,50 @@ fn a_model_that_has_changed_is_refused_and_so_is_one_that_forbids_without_a_guid
     let error = built(&inline(MIXED), &["policy.guided=false"]).err().unwrap();
     assert!(error.contains("policy.guided") && error.contains("log_reward_floor"), "{error}");
     assert!(built(&inline(MIXED), &["policy.guided=false", "objective.log_reward_floor=-9.0"]).is_ok());
+}
+
+#[test]
+fn a_run_outlives_its_files_and_refuses_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let files = || {
+        fs::write(path("m.uai"), MIXED).unwrap();
+        fs::write(path("m.evid"), "1 3 1\n").unwrap();
+    };
+    files();
+    let target = format!("file = {:?}, evidence = {:?}", path("m.uai"), path("m.evid"));
+    let config = config(&target, &["training.iterations=6", "engine.kind=cpu", "evaluation.samples=4096"]);
+    fs::write(path("e.toml"), config.to_toml()).unwrap();
+    cli::succeed(&["train", &path("e.toml"), "--out", &path("whole")]);
+    cli::succeed(&["train", &path("e.toml"), "--out", &path("run"), "--stop-after", "2"]);
+
+    for (file, changed, word) in [
+        ("m.uai", MIXED.replace("2.5", "2.75"), "another model"),
+        ("m.uai", "MARKOV 1".to_owned(), "m.uai, line 1"),
+        ("m.evid", "1 3 0\n".to_owned(), "another model"),
+    ] {
+        fs::write(path(file), changed).unwrap();
+        cli::refuse(2, &[word, "target.", "put it back", "take it away"], &["train", "--resume", &path("run")]);
+        files();
+    }
+    fs::remove_file(path("m.uai")).unwrap();
+    cli::succeed(&["train", "--resume", &path("run"), "--stop-after", "2"]);
+    fs::remove_file(path("m.evid")).unwrap();
+    cli::succeed(&["train", "--resume", &path("run")]);
+    let (found, expected) = (cli::tensors(Path::new(&path("run"))), cli::tensors(Path::new(&path("whole"))));
+    assert!(found == expected && found.iter().any(|(_, content)| content == MIXED.as_bytes()));
+    let found = cli::succeed(&["evaluate", &path("run"), "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert!(found["log_z_exact"].is_number(), "{found}");
+    cli::succeed(&["sample", &path("run"), "-n", "20", "--out", &path("s.csv")]);
+    let samples = fs::read_to_string(path("s.csv")).unwrap();
+    assert_eq!(samples.lines().filter(|line| line.ends_with(",1")).count(), 20, "the evidence holds: {samples}");
+
+    // Checkpoints from before files were kept have none.
+    let kept = Checkpoint::default().files().unwrap();
+    let error = Builder::of(&config, Inputs::Checkpoint(kept)).err().unwrap().to_string();
+    assert!(["target.file", "m.uai", "put it back"].iter().all(|word| error.contains(word)), "{error}");
+    assert!(!error.contains("take it away"), "{error}");
 }
 
 /// An even model may be folded, one with fields may not.

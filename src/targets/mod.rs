@@ -8,6 +8,7 @@ pub mod density;
 pub mod energy_model;
 pub mod enumeration;
 mod error;
+mod files;
 pub mod hypergrid;
 pub mod ising;
 pub mod model;
@@ -16,6 +17,7 @@ pub mod table;
 mod tempering;
 
 pub use error::TargetError;
+pub use files::InputFiles;
 pub use shape::{SITES, VALUES, check_shape};
 
 use std::fmt;
@@ -132,9 +134,14 @@ pub trait Target: Send + Sync {
         None
     }
 
-    /// A checksum of what comes from files that no checkpoint keeps: one is refused for a target with another.
+    /// A checksum of what comes from files: a checkpoint is refused for a target with another.
     fn checksum(&self) -> Option<u32> {
         None
+    }
+
+    /// The files that it was made of: a checkpoint keeps them, so that a run outlives them.
+    fn files(&self) -> InputFiles {
+        InputFiles::default()
     }
 
     /// log R in WGSL, where there is one.

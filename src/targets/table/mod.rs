@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::read::Rows;
-use super::{FORBIDDEN, RewardKernel, Sampler, Target, TargetError, no_state};
+use super::{FORBIDDEN, InputFiles, RewardKernel, Sampler, Target, TargetError, no_state};
 use crate::logs::log_sum_exp;
 use crate::models::{Fault, Labels, ModelError, Values, Variables, bytes_of, text_of};
 use crate::out_of_range::OutOfRange;
@@ -112,6 +112,7 @@ pub struct Table {
     /// log of the number of sequences that are not in the table; minus infinity if it is complete.
     log_missing: f64,
     log_z: f64,
+    files: InputFiles,
 }
 
 /// The sequences of a table in lexicographic order.
@@ -192,7 +193,13 @@ impl Table {
             missing,
             log_missing,
             log_z,
+            files: InputFiles::default(),
         })
+    }
+
+    /// The same, which checkpoints keep these files of.
+    pub fn keeping(self, files: InputFiles) -> Self {
+        Self { files, ..self }
     }
 
     /// Sequences in the table.
@@ -303,6 +310,10 @@ impl Target for Table {
         hasher.update(&self.rows.values);
         self.log_rewards.iter().chain([&self.missing]).for_each(|number| hasher.update(&number.to_le_bytes()));
         Some(hasher.finalize())
+    }
+
+    fn files(&self) -> InputFiles {
+        self.files.clone()
     }
 
     /// The table's sequences that are not forbidden, in random order; 65,536 of them if there are more.
