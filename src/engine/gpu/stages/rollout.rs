@@ -3,7 +3,7 @@
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::{Layer, Network};
-use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
+use crate::engine::gpu::recorder::{ITERATIONS, LOOPED, Recorder};
 use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::tiling::Tiling;
 use crate::engine::gpu::work::Work;
@@ -12,9 +12,6 @@ use crate::random::ROUNDS;
 
 /// Steps that a workgroup takes of a replay, whose steps need not wait for each other.
 const REPLAY_STEPS: usize = 16;
-
-/// What a loop iteration of a guide costs, in multiply-adds: some look-ups that wait for each other.
-const GUIDED: f64 = 40.0;
 
 pub(in crate::engine::gpu) struct Steps {
     start: Kernel,
@@ -58,7 +55,7 @@ impl Steps {
     pub fn record(&mut self, recorder: &mut Recorder, network: &Network, part: &Work, chained: bool) {
         let (begin, end) = (part.scored_from as usize, network.process.max_steps());
         let blocks = part.blocks as usize;
-        let looked_up = GUIDED * (BLOCK * network.outputs()) as f64 * guide_iterations(network) as f64;
+        let looked_up = LOOPED * (BLOCK * network.outputs()) as f64 * guide_iterations(network) as f64;
         let cost = (network.products() + looked_up) * blocks as f64;
         // A replay's workgroups do not wait for each other, so it is for the recorder to split it.
         let share = if chained { recorder.share(end - begin, cost).min(self.longest) } else { end };
