@@ -86,7 +86,8 @@ fn both_engines_guide_and_reward_alike_on_every_kind_of_factor() {
     assert!(compared > 1000, "{compared}");
 }
 
-/// A dense QUBO: steps of a chain are cut so that a software adapter does not leave the guide's loops, of four pairs an iteration.
+/// A dense QUBO: steps of a chain are cut so that a software adapter does not leave the guide's loops, of four pairs an
+/// iteration.
 #[test]
 fn dense_models_are_guided_on_a_gpu() {
     const VARIABLES: usize = 300;
@@ -121,6 +122,27 @@ fn dense_models_are_guided_on_a_gpu() {
         compared += drawn.log_forward.len() + found.log_forward.len();
     }
     assert_eq!(compared, 400);
+}
+
+/// All factors of three of 50 variables: in software chains of steps are three long, and log R is for the host.
+#[test]
+fn models_of_many_loops_are_cut_into_short_chains() {
+    let triples =
+        (0..50).flat_map(|a| (a + 1..50).flat_map(move |b| (b + 1..50).map(move |c| format!("3 {a} {b} {c}\n"))));
+    let scopes: Vec<String> = triples.collect();
+    let (count, tables) = (scopes.len(), "8 1 1 1 1 1 1.001 1 1.002\n".repeat(scopes.len()));
+    let text = format!("MARKOV 50 {}{count}\n{}{tables}", "2 ".repeat(50), scopes.concat());
+    let build = |changes: &[&str]| built(&inline(&text), changes).unwrap();
+    let (mut gpu, mut double) = (build(&["engine.kind=gpu"]), build(&["engine.kind=cpu", "engine.precision=f64"]));
+    let (drawn, objects) = gpu.evaluate_forward(1, 0, 100).unwrap();
+    let trajectories = gpu.engine().trajectories().unwrap();
+    let replay = Rollout::replay(Draw::new(1, 0, Stream::Evaluation), &trajectories);
+    let expected = double.engine().rollout(&replay).unwrap();
+    // Some roundings of logits and increments a step; thousands of roundings of a log R of some nats.
+    assert_close_at_scale(&drawn.log_forward, &expected.log_forward, &[10.0; 100], 2e-6, "log P_F");
+    let found = gpu.engine().log_reward(&objects).unwrap();
+    assert_close_at_scale(&found, &expected.log_reward, &[100.0; 100], 2e-6, "log R");
+    assert!(expected.log_reward.iter().all(|log_reward| *log_reward > 1.0), "{:?}", expected.log_reward);
 }
 
 /// 4950 factors of three around variable 0, each with a loop of its own.

@@ -69,8 +69,9 @@ fn usual_rewards() -> [f64; 3] {
 pub enum Inputs {
     /// The files that the configuration names.
     Files,
-    /// A checkpoint, which will be restored, and the files that it keeps (`Checkpoint::files`), so that a run outlives them: an
-    /// energy model's file is not read, and where the file of a model or table is not there any more, the one kept is taken.
+    /// A checkpoint, which will be restored, and the files that it keeps (`Checkpoint::files`), so that a run outlives
+    /// them: an energy model's file is not read, and where the file of a model or table is not there any more, the one
+    /// kept is taken.
     Checkpoint(InputFiles),
 }
 

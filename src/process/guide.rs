@@ -60,8 +60,8 @@ pub struct GuideKernel {
     pub source: String,
     /// What `guide_parameter` reads.
     pub parameters: Vec<f32>,
-    /// Loop iterations that a call takes at most, a loop of n counting as n + 1: chains of steps are cut by it, and software adapters
-    /// may have to refuse it. 0 if nothing is known.
+    /// Loop iterations that a call takes at most, a loop of n counting as n + 1: chains of steps are cut by it, and
+    /// software adapters may have to refuse it. 0 if nothing is known.
     pub iterations: usize,
     /// Ours, which needs no run-time checks.
     pub(crate) trusted: bool,

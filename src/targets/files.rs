@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Bytes of all files of a target that a checkpoint keeps. It is written every few seconds: larger ones have to stay where they are.
+/// Bytes of all files of a target that a checkpoint keeps. It is written every few seconds: larger ones have to stay
+/// where they are.
 const MOST_BYTES: usize = 64 << 20;
 
-/// The contents of a target's files, by the keys of the configuration that name them, such as `target.file`. Copies are cheap.
+/// The contents of a target's files, by the keys of the configuration that name them, such as `target.file`. Copies are
+/// cheap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputFiles(BTreeMap<String, Arc<[u8]>>);
 

@@ -246,10 +246,10 @@ pub struct RewardNetwork {
 
 /// log R in WGSL: the body of the function `fn log_reward(trajectory: u32) -> f32`.
 ///
-/// The source may call `value(trajectory: u32, site: u32) -> u32` and `parameter(index: u32) -> f32`, and read the constants
-/// `SITES` and `VALUES`. Loops should stay short: software adapters (Mesa's) silently leave all loops of an invocation
-/// once it has made 65,535 iterations in total, those of inner loops and of every call included. Where `iterations` says that they
-/// would, the host computes log R there.
+/// The source may call `value(trajectory: u32, site: u32) -> u32` and `parameter(index: u32) -> f32`, and read the
+/// constants `SITES` and `VALUES`. Loops should stay short: software adapters (Mesa's) silently leave all loops of an
+/// invocation once it has made 65,535 iterations in total, those of inner loops and of every call included. Where
+/// `iterations` says that they would, the host computes log R there.
 ///
 /// Where log R is a number times a whole one below 2^24, let the function return the whole one and the host multiply:
 /// log R is then as exact as [`Target::log_reward`]'s.

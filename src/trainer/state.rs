@@ -74,8 +74,8 @@ impl Trainer {
         {
             let advice = if checkpoint.files()?.is_empty() { "" } else { ", or take it away: the checkpoint has it" };
             let reason = format!(
-                "it was made with another model or table: the file that target.file names (or target.evidence) has changed since; \
-                 put it back as it was{advice}"
+                "it was made with another model or table: the file that target.file names (or target.evidence) has \
+                 changed since; put it back as it was{advice}"
             );
             return Err(checkpoint.error(reason).into());
         }

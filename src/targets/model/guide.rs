@@ -36,8 +36,8 @@ impl Completed {
         Self { graph, around, forbidden }
     }
 
-    /// Loop iterations of an increment. Invocations that run in step each have a site of their own: all of them take as many as
-    /// the one that takes the most does.
+    /// Loop iterations of an increment. Invocations that run in step each have a site of their own: all of them take as
+    /// many as the one that takes the most does.
     fn iterations(&self) -> usize {
         let (mut pairs, mut others) = (0, Vec::new());
         for all in &self.around {

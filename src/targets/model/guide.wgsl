@@ -1,11 +1,11 @@
 // What setting a variable adds to the log R of a model: the entries of those of its factors whose other variables are all set.
 //
-// guide_parameter(0): how far below all others a forbidden value is. Then for each site its number of values; for each site, and for
-// the end, where its factors over two variables begin and where all others. Most are pairs, and loops are few in software: pairs
-// come four at a time, each as its other site, how far apart that one's values are in its table, where the table begins, and how far
-// apart the site's own values are. Another factor is the number of its other variables, where its table begins, how far apart the
-// site's own values are, and for each other variable its site and how far apart its values are. Then the tables, where -1e30 is
-// minus infinity and everything else is smaller by far.
+// guide_parameter(0): how far below all others a forbidden value is. Then for each site its number of values; for each
+// site, and for the end, where its factors over two variables begin and where all others. Most are pairs, and loops are
+// few in software: pairs come four at a time, each as its other site, how far apart that one's values are in its table,
+// where the table begins, and how far apart the site's own values are. Another factor is the number of its other
+// variables, where its table begins, how far apart the site's own values are, and for each other variable its site and
+// how far apart its values are. Then the tables, where -1e30 is minus infinity and everything else is smaller by far.
 
 // The entry of a pair, 0 as long as its other variable is not set.
 fn pair_increment(filled: Filled, value: u32, at: u32) -> f32 {

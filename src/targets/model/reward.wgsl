@@ -1,10 +1,11 @@
 // log R of a model, divided by the scale: the sum of an entry of each factor's table.
 //
-// parameter(0): where the factors over two variables begin; parameter(1): where all others; parameter(2): where these end;
-// parameter(3): the constant; and from parameter(4) on, where some sites have fewer values than others, their numbers of values.
-// Most factors are pairs, and loops are few in software: pairs come four at a time, each as where its table begins and for either
-// variable its site and how far apart its values are. Another factor is the number of its variables, where its table begins, and for
-// each variable its site and how far apart its values are. Then the tables.
+// parameter(0): where the factors over two variables begin; parameter(1): where all others; parameter(2): where these
+// end; parameter(3): the constant; and from parameter(4) on, where some sites have fewer values than others, their
+// numbers of values. Most factors are pairs, and loops are few in software: pairs come four at a time, each as where
+// its table begins and for either variable its site and how far apart its values are. Another factor is the number of
+// its variables, where its table begins, and for each variable its site and how far apart its values are. Then the
+// tables.
 
 fn pair_entry(trajectory: u32, at: u32) -> f32 {
     let row = u32(parameter(at)) + value(trajectory, u32(parameter(at + 1u))) * u32(parameter(at + 2u));

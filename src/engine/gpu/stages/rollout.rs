@@ -34,8 +34,8 @@ impl Steps {
             };
             let adapter = &context.adapter.name;
             return Err(EngineError::Limit(format!(
-                "a step of the rollout is {of_step} loop iterations, most of them {most}, and {adapter}, which is software, \
-                 leaves loops after {ITERATIONS}: {advice}"
+                "a step of the rollout is {of_step} loop iterations, most of them {most}, and {adapter}, which is \
+                 software, leaves loops after {ITERATIONS}: {advice}"
             )));
         }
         Ok(Self {
