@@ -124,7 +124,7 @@ impl Session {
         looked_at: Option<EvaluationConfig>,
     ) -> anyhow::Result<Self> {
         let (config, changed) = agree(checkpoint, config, changed)?;
-        let mut session = Self::build(config, Inputs::Checkpoint, looked_at)?;
+        let mut session = Self::build(config, Inputs::Checkpoint(checkpoint.files()?), looked_at)?;
         session.changed = changed;
         session.trainer.restore(checkpoint)?;
         session.log_lines = checkpoint.text(Checkpoint::LOG_LINES)?;

@@ -263,7 +263,7 @@ impl Target for Supplied {
     }
 
     fn kernel(&self) -> Option<RewardKernel> {
-        Some(RewardKernel { source: self.0.into(), parameters: vec![1.0], scale: 1.0 })
+        Some(RewardKernel { source: self.0.into(), parameters: vec![1.0], ..RewardKernel::default() })
     }
 }
 

@@ -5,10 +5,14 @@ mod cli;
 mod common;
 
 use std::fs;
+use std::path::Path;
 
 use common::compare::assert_close_at_scale;
 use wgflow::config::{Config, Inputs};
+use wgflow::engine::Rollout;
 use wgflow::process::Objects;
+use wgflow::random::{Draw, Stream};
+use wgflow::trainer::checkpoint::Checkpoint;
 use wgflow::trainer::{Builder, Trainer};
 
 /// Factors over one, two and three variables, over none, with zeros, and variables of 2, 3 and 4 values.
@@ -82,6 +86,80 @@ fn both_engines_guide_and_reward_alike_on_every_kind_of_factor() {
     assert!(compared > 1000, "{compared}");
 }
 
+/// A dense QUBO: steps of a chain are cut so that a software adapter does not leave the guide's loops, of four pairs an
+/// iteration.
+#[test]
+fn dense_models_are_guided_on_a_gpu() {
+    const VARIABLES: usize = 300;
+    let coefficient = |one: usize, other: usize| ((one * 37 + other * 101 + one * other) % 23) as f64 / 50.0 - 0.22;
+    let pairs = (0..VARIABLES).flat_map(|one| (one..VARIABLES).map(move |other| (one, other)));
+    let lines = pairs.map(|(one, other)| format!("{one} {other} {}\n", coefficient(one, other)));
+    let text = format!("# vartype=BINARY\n{}", lines.collect::<String>());
+    let mut compared = 0;
+    for order in ["policy.order=fixed", "policy.order=uniform"] {
+        let build = |changes: &[&str]| built(&inline(&text), &[&[order], changes].concat()).unwrap();
+        let (mut gpu, mut double) = (build(&["engine.kind=gpu"]), build(&["engine.kind=cpu", "engine.precision=f64"]));
+        // Increments are sums of up to 300 terms of 0.2, rounded to 2e-6; log P_F is a sum of 300 of them.
+        // log R is a sum of 45,150 entries, of which some hundreds of nats are rounded 11,000 times.
+        let check = |found: &[f64], expected: &[f64], what: &str| {
+            let scale = vec![if what == "log R" { 2000.0 } else { VARIABLES as f64 }; found.len()];
+            assert_close_at_scale(found, expected, &scale, 2e-6, &format!("{order}, {what}"));
+        };
+        // Trajectories of the policy's own, in chains of steps.
+        let (drawn, objects) = gpu.evaluate_forward(1, 0, 100).unwrap();
+        let trajectories = gpu.engine().trajectories().unwrap();
+        let replay = Rollout::replay(Draw::new(1, 0, Stream::Evaluation), &trajectories);
+        let expected = double.engine().rollout(&replay).unwrap();
+        check(&drawn.log_forward, &expected.log_forward, "drawn");
+        check(&gpu.engine().log_reward(&objects).unwrap(), &expected.log_reward, "log R");
+        // Objects that it would hardly make, by trajectories whose steps do not wait for each other.
+        let objects =
+            Objects::new(VARIABLES, (0..100 * VARIABLES).map(|place| (place * place / 7 % 2) as u8).collect());
+        let (found, expected) = (gpu.evaluate_backward(1, 0, &objects), double.evaluate_backward(1, 0, &objects));
+        let (found, expected) = (found.unwrap(), expected.unwrap());
+        check(&found.log_forward, &expected.log_forward, "replayed");
+        check(&gpu.engine().log_reward(&objects).unwrap(), &expected.log_reward, "log R");
+        compared += drawn.log_forward.len() + found.log_forward.len();
+    }
+    assert_eq!(compared, 400);
+}
+
+/// All factors of three of 50 variables: in software chains of steps are three long, and log R is for the host.
+#[test]
+fn models_of_many_loops_are_cut_into_short_chains() {
+    let triples =
+        (0..50).flat_map(|a| (a + 1..50).flat_map(move |b| (b + 1..50).map(move |c| format!("3 {a} {b} {c}\n"))));
+    let scopes: Vec<String> = triples.collect();
+    let (count, tables) = (scopes.len(), "8 1 1 1 1 1 1.001 1 1.002\n".repeat(scopes.len()));
+    let text = format!("MARKOV 50 {}{count}\n{}{tables}", "2 ".repeat(50), scopes.concat());
+    let build = |changes: &[&str]| built(&inline(&text), changes).unwrap();
+    let (mut gpu, mut double) = (build(&["engine.kind=gpu"]), build(&["engine.kind=cpu", "engine.precision=f64"]));
+    let (drawn, objects) = gpu.evaluate_forward(1, 0, 100).unwrap();
+    let trajectories = gpu.engine().trajectories().unwrap();
+    let replay = Rollout::replay(Draw::new(1, 0, Stream::Evaluation), &trajectories);
+    let expected = double.engine().rollout(&replay).unwrap();
+    // Some roundings of logits and increments a step; thousands of roundings of a log R of some nats.
+    assert_close_at_scale(&drawn.log_forward, &expected.log_forward, &[10.0; 100], 2e-6, "log P_F");
+    let found = gpu.engine().log_reward(&objects).unwrap();
+    assert_close_at_scale(&found, &expected.log_reward, &[100.0; 100], 2e-6, "log R");
+    assert!(expected.log_reward.iter().all(|log_reward| *log_reward > 1.0), "{:?}", expected.log_reward);
+}
+
+/// 4950 factors of three around variable 0, each with a loop of its own.
+#[test]
+fn a_guide_of_too_many_loops_is_refused_by_software_alone_with_the_reason() {
+    let pairs = (1..=100).flat_map(|one| (one + 1..=100).map(move |other| (one, other)));
+    let scopes: String = pairs.map(|(one, other)| format!("3 0 {one} {other}\n")).collect();
+    let text = format!("MARKOV 101 {}4950\n{scopes}{}", "2 ".repeat(101), "8 1 1 1 1 1 1 1 2\n".repeat(4950));
+    match built(&inline(&text), &["engine.kind=gpu"]) {
+        Ok(_) => assert!(wgflow::engine::gpu::has_hardware_adapter()),
+        Err(error) => {
+            assert!(["the guide's", "65000", "software", "cpu"].iter().all(|word| error.contains(word)), "{error}")
+        }
+    }
+    assert!(built(&inline(&text), &["engine.kind=gpu", "policy.guided=false"]).is_ok());
+}
+
 #[test]
 fn training_finds_log_z_and_resumes_bit_for_bit() {
     for engine in ["engine.kind=cpu", "engine.kind=gpu"] {
@@ -120,6 +198,50 @@ fn a_model_that_has_changed_is_refused_and_so_is_one_that_forbids_without_a_guid
     let error = built(&inline(MIXED), &["policy.guided=false"]).err().unwrap();
     assert!(error.contains("policy.guided") && error.contains("log_reward_floor"), "{error}");
     assert!(built(&inline(MIXED), &["policy.guided=false", "objective.log_reward_floor=-9.0"]).is_ok());
+}
+
+#[test]
+fn a_run_outlives_its_files_and_refuses_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let files = || {
+        fs::write(path("m.uai"), MIXED).unwrap();
+        fs::write(path("m.evid"), "1 3 1\n").unwrap();
+    };
+    files();
+    let target = format!("file = {:?}, evidence = {:?}", path("m.uai"), path("m.evid"));
+    let config = config(&target, &["training.iterations=6", "engine.kind=cpu", "evaluation.samples=4096"]);
+    fs::write(path("e.toml"), config.to_toml()).unwrap();
+    cli::succeed(&["train", &path("e.toml"), "--out", &path("whole")]);
+    cli::succeed(&["train", &path("e.toml"), "--out", &path("run"), "--stop-after", "2"]);
+
+    for (file, changed, word) in [
+        ("m.uai", MIXED.replace("2.5", "2.75"), "another model"),
+        ("m.uai", "MARKOV 1".to_owned(), "m.uai, line 1"),
+        ("m.evid", "1 3 0\n".to_owned(), "another model"),
+    ] {
+        fs::write(path(file), changed).unwrap();
+        cli::refuse(2, &[word, "target.", "put it back", "take it away"], &["train", "--resume", &path("run")]);
+        files();
+    }
+    fs::remove_file(path("m.uai")).unwrap();
+    cli::succeed(&["train", "--resume", &path("run"), "--stop-after", "2"]);
+    fs::remove_file(path("m.evid")).unwrap();
+    cli::succeed(&["train", "--resume", &path("run")]);
+    let (found, expected) = (cli::tensors(Path::new(&path("run"))), cli::tensors(Path::new(&path("whole"))));
+    assert!(found == expected && found.iter().any(|(_, content)| content == MIXED.as_bytes()));
+    let found = cli::succeed(&["evaluate", &path("run"), "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert!(found["log_z_exact"].is_number(), "{found}");
+    cli::succeed(&["sample", &path("run"), "-n", "20", "--out", &path("s.csv")]);
+    let samples = fs::read_to_string(path("s.csv")).unwrap();
+    assert_eq!(samples.lines().filter(|line| line.ends_with(",1")).count(), 20, "the evidence holds: {samples}");
+
+    // Checkpoints from before files were kept have none.
+    let kept = Checkpoint::default().files().unwrap();
+    let error = Builder::of(&config, Inputs::Checkpoint(kept)).err().unwrap().to_string();
+    assert!(["target.file", "m.uai", "put it back"].iter().all(|word| error.contains(word)), "{error}");
+    assert!(!error.contains("take it away"), "{error}");
 }
 
 /// An even model may be folded, one with fields may not.

@@ -51,7 +51,7 @@ impl Target for Words {
     }
 
     fn kernel(&self) -> Option<RewardKernel> {
-        self.kernel.then(|| RewardKernel { source: KERNEL.into(), parameters: vec![0.0], scale: 1.0 })
+        self.kernel.then(|| RewardKernel { source: KERNEL.into(), parameters: vec![0.0], ..RewardKernel::default() })
     }
 }
 

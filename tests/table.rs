@@ -15,8 +15,8 @@ use wgflow::engine::{Differentiate, Roll};
 use wgflow::network::Activation;
 use wgflow::process::{Objects, Order};
 use wgflow::random::{Draw, Stream};
-use wgflow::targets::Target;
 use wgflow::targets::table::{Options, Table, Transform};
+use wgflow::targets::{InputFiles, Target};
 use wgflow::trainer::{Builder, Trainer};
 
 /// All sequences of `sites` letters of ACGT (or its beginning), with rewards that vary by a factor of twenty.
@@ -84,6 +84,10 @@ fn log_r_is_the_same_on_both_engines() {
 }
 
 fn trainer(target: &str, changes: &[&str]) -> Result<Trainer, String> {
+    trainer_of(target, changes, Inputs::Files)
+}
+
+fn trainer_of(target: &str, changes: &[&str], inputs: Inputs) -> Result<Trainer, String> {
     let text = format!(
         "target = {{ kind = 'table', {target} }}
         policy = {{ hidden = [32, 32], order = 'fixed', activation = 'relu', initialisation = 'fan_in' }}
@@ -94,7 +98,7 @@ fn trainer(target: &str, changes: &[&str]) -> Result<Trainer, String> {
         engine = {{ kind = 'cpu' }}"
     );
     let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    let builder = Config::parse(&text, &changes).and_then(|config| Builder::of(&config, Inputs::Files));
+    let builder = Config::parse(&text, &changes).and_then(|config| Builder::of(&config, inputs));
     let builder = builder.map_err(|error| error.to_string())?;
     Ok(builder.build().map_err(|error| error.to_string())?.0)
 }
@@ -144,6 +148,32 @@ fn tables_that_forbid_need_a_floor_and_those_that_have_changed_are_refused() {
     assert!(error.contains("target.file") && error.contains("rewards.csv, line 3"), "{error}");
     fs::remove_file(&file).unwrap();
     assert!(trainer(&target, &floor).err().unwrap().contains("rewards.csv: it cannot be read"));
+}
+
+#[test]
+fn a_run_outlives_its_table() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("rewards.csv");
+    fs::write(&file, small()).unwrap();
+    let target = format!("file = {:?}", file.to_str().unwrap());
+    let mut first = trainer(&target, &[]).unwrap();
+    (0..5).for_each(|_| drop(first.step().unwrap()));
+    let checkpoint = first.checkpoint();
+    let kept = checkpoint.files().unwrap();
+    assert_eq!(&kept.get("target.file").unwrap()[..], small().as_bytes());
+    fs::remove_file(&file).unwrap();
+    let mut second = trainer_of(&target, &[], Inputs::Checkpoint(kept.clone())).unwrap();
+    second.restore(&checkpoint).unwrap();
+    assert_eq!(second.checkpoint(), checkpoint);
+    assert_eq!(second.step().unwrap().loss.to_bits(), first.step().unwrap().loss.to_bits());
+    // What is there is read, and is another table.
+    fs::write(&file, small().replace("AAA,0.1", "AAA,0.3")).unwrap();
+    let mut third = trainer_of(&target, &[], Inputs::Checkpoint(kept)).unwrap();
+    let error = third.restore(&checkpoint).unwrap_err().to_string();
+    assert!(error.contains("another model or table") && error.contains("take it away"), "{error}");
+    fs::remove_file(&file).unwrap();
+    let error = trainer_of(&target, &[], Inputs::Checkpoint(InputFiles::default())).err().unwrap();
+    assert!(error.contains("rewards.csv") && error.contains("put it back"), "{error}");
 }
 
 #[test]

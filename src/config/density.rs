@@ -139,7 +139,7 @@ impl DensityConfig {
     }
 
     /// The target, or what is out of range or wrong with the energy model's file.
-    pub fn build(&self, inputs: Inputs) -> Result<Arc<dyn Target>, ConfigError> {
+    pub fn build(&self, inputs: &Inputs) -> Result<Arc<dyn Target>, ConfigError> {
         self.check()?;
         Ok(Arc::new(match self {
             Self::Fixed(FixedConfig { data, bits, energy, hidden }) => {
@@ -189,7 +189,7 @@ fn layout(bits: usize, hidden: &[usize]) -> Result<Layout, ConfigError> {
 }
 
 /// An energy model's parameters from its file; zeros, to be overwritten, where there is none to be read.
-fn parameters(path: Option<&String>, layout: &Layout, inputs: Inputs) -> Result<Vec<f64>, ConfigError> {
+fn parameters(path: Option<&String>, layout: &Layout, inputs: &Inputs) -> Result<Vec<f64>, ConfigError> {
     match (path, inputs) {
         (Some(path), Inputs::Files) => energy_model::load(Path::new(path), layout)
             .map_err(|error| ConfigError::new(format!("target.energy: {error}"))),

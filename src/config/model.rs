@@ -1,22 +1,21 @@
 //! `target.kind = "model"`: a discrete model from a file.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::require;
 use super::{ConfigError, Inputs};
-use crate::models::{self, FactorGraph, Format, ModelError};
-use crate::targets::Target;
+use crate::models::{self, Format, ModelError};
 use crate::targets::model::Model;
+use crate::targets::{InputFiles, Target};
 
 /// A factor graph, spin glass, max-cut, QUBO or Potts model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// The model's file. Relative to the experiment file's directory. A run that is resumed or looked at needs it again, as it
-    /// was: the run's checkpoint has a checksum of it.
+    /// The model's file. Relative to the experiment file's directory. The run's checkpoint keeps
+    /// it, up to 64 MiB with `evidence`; a larger one is needed again, as it was, when the run is resumed or looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The text of such a file, in place of `file`. All formats but `scipy_sparse` are text.
@@ -49,29 +48,31 @@ impl ModelConfig {
     }
 
     /// The target, or what is wrong with its file.
-    pub fn build(&self, inputs: Inputs) -> Result<Arc<dyn Target>, ConfigError> {
+    pub fn build(&self, inputs: &Inputs) -> Result<Arc<dyn Target>, ConfigError> {
         self.check()?;
-        let again = match inputs {
-            Inputs::Files => "",
-            Inputs::Checkpoint => " (the run needs the file again, as it was when it began: put it back)",
+        let (model, evidence) = ("target.file", "target.evidence");
+        let of = |key| move |error: ModelError| ConfigError::new(format!("{key}: {error}{}", inputs.advice(key)));
+        let mut files = Vec::new();
+        let mut content = |key: &str, path: &str| {
+            let content = inputs.content(key, path)?;
+            files.push((key.to_owned(), content.clone()));
+            Ok(content)
         };
-        let of = |key: &str| {
-            let key = key.to_owned();
-            move |error: ModelError| ConfigError::new(format!("{key}: {error}{again}"))
-        };
-        let graph = match (&self.file, &self.text) {
-            (Some(file), _) => models::read(Path::new(file), self.format, self.beta).map_err(of("target.file"))?,
+        let mut graph = match (&self.file, &self.text) {
+            (Some(file), _) => content(model, file)
+                .and_then(|bytes| models::parse_bytes(file, &bytes, self.format, self.beta))
+                .map_err(of(model))?,
             (None, text) => {
                 let text = text.as_deref().unwrap_or_default();
                 models::parse("target.text", text, self.format, self.beta)
                     .map_err(|error| ConfigError::new(error.to_string()))?
             }
         };
-        Ok(Arc::new(Model::new(self.given(graph).map_err(of("target.evidence"))?)))
-    }
-
-    fn given(&self, graph: FactorGraph) -> Result<FactorGraph, ModelError> {
-        let Some(file) = &self.evidence else { return Ok(graph) };
-        Ok(graph.given(&models::read_evidence(Path::new(file), &graph)?))
+        if let Some(file) = &self.evidence {
+            let given = content(evidence, file)
+                .and_then(|bytes| models::parse_evidence(file, models::text_of(file, &bytes)?, &graph));
+            graph = graph.given(&given.map_err(of(evidence))?);
+        }
+        Ok(Arc::new(Model::new(graph).keeping(InputFiles::new(files))))
     }
 }

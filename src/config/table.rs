@@ -1,20 +1,20 @@
 //! `target.kind = "table"`: sequences and their rewards from a file.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Inputs};
-use crate::targets::Target;
+use crate::models::{ModelError, text_of};
 use crate::targets::table::{Options, Table, Transform};
+use crate::targets::{InputFiles, Target};
 
 /// A CSV file with the heading `sequence,reward`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableConfig {
-    /// The table's file. Relative to the experiment file's directory. A run that is resumed or looked at needs it again, as it was:
-    /// the run's checkpoint has a checksum of it.
+    /// The table's file. Relative to the experiment file's directory. The run's checkpoint keeps it, up to 64 MiB;
+    /// a larger one is needed again, as it was, when the run is resumed or looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The text of such a file, in place of `file`.
@@ -55,15 +55,16 @@ impl TableConfig {
     }
 
     /// The target, or what is wrong with its file.
-    pub fn build(&self, inputs: Inputs) -> Result<Arc<dyn Target>, ConfigError> {
+    pub fn build(&self, inputs: &Inputs) -> Result<Arc<dyn Target>, ConfigError> {
         self.check()?;
-        let again = match inputs {
-            Inputs::Files => "",
-            Inputs::Checkpoint => " (the run needs the file again, as it was when it began: put it back)",
-        };
+        let key = "target.file";
         let table = match (&self.file, &self.text) {
-            (Some(file), _) => Table::read(Path::new(file), &self.options())
-                .map_err(|error| ConfigError::new(format!("target.file: {error}{again}")))?,
+            (Some(file), _) => {
+                let of = |error: ModelError| ConfigError::new(format!("{key}: {error}{}", inputs.advice(key)));
+                let content = inputs.content(key, file).map_err(of)?;
+                let table = text_of(file, &content).and_then(|text| Table::parse(file, text, &self.options()));
+                table.map_err(of)?.keeping(InputFiles::new([(key.to_owned(), content)]))
+            }
             (None, text) => Table::parse("target.text", text.as_deref().unwrap_or_default(), &self.options())
                 .map_err(|error| ConfigError::new(error.to_string()))?,
         };

@@ -1,5 +1,6 @@
 //! `[target]`: what is sampled from, by its key `kind`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,9 +13,10 @@ use super::error::{deserialise, quoted};
 use super::model::ModelConfig;
 use super::table::TableConfig;
 use crate::joint;
-use crate::targets::Target;
+use crate::models::{ModelError, bytes_of};
 use crate::targets::hypergrid::Hypergrid;
 use crate::targets::ising::Ising;
+use crate::targets::{InputFiles, Target};
 
 /// A built-in target.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,13 +65,40 @@ fn usual_rewards() -> [f64; 3] {
 
 /// Where the numbers of a target come from that its configuration only names: an energy model's parameters, or all of a
 /// model or table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inputs {
     /// The files that the configuration names.
     Files,
-    /// A checkpoint, which will be restored: an energy model's file is not read, so that a run outlives it. (The file of
-    /// a model or table is.)
-    Checkpoint,
+    /// A checkpoint, which will be restored, and the files that it keeps (`Checkpoint::files`), so that a run outlives
+    /// them: an energy model's file is not read, and where the file of a model or table is not there any more, the one
+    /// kept is taken.
+    Checkpoint(InputFiles),
+}
+
+impl Inputs {
+    /// What is in the file at `path`, which `key` names.
+    pub(super) fn content(&self, key: &str, path: &str) -> Result<Arc<[u8]>, ModelError> {
+        let path = Path::new(path);
+        match self.kept(key) {
+            Some(kept) if matches!(path.try_exists(), Ok(false)) => Ok(kept.clone()),
+            _ => Ok(bytes_of(path)?.into()),
+        }
+    }
+
+    fn kept(&self, key: &str) -> Option<&Arc<[u8]>> {
+        if let Self::Checkpoint(files) = self { files.get(key) } else { None }
+    }
+
+    /// What to do about the file that `key` names if it is not right.
+    pub(super) fn advice(&self, key: &str) -> &'static str {
+        match (self, self.kept(key)) {
+            (Self::Files, _) => "",
+            (_, Some(_)) => {
+                " (the run needs the file as it was when it began: put it back, or take it away: the checkpoint has it)"
+            }
+            (_, None) => " (the run needs the file again, as it was when it began: put it back)",
+        }
+    }
 }
 
 impl TargetConfig {
@@ -121,7 +150,7 @@ impl TargetConfig {
     }
 
     /// The target itself, or what is out of range, or wrong with an input file.
-    pub fn build(&self, inputs: Inputs) -> Result<Arc<dyn Target>, ConfigError> {
+    pub fn build(&self, inputs: &Inputs) -> Result<Arc<dyn Target>, ConfigError> {
         match self {
             Self::Ising(ising) => Ok(Arc::new(ising.target()?)),
             Self::Density(density) => density.build(inputs),

@@ -5,7 +5,7 @@ const MINIMAL: &str = "[target]\nkind = \"ising\"\nside = 4\ncoupling = 0.2\n";
 /// What is wrong with an experiment or with the files that it names.
 fn error_of(text: &str, changes: &[&str]) -> String {
     let changes: Vec<String> = changes.iter().map(|change| change.to_string()).collect();
-    let built = Config::parse(text, &changes).and_then(|config| config.target.build(Inputs::Files).map(|_| config));
+    let built = Config::parse(text, &changes).and_then(|config| config.target.build(&Inputs::Files).map(|_| config));
     built.expect_err("a bad configuration").to_string()
 }
 
@@ -189,7 +189,7 @@ fn energy_files_that_do_not_fit_are_refused_by_key() {
     let small = ["target.bits=8", "target.hidden=[4]", &energy];
     for mode in ["target.mode=fixed", "target.mode=joint"] {
         let changes: Vec<String> = small.iter().chain(&[mode]).map(|change| change.to_string()).collect();
-        Config::parse(DENSITY, &changes).and_then(|config| config.target.build(Inputs::Files)).unwrap();
+        Config::parse(DENSITY, &changes).and_then(|config| config.target.build(&Inputs::Files)).unwrap();
         let wide = error_of(DENSITY, &[mode, "target.bits=10", "target.hidden=[4]", &energy]);
         assert!(
             wide.contains("target.energy") && wide.contains("`energy.0.weight`") && wide.contains("[4, 10]"),

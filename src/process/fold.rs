@@ -44,6 +44,7 @@ impl Guide for Folded {
             None => GuideKernel {
                 source: format!("fn {own}(filled: Filled, site: u32, value: u32) -> f32 {{ return 0.0; }}\n"),
                 parameters: Vec::new(),
+                iterations: 0,
                 trusted: true,
             },
         };

@@ -53,21 +53,24 @@ pub trait Guide: fmt::Debug + Send + Sync {
 /// The source defines `fn log_reward_increment(filled: Filled, site: u32, value: u32) -> f32`. It may call
 /// `filled_value(filled: Filled, site: u32) -> u32`, which gives the value of a site or `UNFILLED`, and
 /// `guide_parameter(index: u32) -> f32`, and read the constants `SITES`, `VALUES` and `UNFILLED`. Loops should stay short, as in
-/// a target's kernel.
+/// a target's kernel, and `iterations` says how long they are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GuideKernel {
     /// WGSL with that function: no bindings, entry points or overrides of its own.
     pub source: String,
     /// What `guide_parameter` reads.
     pub parameters: Vec<f32>,
+    /// Loop iterations that a call takes at most, a loop of n counting as n + 1: chains of steps are cut by it, and
+    /// software adapters may have to refuse it. 0 if nothing is known.
+    pub iterations: usize,
     /// Ours, which needs no run-time checks.
     pub(crate) trusted: bool,
 }
 
 impl GuideKernel {
-    /// One of a user's.
+    /// One of a user's, whose loops nothing is known of.
     pub fn new(source: impl Into<String>, parameters: Vec<f32>) -> Self {
-        Self { source: source.into(), parameters, trusted: false }
+        Self { source: source.into(), parameters, iterations: 0, trusted: false }
     }
 }
 

@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 use crate::config::{Config, Inputs};
 use crate::engine::BLOCK;
 use crate::memory;
+use crate::targets::InputFiles;
 use crate::trainer::memory::{Machine, Purpose, need};
 use crate::trainer::select;
 
@@ -31,7 +32,7 @@ pub fn usual(runs: &[&Config]) -> usize {
         // Each job reckons by itself how much of the memory its activations may take.
         let machine = Machine { available, threads: 1, adapter: None };
         let bytes = |config: &&Config| {
-            let target = config.target.build(Inputs::Checkpoint);
+            let target = config.target.build(&Inputs::Checkpoint(InputFiles::default()));
             let joint = config.target.energy_training().is_some();
             let purpose = if joint { Purpose::JointTraining } else { Purpose::Training };
             target.map_or(0, |target| need(&config.settings, &*target, machine, purpose))

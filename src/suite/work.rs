@@ -64,7 +64,7 @@ pub fn survey(suite: &Suite, out: &Path) -> Result<Vec<State>, RunError> {
         let directory = RunDirectory::at(&out.join(&run.name));
         if !directory.holds(&run.config)? {
             let within = |error: ConfigError| error.within(&format!("run {}", run.name));
-            run.config.target.build(Inputs::Files).map_err(within)?;
+            run.config.target.build(&Inputs::Files).map_err(within)?;
             return Ok(State::Unfinished);
         }
         let summary = directory.summary(run.config.settings.training.iterations)?;

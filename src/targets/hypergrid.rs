@@ -148,7 +148,12 @@ impl Target for Hypergrid {
         };
         let rewards = self.rewards.map(|reward| reward as f32);
         let parameters = rewards.into_iter().chain((0..self.height).map(bits)).collect();
-        Some(RewardKernel { source: include_str!("hypergrid.wgsl").into(), parameters, scale: 1.0 })
+        Some(RewardKernel {
+            source: include_str!("hypergrid.wgsl").into(),
+            parameters,
+            scale: 1.0,
+            iterations: self.dimensions + 1,
+        })
     }
 
     fn picture(&self) -> Option<Picture> {

@@ -8,6 +8,7 @@ pub mod density;
 pub mod energy_model;
 pub mod enumeration;
 mod error;
+mod files;
 pub mod hypergrid;
 pub mod ising;
 pub mod model;
@@ -16,6 +17,7 @@ pub mod table;
 mod tempering;
 
 pub use error::TargetError;
+pub use files::InputFiles;
 pub use shape::{SITES, VALUES, check_shape};
 
 use std::fmt;
@@ -132,9 +134,14 @@ pub trait Target: Send + Sync {
         None
     }
 
-    /// A checksum of what comes from files that no checkpoint keeps: one is refused for a target with another.
+    /// A checksum of what comes from files: a checkpoint is refused for a target with another.
     fn checksum(&self) -> Option<u32> {
         None
+    }
+
+    /// The files that it was made of: a checkpoint keeps them, so that a run outlives them.
+    fn files(&self) -> InputFiles {
+        InputFiles::default()
     }
 
     /// log R in WGSL, where there is one.
@@ -239,9 +246,10 @@ pub struct RewardNetwork {
 
 /// log R in WGSL: the body of the function `fn log_reward(trajectory: u32) -> f32`.
 ///
-/// The source may call `value(trajectory: u32, site: u32) -> u32` and `parameter(index: u32) -> f32`, and read the constants
-/// `SITES` and `VALUES`. Loops should stay short: software adapters (Mesa's) silently leave all loops of an invocation
-/// once it has made 65,535 iterations in total, those of inner loops and of every call included.
+/// The source may call `value(trajectory: u32, site: u32) -> u32` and `parameter(index: u32) -> f32`, and read the
+/// constants `SITES` and `VALUES`. Loops should stay short: software adapters (Mesa's) silently leave all loops of an
+/// invocation once it has made 65,535 iterations in total, those of inner loops and of every call included. Where
+/// `iterations` says that they would, the host computes log R there.
 ///
 /// Where log R is a number times a whole one below 2^24, let the function return the whole one and the host multiply:
 /// log R is then as exact as [`Target::log_reward`]'s.
@@ -257,12 +265,14 @@ pub struct RewardKernel {
     pub parameters: Vec<f32>,
     /// log R is this times what the function returns, multiplied on the host in f64.
     pub scale: f64,
+    /// Loop iterations that a call takes at most, a loop of n counting as n + 1. 0 if nothing is known.
+    pub iterations: usize,
 }
 
 impl Default for RewardKernel {
-    /// No source, no parameters, and log R as the function returns it.
+    /// No source, no parameters, log R as the function returns it, and nothing known of its loops.
     fn default() -> Self {
-        Self { source: String::new(), parameters: Vec::new(), scale: 1.0 }
+        Self { source: String::new(), parameters: Vec::new(), scale: 1.0, iterations: 0 }
     }
 }
 

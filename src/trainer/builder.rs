@@ -51,7 +51,7 @@ impl Builder {
     /// If the target cannot be built: a file that it needs is missing or wrong.
     pub fn of(config: &Config, inputs: Inputs) -> Result<Self, ConfigError> {
         let training = config.target.energy_training();
-        Ok(Self::new(&config.settings, config.target.build(inputs)?).energy_training(training))
+        Ok(Self::new(&config.settings, config.target.build(&inputs)?).energy_training(training))
     }
 
     /// Objects are built by this process in place of site filling, or of the target's own process.

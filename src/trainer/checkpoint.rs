@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use safetensors::tensor::Dtype;
 
+use crate::targets::InputFiles;
+
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
@@ -40,6 +42,9 @@ impl Checkpoint {
     /// The text that is the number of iterations that the run had, while it is being given another one: the checkpoint has
     /// that, and config.toml may not have it yet.
     pub const LENGTH_BEFORE: &str = "length_before";
+    /// Prefix of the tensors that are files of the target; the keys that name them follow.
+    const FILE: &str = "file.";
+
     /// Adds a text to the header.
     pub fn put_text(&mut self, name: &str, text: impl ToString) {
         self.texts.insert(name.into(), text.to_string());
@@ -60,6 +65,11 @@ impl Checkpoint {
     /// Adds bytes as a U8 tensor.
     pub fn put_bytes(&mut self, name: &str, bytes: &[u8]) {
         self.put(name, Dtype::U8, &[bytes.len()], bytes.to_vec());
+    }
+
+    /// Adds files of a target.
+    pub fn put_files(&mut self, files: &InputFiles) {
+        files.iter().for_each(|(key, content)| self.put_bytes(&format!("{}{key}", Self::FILE), content));
     }
 
     fn put(&mut self, name: &str, dtype: Dtype, shape: &[usize], bytes: Vec<u8>) {
@@ -88,6 +98,13 @@ impl Checkpoint {
     pub fn bytes(&self, name: &str) -> Result<&[u8], CheckpointError> {
         let length = self.tensors.get(name).map_or(0, |tensor| tensor.bytes.len());
         self.tensor(name, Dtype::U8, &[length])
+    }
+
+    /// The files of a target that it keeps.
+    pub fn files(&self) -> Result<InputFiles, CheckpointError> {
+        let keys = self.tensors.keys().filter_map(|name| name.strip_prefix(Self::FILE).map(|key| (name, key)));
+        let files = keys.map(|(name, key)| Ok((key.to_owned(), self.bytes(name)?.into())));
+        files.collect::<Result<Vec<_>, _>>().map(InputFiles::new)
     }
 
     fn tensor(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&[u8], CheckpointError> {

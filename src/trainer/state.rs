@@ -45,6 +45,7 @@ impl Trainer {
         if let Some(checksum) = self.target.checksum() {
             checkpoint.put_text(TARGET_CHECKSUM, checksum);
         }
+        checkpoint.put_files(&self.target.files());
         if let Some(found) = &self.found {
             found.put(&mut checkpoint);
         }
@@ -71,7 +72,11 @@ impl Trainer {
         if let Some(checksum) = self.target.checksum()
             && checkpoint.text::<u32>(TARGET_CHECKSUM)? != checksum
         {
-            let reason = "it was made with another model or table: the file that target.file names (or target.evidence) has changed since";
+            let advice = if checkpoint.files()?.is_empty() { "" } else { ", or take it away: the checkpoint has it" };
+            let reason = format!(
+                "it was made with another model or table: the file that target.file names (or target.evidence) has \
+                 changed since; put it back as it was{advice}"
+            );
             return Err(checkpoint.error(reason).into());
         }
         let mut parameters = vec![0.0; self.layout.parameters()];

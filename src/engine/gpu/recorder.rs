@@ -19,6 +19,10 @@ const MOST: usize = 128;
 /// Loop iterations of one invocation: Mesa's software drivers leave all loops of a shader after 65535 in total.
 pub(super) const ITERATIONS: usize = 65_000;
 
+/// What a loop iteration of a guide or of a target's log R costs, in multiply-adds: some look-ups that wait for each
+/// other.
+pub(super) const LOOPED: f64 = 40.0;
+
 /// Records dispatches on buffers: see pending.rs for when they are submitted.
 pub(super) struct Recorder<'a> {
     context: &'a Context,

@@ -10,7 +10,7 @@ use super::buffers::Buffers;
 use super::context::Context;
 use super::kernel::Kernel;
 use super::network::{Input, Network};
-use super::recorder::Recorder;
+use super::recorder::{ITERATIONS, LOOPED, Recorder};
 use super::source::{Sources, Weights};
 use super::stages::{Accumulator, Deltas, Evaluate, Spread, Sums};
 use super::supplied;
@@ -29,8 +29,8 @@ pub(super) struct Reward {
 }
 
 enum Kind {
-    /// The target's function, and what its results are multiplied by.
-    Source(Kernel, f64),
+    /// The target's function, what its results are multiplied by, and the multiply-adds that a trajectory's cost.
+    Source(Kernel, f64, f64),
     Network(Box<Model>),
     Host(cpu::Reward<f32>),
 }
@@ -62,15 +62,18 @@ impl Reward {
     ) -> Result<Self, EngineError> {
         let mut buffers = Buffers::default();
         Recorder::prepare(context, &mut buffers)?;
-        if let Some(reward) = target.kernel() {
+        let fits = |loops: usize| loops <= ITERATIONS || context.adapter.kind.is_hardware();
+        if let Some(reward) = target.kernel().filter(|reward| fits(reward.iterations)) {
             let kernel = supplied::kernel(context, sources, target.as_ref(), &reward.source)?;
             let bytes = size_of_val(reward.parameters.as_slice()) as u64;
             buffers.reserve(context, "reward_parameters", bytes, "let log R have fewer parameters")?;
             buffers.write(context, "reward_parameters", &reward.parameters);
             let tiling = tiling.unwrap_or_else(|| Tiling::suggested(context.adapter.kind, 1));
+            // Where nobody knows what the WGSL does, it is as if it went through all pairs of sites.
+            let cost = (LOOPED * reward.iterations as f64).max((target.sites() as f64).powi(2));
             // Kernels bind the policy's layers, whether they look at them or not.
             buffers.uniform(context, "network", sources.uniform_bytes())?;
-            return Ok(Self { target, kind: Kind::Source(kernel, reward.scale), tiling, buffers });
+            return Ok(Self { target, kind: Kind::Source(kernel, reward.scale, cost), tiling, buffers });
         }
         let widest = |network: &RewardNetwork| network.layout.widths[1..].iter().copied().max().unwrap_or(1);
         let network = target.network().filter(|network| network.layout.widths.len() > 2);
@@ -97,10 +100,10 @@ impl Reward {
             return Ok(());
         }
         let (fills, log_rewards) = self.prepare(context, count)?;
-        let Self { target, kind, buffers, tiling } = self;
+        let Self { kind, buffers, tiling, .. } = self;
         let mut recorder = Recorder::new(context, buffers, tiling);
         recorder.copy(batch.get("fills"), buffers.get("fills"), fills);
-        kind.record(&mut recorder, target.as_ref(), count);
+        kind.record(&mut recorder, count);
         recorder.copy(buffers.get("log_rewards"), batch.get("log_rewards"), log_rewards);
         recorder.finish()
     }
@@ -120,9 +123,9 @@ impl Reward {
         }
         self.prepare(context, count)?;
         self.upload(context, objects);
-        let Self { target, kind, buffers, tiling } = self;
+        let Self { kind, buffers, tiling, .. } = self;
         let mut recorder = Recorder::new(context, buffers, tiling);
-        kind.record(&mut recorder, target.as_ref(), count);
+        kind.record(&mut recorder, count);
         recorder.finish()?;
         let [log_reward] = buffers.read::<f32, 1>(context, ["log_rewards"], count)?;
         Ok(self.told(&log_reward))
@@ -131,7 +134,7 @@ impl Reward {
     /// log R from what the device says: R = 0 for whatever is at or below [`FORBIDDEN`], else what the kernel's scale makes
     /// of it.
     pub fn told(&self, log_rewards: &[f32]) -> Vec<f64> {
-        let scale = if let Kind::Source(_, scale) = self.kind { scale } else { 1.0 };
+        let scale = if let Kind::Source(_, scale, _) = self.kind { scale } else { 1.0 };
         let told = |&said: &f32| if said <= FORBIDDEN { f64::NEG_INFINITY } else { scale * f64::from(said) };
         log_rewards.iter().map(told).collect()
     }
@@ -217,14 +220,12 @@ impl Reward {
 
 impl Kind {
     /// `log_rewards` of `count` objects from their `fills`.
-    fn record(&mut self, recorder: &mut Recorder, target: &dyn Target, count: usize) {
+    fn record(&mut self, recorder: &mut Recorder, count: usize) {
         match self {
-            Self::Source(kernel, _) => {
+            Self::Source(kernel, _, cost) => {
                 let blocks = count.div_ceil(BLOCK);
                 let work = Work { blocks: blocks as u32, count: count as u32, ..Work::default() };
-                // Nobody knows what a target's WGSL does: as if it went through all pairs of sites.
-                let cost = (BLOCK * blocks) as f64 * (target.sites() as f64).powi(2);
-                recorder.dispatch(kernel, &work, [blocks, 1, 1], cost);
+                recorder.dispatch(kernel, &work, [blocks, 1, 1], (BLOCK * blocks) as f64 * *cost);
             }
             Self::Network(model) => {
                 for part in parts(count, model.part) {

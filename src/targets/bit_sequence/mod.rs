@@ -36,9 +36,6 @@ pub const MODES: std::ops::RangeInclusive<usize> = 1..=4096;
 /// Largest beta.
 pub const LARGEST_BETA: f64 = 1e6;
 
-/// Loop iterations of the kernel: software adapters leave loops at 65,535.
-const MOST_LOOPS: usize = 60_000;
-
 /// Bits that the kernel compares at once: whole numbers below 2^24 are exact in f32, in which parameters come.
 const KERNEL_BITS: usize = 24;
 
@@ -151,16 +148,14 @@ impl Target for BitSequence {
         let (sites, word) = (self.sites(), self.word);
         let at_once = KERNEL_BITS / word;
         let (chunks, modes) = (sites.div_ceil(at_once), self.modes.len());
-        if sites + modes * (1 + chunks) > MOST_LOOPS {
-            return None;
-        }
         let chunk = |bits: &[u8]| bits.iter().fold(0_u32, |chunk, &bit| chunk << 1 | u32::from(bit)) as f32;
         let parameters = self.modes.iter().flat_map(|mode| mode.chunks(at_once * word).map(chunk)).collect();
         let source = format!(
             "const WORD = {word}u;\nconst AT_ONCE = {at_once}u;\nconst CHUNKS = {chunks}u;\nconst MODES = {modes}u;\n{}",
             include_str!("reward.wgsl")
         );
-        Some(RewardKernel { source, parameters, scale: self.beta / self.length as f64 })
+        let iterations = (sites + 1) + modes * (1 + chunks + 1) + 1;
+        Some(RewardKernel { source, parameters, scale: self.beta / self.length as f64, iterations })
     }
 
     fn modes(&self) -> Option<Modes> {

@@ -111,7 +111,8 @@ impl Target for Ising {
 
     fn kernel(&self) -> Option<RewardKernel> {
         let source = include_str!("reward.wgsl").into();
-        Some(RewardKernel { source, parameters: vec![self.side as f32], scale: self.coupling })
+        let iterations = (self.side + 1).pow(2);
+        Some(RewardKernel { source, parameters: vec![self.side as f32], scale: self.coupling, iterations })
     }
 
     /// Bonds between set sites: each is counted when its second end is set.
@@ -174,7 +175,7 @@ impl Guide for Bonds {
 
     fn kernel(&self) -> Option<GuideKernel> {
         let parameters = vec![self.side as f32, self.coupling as f32];
-        Some(GuideKernel { source: include_str!("guide.wgsl").into(), parameters, trusted: true })
+        Some(GuideKernel { source: include_str!("guide.wgsl").into(), parameters, iterations: 0, trusted: true })
     }
 }
 

@@ -13,6 +13,13 @@ pub(super) struct Around {
     pub others: Vec<(u32, usize)>,
 }
 
+impl Around {
+    /// Whether the factor is over two variables.
+    pub fn is_pair(&self) -> bool {
+        self.others.len() == 1
+    }
+}
+
 /// The factors that each variable is in.
 pub(super) fn around(graph: &FactorGraph) -> Vec<Vec<Around>> {
     let mut around: Vec<Vec<Around>> = (0..graph.variables()).map(|_| Vec::new()).collect();

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use self::heat_bath::Gibbs;
 use super::tempering::{Plan as TemperingPlan, Tempering};
-use super::{Observable, RewardKernel, Sampler, Symmetry, Target, TargetError, no_state};
+use super::{InputFiles, Observable, RewardKernel, Sampler, Symmetry, Target, TargetError, no_state};
 use crate::models::elimination::{Eliminated, Plan};
 use crate::models::{FactorGraph, Labels};
 use crate::process::{Encoding, Guide, Objects};
@@ -37,6 +37,7 @@ pub struct Model {
     graph: Arc<FactorGraph>,
     values: usize,
     checksum: u32,
+    files: InputFiles,
     exact: OnceLock<Exact>,
     /// Of tempering, where elimination is too wide.
     tempering: OnceLock<Result<TemperingPlan, String>>,
@@ -56,7 +57,13 @@ impl Model {
     pub fn new(graph: FactorGraph) -> Self {
         let most = (0..graph.variables()).map(|variable| graph.cardinality(variable)).max();
         let (values, checksum) = (most.unwrap_or(0).max(2), checksum(&graph));
-        Self { graph: Arc::new(graph), values, checksum, exact: OnceLock::new(), tempering: OnceLock::new() }
+        let (exact, tempering) = (OnceLock::new(), OnceLock::new());
+        Self { graph: Arc::new(graph), values, checksum, files: InputFiles::default(), exact, tempering }
+    }
+
+    /// The same, which checkpoints keep these files of.
+    pub fn keeping(self, files: InputFiles) -> Self {
+        Self { files, ..self }
     }
 
     /// The model.
@@ -151,7 +158,7 @@ impl Target for Model {
     }
 
     fn guide(&self) -> Option<Arc<dyn Guide>> {
-        Some(Arc::new(guide::Completed::new(self.graph.clone(), self.values)))
+        Some(Arc::new(guide::Completed::new(self.graph.clone())))
     }
 
     fn kernel(&self) -> Option<RewardKernel> {
@@ -178,6 +185,10 @@ impl Target for Model {
 
     fn checksum(&self) -> Option<u32> {
         Some(self.checksum)
+    }
+
+    fn files(&self) -> InputFiles {
+        self.files.clone()
     }
 
     /// The energy or the cut, or else log R.

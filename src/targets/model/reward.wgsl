@@ -1,20 +1,40 @@
 // log R of a model, divided by the scale: the sum of an entry of each factor's table.
 //
-// parameter(0): where the factors end; parameter(1): the constant; parameter(2): how many sites are to be checked for values that
-// they have not, and from parameter(3) on their numbers of values. Then each factor as its number of variables, where its table
-// begins, and for each variable its site and how far apart its values are; and the tables.
+// parameter(0): where the factors over two variables begin; parameter(1): where all others; parameter(2): where these
+// end; parameter(3): the constant; and from parameter(4) on, where some sites have fewer values than others, their
+// numbers of values. Most factors are pairs, and loops are few in software: pairs come four at a time, each as where
+// its table begins and for either variable its site and how far apart its values are. Another factor is the number of
+// its variables, where its table begins, and for each variable its site and how far apart its values are. Then the
+// tables.
+
+fn pair_entry(trajectory: u32, at: u32) -> f32 {
+    let row = u32(parameter(at)) + value(trajectory, u32(parameter(at + 1u))) * u32(parameter(at + 2u));
+    return parameter(row + value(trajectory, u32(parameter(at + 3u))) * u32(parameter(at + 4u)));
+}
 
 fn log_reward(trajectory: u32) -> f32 {
-    let end = u32(parameter(0u));
-    var sum = parameter(1u);
-    let checked = u32(parameter(2u));
-    for (var site = 0u; site < checked; site++) {
-        if value(trajectory, site) >= u32(parameter(3u + site)) {
+    let pairs = u32(parameter(0u));
+    let others = u32(parameter(1u));
+    let end = u32(parameter(2u));
+    var sum = parameter(3u);
+    for (var site = 0u; site < pairs - 4u; site++) {
+        if value(trajectory, site) >= u32(parameter(4u + site)) {
             return -3e38;
         }
     }
-    var at = 3u + checked;
-    while at < end {
+    for (var at = pairs; at < others; at += 20u) {
+        let entries = vec4(
+            pair_entry(trajectory, at),
+            pair_entry(trajectory, at + 5u),
+            pair_entry(trajectory, at + 10u),
+            pair_entry(trajectory, at + 15u),
+        );
+        if any(entries <= vec4(-3e38)) {
+            return -3e38;
+        }
+        sum += (entries.x + entries.y) + (entries.z + entries.w);
+    }
+    for (var at = others; at < end;) {
         let variables = u32(parameter(at));
         var entry = u32(parameter(at + 1u));
         for (var i = 0u; i < variables; i++) {

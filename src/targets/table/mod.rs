@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::read::Rows;
-use super::{FORBIDDEN, RewardKernel, Sampler, Target, TargetError, no_state};
+use super::{FORBIDDEN, InputFiles, RewardKernel, Sampler, Target, TargetError, no_state};
 use crate::logs::log_sum_exp;
 use crate::models::{Fault, Labels, ModelError, Values, Variables, bytes_of, text_of};
 use crate::out_of_range::OutOfRange;
@@ -112,6 +112,7 @@ pub struct Table {
     /// log of the number of sequences that are not in the table; minus infinity if it is complete.
     log_missing: f64,
     log_z: f64,
+    files: InputFiles,
 }
 
 /// The sequences of a table in lexicographic order.
@@ -192,7 +193,13 @@ impl Table {
             missing,
             log_missing,
             log_z,
+            files: InputFiles::default(),
         })
+    }
+
+    /// The same, which checkpoints keep these files of.
+    pub fn keeping(self, files: InputFiles) -> Self {
+        Self { files, ..self }
     }
 
     /// Sequences in the table.
@@ -272,7 +279,9 @@ impl Target for Table {
         let mut parameters = vec![self.count() as f32, finite(&self.missing)];
         parameters.extend((0..self.count()).map(number));
         parameters.extend(self.log_rewards.iter().map(finite));
-        Some(RewardKernel { source: include_str!("reward.wgsl").into(), parameters, scale: 1.0 })
+        // A search halves the rows until none is left.
+        let iterations = (self.sites + 1) + self.count().max(1).ilog2() as usize + 2;
+        Some(RewardKernel { source: include_str!("reward.wgsl").into(), parameters, scale: 1.0, iterations })
     }
 
     fn forbids(&self) -> Option<&'static str> {
@@ -301,6 +310,10 @@ impl Target for Table {
         hasher.update(&self.rows.values);
         self.log_rewards.iter().chain([&self.missing]).for_each(|number| hasher.update(&number.to_le_bytes()));
         Some(hasher.finalize())
+    }
+
+    fn files(&self) -> InputFiles {
+        self.files.clone()
     }
 
     /// The table's sequences that are not forbidden, in random order; 65,536 of them if there are more.

@@ -3,7 +3,7 @@
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::{Layer, Network};
-use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
+use crate::engine::gpu::recorder::{ITERATIONS, LOOPED, Recorder};
 use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::tiling::Tiling;
 use crate::engine::gpu::work::Work;
@@ -22,17 +22,26 @@ pub(in crate::engine::gpu) struct Steps {
 
 impl Steps {
     /// # Errors
-    /// `Limit` if a single step is more than a driver may run.
+    /// `Limit` if a single step is more than a software adapter runs.
     pub fn new(context: &Context, sources: &Sources, network: &Network) -> Result<Self, EngineError> {
-        let longest = ITERATIONS / iterations(network);
-        if longest == 0 {
-            let message = "a step of the rollout is too long for one invocation: make hidden layers narrower";
-            return Err(EngineError::Limit(message.into()));
+        let of_step = iterations(network);
+        let longest = ITERATIONS / of_step;
+        if longest == 0 && !context.adapter.kind.is_hardware() {
+            let calls = (network.tiling.trajectories * network.outputs()).div_ceil(network.tiling.group);
+            let (most, advice) = match 2 * calls * guide_iterations(network) > of_step {
+                true => ("the guide's", "take engine.kind = \"cpu\", policy.guided = false or a GPU"),
+                false => ("of hidden layers", "make hidden layers narrower"),
+            };
+            let adapter = &context.adapter.name;
+            return Err(EngineError::Limit(format!(
+                "a step of the rollout is {of_step} loop iterations, most of them {most}, and {adapter}, which is \
+                 software, leaves loops after {ITERATIONS}: {advice}"
+            )));
         }
         Ok(Self {
             start: sources.kernel(context, "start", &[])?,
             rollout: sources.kernel(context, "rollout", &["FORWARD"])?,
-            longest,
+            longest: longest.max(1),
         })
     }
 
@@ -46,7 +55,8 @@ impl Steps {
     pub fn record(&mut self, recorder: &mut Recorder, network: &Network, part: &Work, chained: bool) {
         let (begin, end) = (part.scored_from as usize, network.process.max_steps());
         let blocks = part.blocks as usize;
-        let cost = network.products() * blocks as f64;
+        let looked_up = LOOPED * (BLOCK * network.outputs()) as f64 * guide_iterations(network) as f64;
+        let cost = (network.products() + looked_up) * blocks as f64;
         // A replay's workgroups do not wait for each other, so it is for the recorder to split it.
         let share = if chained { recorder.share(end - begin, cost).min(self.longest) } else { end };
         let width = network.layers[0].outputs as usize;
@@ -80,9 +90,18 @@ fn iterations(network: &Network) -> usize {
     let choice = passes * (outputs + 1) + 3 * network.mask_words() + ROUNDS as usize + 4 + more;
     shared_iterations(tiling, tiling.trajectories * width(0), 0)
         + hidden_iterations(network)
-        + shared_iterations(tiling, tiling.trajectories * outputs, width(layers.len() - 1) + 1)
+        + shared_iterations(
+            tiling,
+            tiling.trajectories * outputs,
+            width(layers.len() - 1) + 1 + guide_iterations(network),
+        )
         + shared_iterations(tiling, tiling.trajectories, choice)
         + 2
+}
+
+/// Those of one call of the guide, if there is one.
+fn guide_iterations(network: &Network) -> usize {
+    network.guide.as_ref().map_or(0, |guide| guide.iterations)
 }
 
 /// Those of lib/layers.wgsl. Loops over a register tile are unrolled, but where somebody else's rules or guide are part of the kernel:
