@@ -100,8 +100,6 @@ def machine(options, threads):
         processor = names[0] if names else processor
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     wgflow = subprocess.run([options.wgflow, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
-    describe = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
-    commit = subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip()
     return {
         "date": datetime.date.today().isoformat(),
         "processor": processor,
@@ -110,7 +108,7 @@ def machine(options, threads):
         "device": options.device,
         "system": f"{platform.system()} {platform.machine()}",
         "load_before": os.getloadavg()[0],
-        "versions": {"wgflow": f"{wgflow} ({commit})" if commit else wgflow, **versions, "python": platform.python_version()},
+        "versions": {"wgflow": wgflow, **versions, "python": platform.python_version()},
     }
 
 
