@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -30,27 +31,28 @@ def arguments():
     parser = argparse.ArgumentParser(prog="benches/peers/run", description="wgflow side by side with its peers")
     parser.add_argument("--rounds", type=whole, default=7, metavar="N", help="turns that each takes [default: 7]")
     parser.add_argument("--seconds", type=float, default=4.0, metavar="S", help="of each measurement, about [default: 4]")
-    parser.add_argument("--json", metavar="FILE", help="also writes all measurements there")
+    parser.add_argument("--json", metavar="FILE", type=argparse.FileType("w"), help="also writes all measurements there")
     parser.add_argument(
         "--only", action="append", choices=[*WORKS, *LIBRARIES], metavar="NAME",
         help=f"this work or this library alone (may be repeated): {', '.join([*WORKS, *LIBRARIES])}",
     )
     parser.add_argument("--threads", type=whole, metavar="N", help="of each library [default: as many as there are cores]")
-    parser.add_argument("--wgflow", required=True, metavar="PROGRAM", help="a built wgflow, in place of building it")
+    parser.add_argument("--wgflow", metavar="PROGRAM", help="a built wgflow, in place of building it")
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help=argparse.SUPPRESS)
     found = parser.parse_args()
     if not 0.1 <= found.seconds <= 3600:
         parser.error("--seconds must be 0.1 to 3600")
     if found.threads and found.threads > len(cores()):
         parser.error(f"--threads is {found.threads}, and there are {len(cores())} cores")
+    if not found.wgflow or not shutil.which(found.wgflow):
+        parser.error(f"--wgflow: there is no program {found.wgflow}")
     return found
 
 
 def whole(text):
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
+    return int(text)
 
 
 def cores():
@@ -152,11 +154,11 @@ def table(lines):
 def main():
     options = arguments()
     threads = options.threads or len(cores())
+    about = machine(options, threads)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores()[:threads])
     works = [name for name in WORKS if not options.only or name in options.only] or list(WORKS)
     wanted = [name for name in LIBRARIES if not options.only or name in options.only] or LIBRARIES
-    about = machine(options, threads)
     peers = {name: Peer(name, options, environment(threads, options.device)) for name in ["wgflow", *LIBRARIES]}
     measured = {}
     for name in works:
@@ -172,13 +174,12 @@ def main():
     print(f"\nMedians (least..most) of {options.rounds} rounds by turns; ratios within a round.", end=" ")
     print("Start-up, compilation, evaluation and logging left out.")
     print(f"Hypergrids: the first {GRID_ITERATIONS} iterations of trainings, whose trajectories' lengths depend on the policy.")
-    print(f"{about['date']}, {about['processor']}, {threads} of {about['cores']} cores, {about['device']}, {about['system']}, ", end="")
+    print(f"{about['date']}, {about['processor']}, {threads} threads on {about['cores']} cores, {about['device']}, {about['system']}, ", end="")
     print(f"load {about['load_before']:.1f} before and {about['load_after']:.1f} after")
     print(", ".join(f"{package} {version}" for package, version in about["versions"].items()))
     if options.json:
         works = {name: {"title": WORKS[name].title, "iterations_per_second": rates} for name, rates in measured.items()}
-        text = json.dumps({**about, "rounds": options.rounds, "works": works}, indent=2)
-        pathlib.Path(options.json).write_text(f"{text}\n")
+        json.dump({**about, "rounds": options.rounds, "works": works}, options.json, indent=2)
 
 
 main()
