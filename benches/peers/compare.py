@@ -15,7 +15,7 @@ import sys
 from works import WORKS, Grid
 
 HERE = pathlib.Path(__file__).parent
-# Iterations that a hypergrid is trained for, from the first one on: its trajectories change in length as the policy learns.
+# Iterations that a hypergrid is trained for, from the first one on: trajectories change in length as it learns.
 GRID_ITERATIONS = 300
 
 
@@ -30,13 +30,22 @@ PACKAGES = ["torch", "jax", "jaxlib", "optax", "torchgfn", "gfnx", "numpy"]
 def arguments():
     parser = argparse.ArgumentParser(prog="benches/peers/run", description="wgflow side by side with its peers")
     parser.add_argument("--rounds", type=whole, default=7, metavar="N", help="turns that each takes [default: 7]")
-    parser.add_argument("--seconds", type=float, default=4.0, metavar="S", help="of each measurement, about [default: 4]")
-    parser.add_argument("--json", metavar="FILE", type=argparse.FileType("w"), help="also writes all measurements there")
     parser.add_argument(
-        "--only", action="append", choices=[*WORKS, *LIBRARIES], metavar="NAME",
+        "--seconds", type=float, default=4.0, metavar="S", help="of each measurement, about [default: 4]"
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", type=argparse.FileType("w"), help="also writes all measurements there"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[*WORKS, *LIBRARIES],
+        metavar="NAME",
         help=f"this work or this library alone (may be repeated): {', '.join([*WORKS, *LIBRARIES])}",
     )
-    parser.add_argument("--threads", type=whole, metavar="N", help="of each library [default: as many as there are cores]")
+    parser.add_argument(
+        "--threads", type=whole, metavar="N", help="of each library [default: as many as there are cores]"
+    )
     parser.add_argument("--wgflow", metavar="PROGRAM", help="a built wgflow, in place of building it")
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help=argparse.SUPPRESS)
     found = parser.parse_args()
@@ -76,7 +85,14 @@ class Peer:
 
     def __init__(self, name, options, settings):
         self.name, self.settings, self.process = name, settings, None
-        self.command = [sys.executable, str(HERE / f"peer_{name}.py"), "--device", options.device, "--wgflow", options.wgflow]
+        self.command = [
+            sys.executable,
+            str(HERE / f"peer_{name}.py"),
+            "--device",
+            options.device,
+            "--wgflow",
+            options.wgflow,
+        ]
 
     def ask(self, question):
         if not self.process:
@@ -98,10 +114,16 @@ def machine(options, threads):
     processor = platform.processor() or platform.machine()
     information = pathlib.Path("/proc/cpuinfo")
     if information.exists():
-        names = [line.split(":", 1)[1].strip() for line in information.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in information.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         processor = names[0] if names else processor
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
-    wgflow = subprocess.run([options.wgflow, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    wgflow = subprocess.run([options.wgflow, "--version"], capture_output=True, text=True, check=True).stdout.split()[
+        -1
+    ]
     return {
         "date": datetime.date.today().isoformat(),
         "processor": processor,
@@ -147,7 +169,10 @@ def rows(name, rates):
 def table(lines):
     head = ["work", "library", "iterations/s", "wgflow / library"]
     widths = [max(map(len, column)) for column in zip(head, *lines)]
-    padded = ([cell.ljust(width) for cell, width in zip(line, widths)] for line in [head, ["-" * width for width in widths], *lines])
+    padded = (
+        [cell.ljust(width) for cell, width in zip(line, widths)]
+        for line in [head, ["-" * width for width in widths], *lines]
+    )
     return "\n".join(f"| {' | '.join(line)} |" for line in padded)
 
 
@@ -173,8 +198,14 @@ def main():
     print(table([row for name, rates in measured.items() for row in rows(name, rates)]))
     print(f"\nMedians (least..most) of {options.rounds} rounds by turns; ratios within a round.", end=" ")
     print("Start-up, compilation, evaluation and logging left out.")
-    print(f"Hypergrids: the first {GRID_ITERATIONS} iterations of trainings, whose trajectories' lengths depend on the policy.")
-    print(f"{about['date']}, {about['processor']}, {threads} threads on {about['cores']} cores, {about['device']}, {about['system']}, ", end="")
+    print(
+        f"Hypergrids: the first {GRID_ITERATIONS} iterations of trainings, for lengths of trajectories depend on the policy."
+    )
+    print(
+        f"{about['date']}, {about['processor']}, {threads} threads on {about['cores']} cores, {about['device']}, "
+        f"{about['system']}, ",
+        end="",
+    )
     print(f"load {about['load_before']:.1f} before and {about['load_after']:.1f} after")
     print(", ".join(f"{package} {version}" for package, version in about["versions"].items()))
     if options.json:

@@ -1,4 +1,7 @@
-"""gfnx through its own interface: environment, reward, rollouts and log-probabilities; the network and Adam are those of peer_jax.py."""
+"""gfnx through its own interface: environment, reward, rollouts and log-probabilities.
+
+It leaves network and optimizer to its user: they are those of peer_jax.py.
+"""
 
 import gfnx
 import jax
@@ -22,7 +25,8 @@ def grid(work):
     def loss(parameters, key):
         fixed = jax.lax.stop_gradient(parameters["policy"])
         trajectories, info = gfnx.utils.forward_rollout(key, work.batch, policy, fixed, env, settings)
-        # As in gfnx's own baselines, all states once more in one pass with a derivative; faster than one through the rollout.
+        # As in gfnx's own baselines, all states once more in one pass with a derivative: faster than one through
+        # the rollout.
         logits = mlp(parameters["policy"], trajectories.obs, jax.nn.leaky_relu)
         trajectories = trajectories.replace(info=trajectories.info | {"forward_logits": logits})
         log_pf, log_pb = gfnx.utils.forward_trajectory_log_probs(env, trajectories, settings)

@@ -1,4 +1,4 @@
-"""A lean loop in JAX: roll out by `lax.scan`, objective and Adam, all of it in one compiled function of many iterations."""
+"""A lean loop in JAX: roll out by `lax.scan`, objective, Adam, all in one compiled function of many iterations."""
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ def adam():
 
 
 class Compiled(Loop):
-    """Iterations `step` of a (state, key), as many as are asked for in one call: nothing goes back to Python in between."""
+    """As many iterations as are asked for in one call: nothing goes back to Python in between."""
 
     def __init__(self, parameters, gradient):
         self.parameters, optimizer = parameters, adam()
@@ -89,7 +89,8 @@ def filling(work):
 
     def loss(parameters, key):
         x, states, site, values = rollout(jax.lax.stop_gradient(parameters["policy"]), key)
-        # All states once more in one pass, with a derivative: faster than one through the rollout. Orders cancel against P_B.
+        # All states once more in one pass, with a derivative: faster than one through the rollout. Orders cancel
+        # against P_B.
         log_p = jax.nn.log_softmax(logits_of(parameters["policy"], states, site))
         log_pf = log_p[jnp.arange(sites * batch), values].reshape(sites, batch).sum(0)
         log_w = log_reward(work, x) - log_pf

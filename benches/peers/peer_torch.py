@@ -60,7 +60,8 @@ class Training(Loop):
 
     def loss(self):
         x, states, site, values = self.rollout()
-        # All states once more in one pass, with a derivative: faster than one through the rollout. Orders cancel against P_B.
+        # All states once more in one pass, with a derivative: faster than one through the rollout. Orders cancel
+        # against P_B.
         log_p = self.logits(states, site).log_softmax(1).gather(1, values[:, None])
         log_pf = log_p.view(self.work.sites, -1).sum(0)
         log_w = log_reward(self.work, x) - log_pf

@@ -38,7 +38,8 @@ class Training(Loop):
 
     def advance(self, iterations):
         for _ in range(iterations):
-            # All states once more in one pass, with a derivative: faster than `save_logprobs` and one through the rollout.
+            # All states once more in one pass, with a derivative: faster than one through the rollout, which
+            # `save_logprobs` allows.
             with torch.no_grad():
                 trajectories = self.sampler.sample_trajectories(self.env, n=self.work.batch)
             loss = self.gflownet.loss(self.env, trajectories, recalculate_all_logprobs=True)

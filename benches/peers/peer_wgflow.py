@@ -10,7 +10,12 @@ from protocol import Loop, arguments, serve
 
 ARGUMENTS = arguments()
 # Everything but iterations is off, but for one line of the log.
-QUIET = {"training.log_every": 2**31 - 1, "training.checkpoint_seconds": 86400, "training.iterations": 2**31 - 1, "evaluation.every": 0}
+QUIET = {
+    "training.log_every": 2**31 - 1,
+    "training.checkpoint_seconds": 86400,
+    "training.iterations": 2**31 - 1,
+    "evaluation.every": 0,
+}
 
 
 def linear(work):
@@ -27,19 +32,32 @@ class Program(Loop):
         settings = dict(QUIET)
         if isinstance(work, works.Grid):
             base = ["--preset", "hypergrid-20x4"]
-            settings |= {"target.dimensions": work.dimensions, "target.height": work.height, "target.rewards": list(work.rewards)}
+            settings |= {
+                "target.dimensions": work.dimensions,
+                "target.height": work.height,
+                "target.rewards": list(work.rewards),
+            }
         elif work.side:
             base = ["--preset", "ising-paper"]
-            settings |= {"target.side": work.side, "target.coupling": work.coupling, "objective.control_variate": "leave_one_out"}
+            settings |= {
+                "target.side": work.side,
+                "target.coupling": work.coupling,
+                "objective.control_variate": "leave_one_out",
+            }
         else:
             model = pathlib.Path(self.place.name, "linear.LG")
             model.write_text(linear(work))
             experiment = pathlib.Path(self.place.name, "linear.toml")
-            experiment.write_text(f'[target]\nkind = "model"\nfile = "{model.name}"\n[policy]\ninitialisation = "fan_in"\n')
+            experiment.write_text(
+                f'[target]\nkind = "model"\nfile = "{model.name}"\n[policy]\ninitialisation = "fan_in"\n'
+            )
             base = [str(experiment)]
         objective = getattr(work, "objective", "trajectory_balance")
         settings |= {"objective.kind": objective, "training.batch": work.batch, "policy.hidden": list(work.hidden)}
-        settings |= {"optimizer.learning_rate": works.LEARNING_RATE, "optimizer.zeta_learning_rate": works.LOG_Z_LEARNING_RATE}
+        settings |= {
+            "optimizer.learning_rate": works.LEARNING_RATE,
+            "optimizer.zeta_learning_rate": works.LOG_Z_LEARNING_RATE,
+        }
         self.command = [ARGUMENTS.wgflow, "train", *base, "--engine", ARGUMENTS.device]
         for key, value in settings.items():
             self.command += ["--set", f"{key}={json.dumps(value)}"]
@@ -48,9 +66,9 @@ class Program(Loop):
         self.seed = seed + 1
 
     def timed(self, iterations):
-        """By the program's own clock, which runs during iterations alone: times.json leaves out start-up, saving and evaluations. It is
-        what iterations_per_second of summary.json is made of. A run that is stopped has no summary, and no evaluation at the end
-        that would have to be waited for."""
+        """By the program's own clock, which runs during iterations alone: times.json leaves out start-up, saving and
+        evaluations. It is what iterations_per_second of summary.json is made of. A run that is stopped has no summary,
+        and no evaluation at the end that would have to be waited for."""
         with tempfile.TemporaryDirectory(dir=self.place.name) as place:
             run = pathlib.Path(place, "run")
             command = [*self.command, "--seed", str(self.seed), "--stop-after", str(iterations), "--out", str(run)]

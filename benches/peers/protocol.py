@@ -1,10 +1,12 @@
 """How a peer is asked: a JSON object a line on standard input, one back on standard output.
 
     {"work": "sites", "seconds": 3}         ->  {"iterations": 120, "seconds": 3.02, "iterations_per_second": 39.7}
-    {"work": "grid-8x2", "seconds": 3, "iterations": 300, "seed": 2}  ->  the same; trainings of 300 iterations, each from a fresh policy
+    {"work": "grid-8x2", "seconds": 3, "iterations": 300, "seed": 2}  ->  the same
 
-A peer stays alive between questions and sleeps meanwhile. What it has to do once for a work (imports, compilation) it does before
-the clock starts, when it is first asked for that work.
+With `iterations`, it is trainings of so many iterations, each from a fresh policy; without, one training goes on.
+
+A peer stays alive between questions and sleeps meanwhile. What it has to do once for a work (imports, compilation) it
+does before the clock starts, when it is first asked for that work.
 """
 
 import argparse

@@ -7,7 +7,7 @@ import dataclasses
 class Filling:
     """Sites of two values filled in a uniform order; inputs are -1, 0 (unset) and 1, the head has two logits a site.
 
-    `side` is that of an Ising torus, log R = coupling times the sum over its bonds; without one, log R is linear in the sites.
+    `side` is that of an Ising torus, log R = coupling times the sum over its bonds; without one, log R is linear.
     """
 
     title: str
@@ -37,7 +37,9 @@ class Grid:
 
 WORKS = {
     "sites": Filling("32 sites, 256x3, batch 128, TB", sites=32, batch=128, objective="trajectory_balance"),
-    "ising": Filling("10x10 Ising, 256x3, batch 256, reverse KL", sites=100, batch=256, objective="reverse_kl", side=10),
+    "ising": Filling(
+        "10x10 Ising, 256x3, batch 256, reverse KL", sites=100, batch=256, objective="reverse_kl", side=10
+    ),
     "grid-8x2": Grid("hypergrid 8^2, 256x2, batch 16, TB", dimensions=2, height=8),
     "grid-20x4": Grid("hypergrid 20^4, 256x2, batch 16, TB", dimensions=4, height=20),
 }
