@@ -199,7 +199,7 @@ def main():
     print(f"\nMedians (least..most) of {options.rounds} rounds by turns; ratios within a round.", end=" ")
     print("Start-up, compilation, evaluation and logging left out.")
     print(
-        f"Hypergrids: the first {GRID_ITERATIONS} iterations of trainings, as their lengths depend on the policy."
+        f"Hypergrids: the first {GRID_ITERATIONS} iterations: lengths of trajectories depend on the policy."
     )
     print(
         f"{about['date']}, {about['processor']}, {threads} threads on {about['cores']} cores, {about['device']}, "
