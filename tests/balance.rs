@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wgflow::config::{Config, Inputs, Settings};
+use wgflow::config::{Inputs, Settings};
 use wgflow::engine::{Batch, Coefficients, Steps};
 use wgflow::evaluation::{Evaluation, evaluate};
 use wgflow::metrics::log_sum_exp;
@@ -147,9 +147,7 @@ fn trained(target: &str, changes: &[&str]) -> Trainer {
         "seed = 1\n{target}\n[policy]\nhidden = [64, 64]\ninitialisation = 'fan_in'\n[engine]\nkind = 'cpu'\n\
          [training]\niterations = 700\nbatch = 64\n[optimizer]\nlearning_rate = 5e-3\nzeta_learning_rate = 0.1\nschedule = 'cosine'\n"
     );
-    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    let config = Config::parse(&text, &changes).unwrap();
-    let (mut trainer, _) = Builder::of(&config, Inputs::Files).unwrap().build().unwrap();
+    let mut trainer = common::built(&text, changes, Inputs::Files).unwrap();
     while !trainer.is_done() {
         assert!(!trainer.step().unwrap().skipped);
     }
@@ -204,9 +202,7 @@ fn a_gpu_trains_the_same_way() {
                 "seed = 1\n{target}\n[policy]\nhidden = [32]\ninitialisation = 'fan_in'\n[engine]\nkind = '{engine}'\n\
                  [training]\niterations = 12\nbatch = 32\n"
             );
-            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            let config = Config::parse(&text, &changes).unwrap();
-            let (mut trainer, _) = Builder::of(&config, Inputs::Files).unwrap().build().unwrap_or_else(|error| {
+            let mut trainer = common::built(&text, changes, Inputs::Files).unwrap_or_else(|error| {
                 panic!("{error}: to run the GPU tests, install the package mesa-vulkan-drivers")
             });
             let losses: Vec<f64> = (0..12).map(|_| trainer.step().unwrap().loss).collect();
@@ -223,11 +219,7 @@ fn a_gpu_trains_the_same_way() {
 fn what_does_not_go_together_is_refused_by_its_key() {
     let refused = |target: &str, changes: &[&str]| {
         let text = format!("{target}\n[engine]\nkind = 'cpu'\n");
-        let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-        let built = Config::parse(&text, &changes).map_err(|error| error.to_string()).and_then(|config| {
-            let builder = Builder::of(&config, Inputs::Files).map_err(|error| error.to_string())?;
-            builder.build().map(drop).map_err(|error| error.to_string())
-        });
+        let built = common::built(&text, changes, Inputs::Files).map(drop);
         built.expect_err(&format!("{changes:?}"))
     };
     for (target, changes, words) in [

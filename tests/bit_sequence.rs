@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::Setting;
 use common::compare::assert_close;
-use wgflow::config::{Config, Inputs};
+use wgflow::config::Inputs;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
 use wgflow::engine::{Differentiate, Roll, Rollout};
 use wgflow::network::Activation;
@@ -14,7 +14,7 @@ use wgflow::process::{Objects, Order, Trajectories};
 use wgflow::random::{Draw, Stream};
 use wgflow::targets::Target;
 use wgflow::targets::bit_sequence::BitSequence;
-use wgflow::trainer::{Builder, Trainer};
+use wgflow::trainer::Trainer;
 
 /// Whole numbers times a scale: the same to the last bit.
 #[test]
@@ -50,9 +50,7 @@ fn small(changes: &[&str]) -> Trainer {
         evaluation = { samples = 4096 }
         training = { iterations = 400, batch = 64 }
         engine = { kind = 'cpu' }";
-    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    let config = Config::parse(text, &changes).unwrap();
-    Builder::of(&config, Inputs::Files).unwrap().build().unwrap().0
+    common::built(text, changes, Inputs::Files).unwrap()
 }
 
 #[test]

@@ -3,12 +3,12 @@
 mod common;
 
 use common::compare::{assert_close, distance};
-use wgflow::config::{Config, Inputs};
+use wgflow::config::Inputs;
 use wgflow::engine::{Behaviour, Rollout};
 use wgflow::objective::{Estimator, Loss, Source, Term};
 use wgflow::process::Objects;
 use wgflow::random::{Draw, Stream};
-use wgflow::trainer::{Builder, Trainer};
+use wgflow::trainer::Trainer;
 
 fn built(changes: &[&str]) -> Result<Trainer, String> {
     let text = "target = { kind = 'bit_sequence', length = 6, word = 2, modes = 3, mode_seed = 4, beta = 12 }
@@ -18,10 +18,7 @@ fn built(changes: &[&str]) -> Result<Trainer, String> {
         evaluation = { samples = 4096 }
         training = { iterations = 400, batch = 64 }
         engine = { kind = 'cpu' }";
-    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    let builder = Config::parse(text, &changes).and_then(|config| Builder::of(&config, Inputs::Files));
-    let builder = builder.map_err(|error| error.to_string())?;
-    Ok(builder.build().map_err(|error| error.to_string())?.0)
+    common::built(text, changes, Inputs::Files)
 }
 
 fn train(trainer: &mut Trainer, iterations: u32) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use common::Setting;
 use common::compare::{assert_close, assert_close_at_scale};
 use common::mutated::mutated;
-use wgflow::config::{Config, Inputs};
+use wgflow::config::Inputs;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
 use wgflow::engine::{Differentiate, Roll};
 use wgflow::network::Activation;
@@ -17,7 +17,7 @@ use wgflow::process::{Objects, Order};
 use wgflow::random::{Draw, Stream};
 use wgflow::targets::table::{Options, Table, Transform};
 use wgflow::targets::{InputFiles, Target};
-use wgflow::trainer::{Builder, Trainer};
+use wgflow::trainer::Trainer;
 
 /// All sequences of `sites` letters of ACGT (or its beginning), with rewards that vary by a factor of twenty.
 fn rows(letters: &str, sites: u32) -> String {
@@ -97,10 +97,7 @@ fn trainer_of(target: &str, changes: &[&str], inputs: Inputs) -> Result<Trainer,
         training = {{ iterations = 300, batch = 64 }}
         engine = {{ kind = 'cpu' }}"
     );
-    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-    let builder = Config::parse(&text, &changes).and_then(|config| Builder::of(&config, inputs));
-    let builder = builder.map_err(|error| error.to_string())?;
-    Ok(builder.build().map_err(|error| error.to_string())?.0)
+    common::built(&text, changes, inputs)
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub use batch::{Batch, Coefficients, StepCoefficients, Steps};
 pub use moments::Moments;
 pub use request::{Behaviour, Given, Rollout};
 pub use reward::check_rewards;
+pub(crate) use reward::log_rewards;
 
 use crate::network::Arrangement;
 use crate::process::{Objects, Trajectories};

@@ -2,6 +2,7 @@
 
 use super::EngineError;
 use crate::process::Objects;
+use crate::targets::Target;
 
 /// Sites of an object that a message shows.
 const SHOWN: usize = 256;
@@ -28,6 +29,14 @@ pub fn check_rewards(
          minus infinity where R = 0. Mend the target; if it is an energy model in training, that has diverged: lower \
          target.energy_learning_rate"
     )))
+}
+
+/// log R of each object, by the target itself, checked.
+pub(crate) fn log_rewards(target: &dyn Target, objects: &Objects) -> Result<Vec<f64>, EngineError> {
+    let mut log_reward = vec![f64::NAN; objects.count()];
+    target.log_reward(objects, &mut log_reward);
+    check_rewards(&log_reward, || Ok(objects.clone()))?;
+    Ok(log_reward)
 }
 
 #[cfg(test)]

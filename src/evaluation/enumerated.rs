@@ -2,6 +2,7 @@
 
 use super::EvaluationError;
 use crate::config::Precision;
+use crate::engine;
 use crate::metrics::{exact, marginal, visits};
 use crate::network::{Mlp, Real};
 use crate::process::{Head, Objects, Process, SiteFilling, unfold_log_probabilities};
@@ -84,7 +85,7 @@ pub fn enumerate(
     for (index, log_rewards) in log_rewards.chunks_mut(CHUNK).enumerate() {
         let first = index * CHUNK;
         let objects = Objects::numbered(process.sites(), process.values(), first..first + log_rewards.len());
-        log_rewards.copy_from_slice(&super::log_rewards(trainer.target(), &objects)?);
+        log_rewards.copy_from_slice(&engine::log_rewards(trainer.target(), &objects)?);
     }
     let comparison = exact::compare(&log_probabilities, &log_rewards);
     Ok(Enumerated { log_probabilities, comparison })

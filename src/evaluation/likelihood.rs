@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::{EvaluationError, backward, log_rewards};
+use super::{EvaluationError, backward};
 use crate::config::EvaluationConfig;
+use crate::engine::log_rewards;
 use crate::logs::log_mean_exp;
 use crate::metrics::correlation::{pearson, spearman};
 use crate::process::{Objects, Order};

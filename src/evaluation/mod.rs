@@ -23,13 +23,13 @@ pub use trust::{Asymmetry, Verdict};
 use serde::Serialize;
 
 use crate::config::EvaluationConfig;
-use crate::engine::{Batch, EngineError, check_rewards};
+use crate::engine::{Batch, EngineError, log_rewards};
 use crate::metrics::exact;
 use crate::metrics::{pareto, weights};
 use crate::process::Objects;
 use crate::random::{Draw, Stream};
 use crate::stop::{Stop, Stopped};
-use crate::targets::{Mixing, Sampler, Target, TargetError};
+use crate::targets::{Mixing, Sampler, TargetError};
 use crate::trainer::Trainer;
 
 /// Markov chains that sample the target.
@@ -275,14 +275,6 @@ pub fn forward(
 /// tenth, and every estimate of log Z would be off by as much.
 fn with_exact_rewards(trainer: &Trainer, batch: Batch, objects: &Objects) -> Result<Batch, EngineError> {
     Ok(Batch { log_reward: log_rewards(trainer.target(), objects)?, ..batch })
-}
-
-/// log R of each object, by the target itself.
-fn log_rewards(target: &dyn Target, objects: &Objects) -> Result<Vec<f64>, EngineError> {
-    let mut log_reward = vec![f64::NAN; objects.count()];
-    target.log_reward(objects, &mut log_reward);
-    check_rewards(&log_reward, || Ok(objects.clone()))?;
-    Ok(log_reward)
 }
 
 /// One backward trajectory of each object, numbered from `first` on and replayed in parts.

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use super::{EvaluationError, log_rewards};
+use super::EvaluationError;
+use crate::engine::log_rewards;
 use crate::process::Objects;
 use crate::targets::Target;
 

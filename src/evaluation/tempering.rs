@@ -7,8 +7,9 @@
 
 use serde::Serialize;
 
-use super::{EvaluationError, backward_log_weights, log_rewards};
+use super::{EvaluationError, backward_log_weights};
 use crate::engine::EngineError;
+use crate::engine::log_rewards;
 use crate::metrics::weights;
 use crate::process::{Head, Objects};
 use crate::random::{Draw, Stream, pick, uniform};

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use super::{
     Changes, Encoding, Extras, Flow, Head, Objects, Order, Process, ProcessKernel, SiteFilling, Step, Trajectories,
+    parent,
 };
 use crate::random::Draw;
 
@@ -102,12 +103,7 @@ impl Process for FreeFilling {
         let last = (state[sites] as usize).wrapping_sub(1);
         let one_way = self.filling.order == Order::Fixed;
         let set = (0..sites).filter(|&site| state[site] > 0 && (!one_way || site == last));
-        let parent = |site: usize| {
-            let mut parent = state.to_vec();
-            let action = self.take_back(&mut parent, site as u32);
-            (parent, action)
-        };
-        Some(set.map(parent).collect())
+        Some(set.map(|site| parent(self, state, site as u32)).collect())
     }
 
     fn states(&self) -> Option<f64> {

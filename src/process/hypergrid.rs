@@ -3,7 +3,7 @@
 //! Source: Bengio, Jain, Korablyov, Precup, Bengio, "Flow Network based Generative Models for Non-Iterative Diverse Candidate
 //! Generation" (NeurIPS 2021, arXiv:2106.04399), section 4.1.
 
-use super::{Changes, Extras, Flow, Objects, Process, ProcessKernel, Step, Trajectories};
+use super::{Changes, Extras, Flow, Objects, Process, ProcessKernel, Step, Trajectories, parent};
 use crate::random::{Draw, pick};
 
 /// A grid of `height`^`dimensions` points: from the origin, an action raises one coordinate by one or stops. Action `i` raises
@@ -103,12 +103,7 @@ impl Process for Hypergrid {
 
     fn parents(&self, state: &[u32]) -> Option<Vec<(Vec<u32>, u32)>> {
         let raised = (0..self.dimensions as u32).filter(|&coordinate| self.allows_backward(state, coordinate));
-        let parent = |coordinate: u32| {
-            let mut parent = state.to_vec();
-            let action = self.take_back(&mut parent, coordinate);
-            (parent, action)
-        };
-        Some(raised.map(parent).collect())
+        Some(raised.map(|coordinate| parent(self, state, coordinate)).collect())
     }
 
     fn states(&self) -> Option<f64> {

@@ -253,6 +253,13 @@ pub trait Process: fmt::Debug + Send + Sync {
     }
 }
 
+/// The state before one, by taking back what `backward` takes back, and the action that led from there.
+fn parent(process: &dyn Process, state: &[u32], backward: u32) -> (Vec<u32>, u32) {
+    let mut parent = state.to_vec();
+    let action = process.take_back(&mut parent, backward);
+    (parent, action)
+}
+
 /// A process in WGSL: twins of the methods of [`Process`] of the same meaning.
 ///
 /// The source defines

@@ -52,14 +52,14 @@ impl Reversed {
             let mut actions: Vec<u32> =
                 taken.iter().map(|&action| self.of.take_back(&mut state, action - first)).collect();
             actions.reverse();
-            actions.push(self.stop());
+            actions.push(self.last_action());
             actions
         });
         Trajectories::from_rows(self.of.max_steps(), rows)
     }
 
     /// What ends a trajectory of `of`.
-    fn stop(&self) -> u32 {
+    fn last_action(&self) -> u32 {
         self.of.actions() as u32 - 1
     }
 

@@ -40,6 +40,7 @@ use crate::objective::Objective;
 use crate::optimizer::{Learn, LogZ, Weights};
 use crate::process::{Objects, Process, Trajectories, unfold};
 use crate::random::{Draw, Stream};
+use crate::schedule::Progress;
 use crate::targets::{Sampler, Target, TargetError};
 
 /// Skipped steps in a row after which a run stops.
@@ -193,6 +194,11 @@ impl Trainer {
     /// The learned log Z, where the objective learns one and it has started.
     pub fn zeta(&self) -> Option<f64> {
         self.log_z.value
+    }
+
+    /// Where the training stands.
+    fn progress(&self) -> Progress {
+        Progress { iteration: self.iteration, total: self.settings.training.iterations }
     }
 
     /// Whether all iterations are done.

@@ -6,11 +6,10 @@ use rayon::prelude::*;
 
 use super::Trainer;
 use super::detours::Detours;
-use crate::engine::{Batch, EngineError, Rollout, check_rewards};
+use crate::engine::{Batch, EngineError, Rollout, check_rewards, log_rewards};
 use crate::optimizer::Weights;
 use crate::process::{Filled, Flow, LOG_PAIR, Objects};
 use crate::random::Draw;
-use crate::schedule::Progress;
 
 impl Trainer {
     /// Rolls out, and refuses a log R that is none.
@@ -91,9 +90,7 @@ impl Trainer {
             }
         }
         let objects = Objects::new(sites, values);
-        let mut log_reward = vec![f64::NAN; objects.count()];
-        self.target.log_reward(&objects, &mut log_reward);
-        check_rewards(&log_reward, || Ok(objects.clone()))?;
+        let log_reward = log_rewards(self.target.as_ref(), &objects)?;
         let (floor, beta) = (self.settings.objective.log_reward_floor.unwrap_or(f64::NEG_INFINITY), self.beta());
         let mut told = log_reward.into_iter().map(|log_reward| beta * log_reward.max(floor));
         steps.log_reward = vec![0.0; trajectories.count() * steps.max_steps];
@@ -108,8 +105,7 @@ impl Trainer {
 
     /// What log R is multiplied by in this iteration.
     fn beta(&self) -> f64 {
-        let progress = Progress { iteration: self.iteration, total: self.settings.training.iterations };
-        self.settings.anneal.beta(progress)
+        self.settings.anneal.beta(self.progress())
     }
 
     /// A batch as training takes it: log R not below the floor, and times beta (`[anneal]`).

@@ -90,7 +90,7 @@ impl Trainer {
     }
 
     fn iterate(&mut self) -> Result<Step, TrainError> {
-        let progress = Progress { iteration: self.iteration, total: self.settings.training.iterations };
+        let progress = self.progress();
         let mut gathered = self.gather(progress)?;
         let gradient_norm = self.learner.gradient_norm();
         if gathered.fault.is_none() && !gradient_norm.is_finite() {
@@ -229,14 +229,15 @@ impl Trainer {
 
     /// How choices of this iteration's forward trajectories are drawn.
     fn behaviour(&self) -> Behaviour {
-        let progress = Progress { iteration: self.iteration, total: self.settings.training.iterations };
-        self.settings.exploration.behaviour(progress)
+        self.settings.exploration.behaviour(self.progress())
     }
 
     /// Rolls out one batch of this iteration and keeps what its gradient needs, and what it ended in if that is wanted.
     fn batch(&mut self, term: &Term, count: usize) -> Result<(TrainingBatch, Option<Visited>), EngineError> {
         let source = &mut self.sources[term.source as usize];
-        let parameters = self.reverser.as_ref().map(|_| self.learner.parameters(Weights::Trained));
+        // Only a learned P_B asks for the parameters, and only where trajectories are drawn from it.
+        let asks = self.reverser.is_some() && term.source != Source::Forward;
+        let parameters = asks.then(|| self.learner.parameters(Weights::Trained));
         let reverser = self.reverser.as_mut().zip(parameters.as_deref());
         let mut turn = turn(self.process.as_ref(), &mut self.sampler, reverser, &self.settings, self.iteration);
         (turn.replay, turn.count) = (self.replay.as_ref(), count);

@@ -9,6 +9,7 @@ pub mod mutated;
 
 use std::sync::Arc;
 
+use wgflow::config::{Config, Inputs};
 use wgflow::engine::cpu::CpuEngine;
 use wgflow::engine::{Coefficients, Differentiate, Engine, Moments};
 use wgflow::network::{Activation, Initialisation, Layout, Real, initialise};
@@ -17,6 +18,7 @@ use wgflow::optimizer::estimate;
 use wgflow::process::{Encoding, Objects, Order, Process, SiteFilling, Trajectories};
 use wgflow::random::{Draw, Stream, uniform};
 use wgflow::targets::Target;
+use wgflow::trainer::{Builder, Trainer};
 
 /// A target without a kernel: log R = sum over neighbouring sites of a wave in their values, rough but reproducible.
 pub struct Wave {
@@ -43,6 +45,14 @@ impl Target for Wave {
             *out = pairs.map(|(i, pair)| (1.3 * f64::from(pair[0]) + 2.1 * f64::from(pair[1]) + i as f64).sin()).sum();
         }
     }
+}
+
+/// A trainer of the experiment `text` with some of its keys changed, or what is wrong with it.
+pub fn built(text: &str, changes: &[&str], inputs: Inputs) -> Result<Trainer, String> {
+    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    let builder = Config::parse(text, &changes).and_then(|config| Builder::of(&config, inputs));
+    let builder = builder.map_err(|error| error.to_string())?;
+    Ok(builder.build().map_err(|error| error.to_string())?.0)
 }
 
 /// A process over a target, and a policy for it.
