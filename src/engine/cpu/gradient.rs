@@ -6,6 +6,9 @@
 //! layer gets delta_l^T h_{l-1} and hands back delta_{l-1} = (delta_l W_l) * slope_{l-1}. A column of the first layer
 //! that changed at step t gets change * sum of delta_1 over all later steps, which is a running sum from the end.
 
+use std::ops::Range;
+
+use super::entries::Entries;
 use super::model::{Model, Sums};
 use super::rollout::{Activations, Block};
 use crate::engine::RowCoefficients;
@@ -38,20 +41,18 @@ impl<T: Real> Backward<T> {
         coefficients: RowCoefficients,
         sums: &mut Sums<T>,
     ) {
-        let rows = block.rows;
         let widths = model.widths();
         self.later.clear();
-        self.later.resize(rows * widths[0], T::default());
+        self.later.resize(block.rows * widths[0], T::default());
 
-        let chunk = (ROWS / rows).max(1);
-        let mut end = block.slots;
+        let mut end = activations.entries.steps();
         while end > 0 {
-            let start = end.saturating_sub(chunk);
+            let start = activations.entries.back(end, ROWS);
             self.head(model, block, activations, coefficients, start..end, sums);
             for layer in (1..widths.len()).rev() {
-                self.hidden(model, block, activations, layer, start..end, sums);
+                self.hidden(model, activations, layer, start..end, sums);
             }
-            self.input(model, block, start..end, sums);
+            self.input(model, block, &activations.entries, start..end, sums);
             end = start;
         }
         for t in (0..block.scored_from).rev() {
@@ -69,18 +70,19 @@ impl<T: Real> Backward<T> {
         block: &Block<T>,
         activations: &Activations<T>,
         coefficients: RowCoefficients,
-        slots: std::ops::Range<usize>,
+        slots: Range<usize>,
         sums: &mut Sums<T>,
     ) {
-        let (rows, outputs, steps) = (block.rows, model.outputs(), model.process.max_steps());
+        let (outputs, steps) = (model.outputs(), model.process.max_steps());
         let last = model.widths().len() - 1;
         let width = model.widths()[last];
-        let count = slots.len() * rows;
-        let at = slots.start * rows * width..slots.end * rows * width;
+        let entries = activations.entries.of(slots.clone());
+        let count = entries.len();
+        let at = entries.start * width..entries.end * width;
         let (hidden, slopes) = (&activations.hidden[last][at.clone()], &activations.slopes[last][at]);
-        let probabilities = &activations.probabilities[slots.start * rows * outputs..][..count * outputs];
+        let probabilities = &activations.probabilities[entries.start * outputs..entries.end * outputs];
         self.delta.resize(count * width, T::default());
-        let entries = slots.flat_map(|slot| (0..rows).map(move |row| (row, block.scored_from + slot)));
+        let entries = activations.entries.iter(slots).map(|(row, slot)| (row, block.scored_from + slot));
         if model.filling.is_none() {
             self.errors.resize(count * outputs, T::default());
             let rows = self.errors.chunks_exact_mut(outputs).zip(probabilities.chunks_exact(outputs));
@@ -94,7 +96,7 @@ impl<T: Real> Backward<T> {
                 let back = block.taken_back(model, row, t);
                 let b = back.map_or(0.0, |_| coefficients.backward(row, t - 1));
                 masked_errors(b, back.unwrap_or(NO_ACTION), &probabilities[..ways_back], backward);
-                let f = if taken == NO_ACTION { 0.0 } else { coefficients.flow(row, t) };
+                let f = coefficients.flow(row, t);
                 match (model.process.flow(), model.process.stop()) {
                     (Flow::Output, _) => flow.fill(T::from_f64(f)),
                     (Flow::Stop, Some(stop)) => add_errors(f, stop, of_actions, forward),
@@ -143,15 +145,15 @@ impl<T: Real> Backward<T> {
     fn hidden(
         &mut self,
         model: &Model<T>,
-        block: &Block<T>,
         activations: &Activations<T>,
         layer: usize,
-        slots: std::ops::Range<usize>,
+        slots: Range<usize>,
         sums: &mut Sums<T>,
     ) {
         let (width, inputs) = (model.widths()[layer], model.widths()[layer - 1]);
-        let count = slots.len() * block.rows;
-        let at = slots.start * block.rows * inputs..slots.end * block.rows * inputs;
+        let entries = activations.entries.of(slots);
+        let count = entries.len();
+        let at = entries.start * inputs..entries.end * inputs;
         let previous = Matrix::new(&activations.hidden[layer - 1][at.clone()], count, inputs);
         let delta = Matrix::new(&self.delta, count, width);
         let (weight_sum, bias_sum) = &mut sums.hidden[layer - 1];
@@ -171,14 +173,27 @@ impl<T: Real> Backward<T> {
     }
 
     /// The first layer over some steps, last to first.
-    fn input(&mut self, model: &Model<T>, block: &Block<T>, slots: std::ops::Range<usize>, sums: &mut Sums<T>) {
-        let size = block.rows * model.widths()[0];
-        for slot in slots.clone().rev() {
+    fn input(
+        &mut self,
+        model: &Model<T>,
+        block: &Block<T>,
+        entries: &Entries,
+        slots: Range<usize>,
+        sums: &mut Sums<T>,
+    ) {
+        let width = model.widths()[0];
+        let first = entries.of(slots.clone()).start;
+        for slot in slots.rev() {
             self.column(model, block, block.scored_from + slot, sums);
-            let delta = &self.delta[(slot - slots.start) * size..][..size];
+            let here = entries.of(slot..slot + 1);
+            let delta = &self.delta[(here.start - first) * width..];
             vectorised(
                 #[inline(always)]
-                || add_scaled(&mut self.later, T::from_f64(1.0), delta),
+                || {
+                    for (row, delta) in entries.rows(here).zip(delta.chunks_exact(width)) {
+                        add_scaled(&mut self.later[row * width..][..width], T::from_f64(1.0), delta);
+                    }
+                },
             );
         }
     }
@@ -208,7 +223,7 @@ fn add_errors<T: Real>(coefficient: f64, action: u32, probabilities: &[T], error
 }
 
 /// e_v of a state whose head is masked. After the end of a trajectory, where all probabilities are 0 and no action is
-/// taken, it is 0.
+/// taken ([`Activations::padded`]), it is 0.
 pub fn masked_errors<T: Real>(coefficient: f64, taken: u32, probabilities: &[T], errors: &mut [T]) {
     for ((number, error), &probability) in (0..).zip(errors).zip(probabilities) {
         let chosen = f64::from(u8::from(number == taken));

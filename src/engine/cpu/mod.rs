@@ -5,6 +5,7 @@
 //! single-threaded products; blocks are added in order. So nothing synchronises inside a rollout, and the bits of a
 //! result do not depend on the number of threads.
 
+mod entries;
 mod gradient;
 mod memory;
 mod model;

@@ -6,10 +6,13 @@
 //!
 //! The logits are those of the step's site, whose order is known beforehand, or all that the state allows.
 
+use std::ops::Range;
+
 use crate::engine::Rollout;
 use crate::process::{Changes, Filled, Flow, NO_ACTION, length};
 use crate::random::uniform;
 
+use super::entries::Entries;
 use super::model::Model;
 use crate::network::real::{Matrix, Real, add_scaled, dot, multiply, vectorised};
 
@@ -21,8 +24,6 @@ pub struct Block<T> {
     pub rows: usize,
     /// First step that is scored; steps before it have no entry in the tensors below.
     pub scored_from: usize,
-    /// Scored steps that were taken: none comes after the last trajectory's end. Only they have entries that mean anything.
-    pub slots: usize,
     /// First step whose choice is drawn.
     sampled_from: usize,
     /// Whether single steps are told of.
@@ -47,12 +48,13 @@ pub struct Block<T> {
 /// What the policy computed along the trajectories of a block, on as many steps as are stored.
 #[derive(Default)]
 pub struct Activations<T> {
-    /// For each hidden layer, activations [stored steps, rows, width].
+    /// Which states are stored, of scored steps.
+    pub entries: Entries,
+    /// For each hidden layer, activations [entries, width]. What lies behind the last entry means nothing.
     pub hidden: Vec<Vec<T>>,
     /// Derivatives of the activations, laid out the same.
     pub slopes: Vec<Vec<T>>,
-    /// Probabilities of the choices, forward and backward, and log F, as far as the policy says them: [stored steps, rows,
-    /// outputs]; 0 after the end of a trajectory.
+    /// Probabilities of the choices, forward and backward, and log F, as far as the policy says them: [entries, outputs].
     pub probabilities: Vec<T>,
 }
 
@@ -62,9 +64,10 @@ impl<T: Real> Activations<T> {
         rows * steps * (2 * model.widths().iter().sum::<usize>() + model.outputs())
     }
 
-    /// Room for so many steps; whatever it holds is overwritten by them.
+    /// Room for so many steps, none of which is stored yet.
     fn resize(&mut self, model: &Model<T>, rows: usize, steps: usize) {
         let widths = model.widths();
+        self.entries.clear();
         self.hidden.resize_with(widths.len(), Vec::new);
         self.slopes.resize_with(widths.len(), Vec::new);
         let layers = self.hidden.iter_mut().zip(&mut self.slopes).zip(widths);
@@ -73,6 +76,28 @@ impl<T: Real> Activations<T> {
             slopes.resize(steps * rows * width, T::default());
         }
         self.probabilities.resize(steps * rows * model.outputs(), T::default());
+    }
+
+    /// The same with an entry for each of `rows` trajectories at every step, those after an end zeros.
+    pub fn padded(&self, model: &Model<T>, rows: usize) -> Self {
+        let steps = self.entries.steps();
+        let pad = |list: &[T], width: usize| {
+            let mut padded = vec![T::default(); steps * rows * width];
+            for ((row, step), numbers) in self.entries.iter(0..steps).zip(list.chunks_exact(width)) {
+                padded[(step * rows + row) * width..][..width].copy_from_slice(numbers);
+            }
+            padded
+        };
+        let layers =
+            |lists: &[Vec<T>]| lists.iter().zip(model.widths()).map(|(list, &width)| pad(list, width)).collect();
+        let mut entries = Entries::default();
+        (0..steps).for_each(|_| _ = entries.add(0..rows));
+        Self {
+            entries,
+            hidden: layers(&self.hidden),
+            slopes: layers(&self.slopes),
+            probabilities: pad(&self.probabilities, model.outputs()),
+        }
     }
 }
 
@@ -135,7 +160,7 @@ impl<T: Real> Block<T> {
     }
 
     /// Numbers of its trajectories within the batch.
-    pub fn range(&self) -> std::ops::Range<usize> {
+    pub fn range(&self) -> Range<usize> {
         self.first..self.first + self.rows
     }
 
@@ -212,53 +237,60 @@ impl<T: Real> Block<T> {
             self.walk(model, work, t);
             self.advance(model, work, t);
         }
-        self.slots = steps - self.scored_from;
         for t in self.scored_from..steps {
-            if model.filling.is_none() && work.ended.iter().all(|&ended| ended) {
-                self.slots = t - self.scored_from;
-                self.actions.chunks_exact_mut(steps).for_each(|row| row[t..].fill(NO_ACTION));
+            let entries = &mut work.activations.entries;
+            if !all {
+                entries.clear();
+            }
+            let at = match model.filling {
+                Some(_) => entries.add(0..rows),
+                None => entries.add((0..rows).filter(|&row| !work.ended[row])),
+            };
+            if at.is_empty() {
+                entries.drop_last();
                 break;
             }
-            let slot = if all { t - self.scored_from } else { 0 };
-            self.forward(model, work, slot);
+            self.forward(model, work, at.clone());
             match model.filling {
-                Some(_) => self.choose(model, work, t, slot),
-                None => self.choose_masked(model, work, t, slot),
+                Some(_) => self.choose(model, work, t, at),
+                None => self.choose_masked(model, work, t, at),
             }
             self.walk(model, work, t);
             self.advance(model, work, t);
         }
     }
 
-    /// Hidden activations of the current states, into the tensors' entry `slot`.
-    fn forward(&self, model: &Model<T>, work: &mut Workspace<T>, slot: usize) {
-        let rows = self.rows;
-        let Activations { hidden, slopes, .. } = &mut work.activations;
+    /// Hidden activations of the current states, into the tensors' entries `at`.
+    fn forward(&self, model: &Model<T>, work: &mut Workspace<T>, at: Range<usize>) {
+        let rows = at.len();
+        let Activations { entries, hidden, slopes, .. } = &mut work.activations;
         for (layer, &width) in model.widths().iter().enumerate() {
-            let at = slot * rows * width..(slot + 1) * rows * width;
+            let numbers = at.start * width..at.end * width;
             let (before, here) = hidden.split_at_mut(layer);
-            let hidden = &mut here[0][at.clone()];
+            let hidden = &mut here[0][numbers.clone()];
             if layer == 0 {
-                hidden.copy_from_slice(&work.input);
+                for (hidden, row) in hidden.chunks_exact_mut(width).zip(entries.rows(at.clone())) {
+                    hidden.copy_from_slice(&work.input[row * width..][..width]);
+                }
             } else {
                 let inputs = model.widths()[layer - 1];
-                let previous = &before[layer - 1][slot * rows * inputs..][..rows * inputs];
+                let previous = &before[layer - 1][at.start * inputs..at.end * inputs];
                 let (weight, bias) = &model.hidden[layer - 1];
                 hidden.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias));
                 let weight = Matrix::new(weight, width, inputs).transposed();
                 multiply(hidden, true, Matrix::new(previous, rows, inputs), weight);
             }
-            T::activate(model.activation, hidden, &mut slopes[layer][at]);
+            T::activate(model.activation, hidden, &mut slopes[layer][numbers]);
         }
     }
 
     /// Logits of each row's site, its value, and the value's log-probability.
-    fn choose(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, slot: usize) {
-        let (rows, values, steps) = (self.rows, model.outputs(), model.process.max_steps());
+    fn choose(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, at: Range<usize>) {
+        let (values, steps) = (model.outputs(), model.process.max_steps());
         let Activations { hidden, probabilities, .. } = &mut work.activations;
         let last = hidden.len() - 1;
         let width = model.widths()[last];
-        let hidden = &hidden[last][slot * rows * width..][..rows * width];
+        let hidden = &hidden[last][at.start * width..at.end * width];
         let (weight, bias) = &model.head;
         let words_of_state = model.process.state_words();
         let mut logits = vec![0.0_f64; values];
@@ -282,7 +314,7 @@ impl<T: Real> Block<T> {
                 logits.iter_mut().zip(&increments).for_each(|(logit, increment)| *logit += increment);
             }
             let word = (t >= self.sampled_from).then(|| work.words[row * steps + t]);
-            let probabilities = &mut probabilities[(slot * rows + row) * values..][..values];
+            let probabilities = &mut probabilities[(at.start + row) * values..][..values];
             let taken = (*action as usize).wrapping_sub(first);
             let (word, taken) = explored(&logits, work.scales.get(row * steps + t), word, taken);
             let (value, log_probability) = choice(&logits, word, taken, probabilities);
@@ -295,13 +327,13 @@ impl<T: Real> Block<T> {
     }
 
     /// The same where a state needs all logits: of actions that are not allowed they are [`FORBIDDEN`].
-    fn choose_masked(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, slot: usize) {
-        let (rows, outputs, steps) = (self.rows, model.outputs(), model.process.max_steps());
-        let Workspace { activations, logits, states, ended, words, scales, .. } = work;
-        let Activations { hidden, probabilities, .. } = activations;
+    fn choose_masked(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, entries: Range<usize>) {
+        let (rows, outputs, steps) = (entries.len(), model.outputs(), model.process.max_steps());
+        let Workspace { activations, logits, states, words, scales, .. } = work;
+        let Activations { entries: stored, hidden, probabilities, .. } = activations;
         let last = hidden.len() - 1;
         let width = model.widths()[last];
-        let hidden = Matrix::new(&hidden[last][slot * rows * width..][..rows * width], rows, width);
+        let hidden = Matrix::new(&hidden[last][entries.start * width..entries.end * width], rows, width);
         let (weight, bias) = &model.head;
         logits.resize(rows * outputs, T::default());
         logits.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
@@ -315,14 +347,10 @@ impl<T: Real> Block<T> {
             }
         };
         let (actions, ways_back) = (process.actions(), process.backward_actions());
-        for (row, logits) in logits.chunks_exact(outputs).enumerate() {
-            let probabilities = &mut probabilities[(slot * rows + row) * outputs..][..outputs];
+        let probabilities = &mut probabilities[entries.start * outputs..entries.end * outputs];
+        let lists = logits.chunks_exact(outputs).zip(probabilities.chunks_exact_mut(outputs));
+        for (row, (logits, probabilities)) in stored.rows(entries).zip(lists) {
             let at = row * steps + t;
-            if ended[row] {
-                probabilities.fill(T::default());
-                self.actions[at] = NO_ACTION;
-                continue;
-            }
             let state = &states[row * words_of_state..][..words_of_state];
             mask(logits, &mut masked[..actions], &|action| process.allows(state, action));
             let word = (t >= self.sampled_from).then(|| words[at]);
@@ -391,6 +419,9 @@ impl<T: Real> Block<T> {
             let state = &mut work.states[row * words..][..words];
             let step = model.process.advance(state, self.actions[at]);
             work.ended[row] = step.ends;
+            if step.ends {
+                self.actions[at + 1..(row + 1) * steps].fill(NO_ACTION);
+            }
             if model.filling.is_some() {
                 continue;
             }

@@ -44,6 +44,8 @@ pub struct Scores<T> {
     /// delta of one layer, [trajectories at hand, steps, width], and of the layer below.
     delta: Vec<T>,
     below: Vec<T>,
+    /// States of a trajectory that have entries.
+    slots: usize,
     /// A piece of a score on its way to the sink, or [`TOGETHER`] of them.
     piece: Vec<T>,
 }
@@ -52,7 +54,11 @@ impl<T: Real> Scores<T> {
     /// Hands every piece of the score of every trajectory of `block` to `sink`; `activations` are those of all of its
     /// scored steps.
     pub fn visit(&mut self, model: &Model<T>, block: &Block<T>, activations: &Activations<T>, sink: &mut impl Sink<T>) {
-        let slots = block.slots;
+        // Pieces are products over a trajectory's states, which lie at equal distances then.
+        let padded = (!activations.entries.is_full(block.rows)).then(|| activations.padded(model, block.rows));
+        let activations = padded.as_ref().unwrap_or(activations);
+        let slots = activations.entries.steps();
+        self.slots = slots;
         if slots == 0 {
             return; // No step is scored: every score is zero, and a sink begins with zeros.
         }
@@ -68,7 +74,7 @@ impl<T: Real> Scores<T> {
             for layer in (1..model.widths().len()).rev() {
                 self.hidden(model, block, activations, layer, rows.clone(), sink);
             }
-            self.sum_later(model, block, rows.clone());
+            self.sum_later(model, rows.clone());
             match model.filling {
                 Some(_) => self.input(model, block, rows, sink),
                 None => self.whole_input(model, block, rows, sink),
@@ -86,7 +92,7 @@ impl<T: Real> Scores<T> {
         sink: &mut impl Sink<T>,
     ) {
         let (values, steps) = (model.outputs(), model.process.max_steps());
-        let slots = block.slots;
+        let slots = self.slots;
         let last = model.widths().len() - 1;
         let width = model.widths()[last];
         let layer = model.layout.layers().pop().expect("a policy has a head");
@@ -133,7 +139,7 @@ impl<T: Real> Scores<T> {
         sink: &mut impl Sink<T>,
     ) {
         let (outputs, steps) = (model.outputs(), model.process.max_steps());
-        let slots = block.slots;
+        let slots = self.slots;
         let last = model.widths().len() - 1;
         let width = model.widths()[last];
         let layer = model.layout.layers().pop().expect("a policy has a head");
@@ -176,7 +182,7 @@ impl<T: Real> Scores<T> {
         sink: &mut impl Sink<T>,
     ) {
         let (width, inputs) = (model.widths()[index], model.widths()[index - 1]);
-        let slots = block.slots;
+        let slots = self.slots;
         let layer = &model.layout.layers()[index];
         let outputs = (TILE / inputs).max(1);
         for start in (0..width).step_by(outputs) {
@@ -231,9 +237,9 @@ impl<T: Real> Scores<T> {
     }
 
     /// From here on delta is its own sum over this and all later steps.
-    fn sum_later(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>) {
+    fn sum_later(&mut self, model: &Model<T>, rows: Range<usize>) {
         let width = model.widths()[0];
-        let slots = block.slots;
+        let slots = self.slots;
         vectorised(
             #[inline(always)]
             || {
@@ -250,7 +256,7 @@ impl<T: Real> Scores<T> {
     /// Pieces of the first layer, where a step changes a column that no other step does.
     fn input(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>, sink: &mut impl Sink<T>) {
         let (steps, width) = (model.process.max_steps(), model.widths()[0]);
-        let slots = block.slots;
+        let slots = self.slots;
         let layer = &model.layout.layers()[0];
         for row in rows.clone() {
             let later = &self.delta[(row - rows.start) * slots * width..][..slots * width];
@@ -280,7 +286,7 @@ impl<T: Real> Scores<T> {
     /// The first layer in one piece, where steps change columns as they like.
     fn whole_input(&mut self, model: &Model<T>, block: &Block<T>, rows: Range<usize>, sink: &mut impl Sink<T>) {
         let (steps, width) = (model.process.max_steps(), model.widths()[0]);
-        let slots = block.slots;
+        let slots = self.slots;
         let layer = &model.layout.layers()[0];
         self.piece.resize(self.piece.len().max(layer.weight.len()), T::default());
         let piece = &mut self.piece[..layer.weight.len()];
