@@ -51,6 +51,8 @@ pub enum Stream {
     Tempering = 14,
     /// Exchanges of neighbouring chains in them.
     TemperingSwap = 15,
+    /// Initial weights of a network that says log F alone.
+    FlowInitialisation = 16,
     /// Which of the objects kept are replayed.
     Replay = 24,
     /// Their backward orders.

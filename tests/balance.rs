@@ -184,6 +184,9 @@ fn training_comes_to_the_target() {
         (SPINS, &["objective.kind=log_variance", "policy.order=learned", "policy.backward=learned"]),
         (SPINS, &["objective.kind=detailed_balance", "policy.order=fixed", "objective.forward_looking=true"]),
         (SPINS, &["objective.kind=subtrajectory_balance", "policy.order=learned", "objective.forward_looking=true"]),
+        (SPINS, &["objective.kind=subtrajectory_balance", "policy.flow=own"]),
+        (SPINS, &["objective.kind=detailed_balance", "policy.flow=own", "policy.guided=true"]),
+        (GRID, &["objective.kind=detailed_balance", "policy.flow=own", "policy.backward=learned"]),
     ] {
         // What 700 iterations of 64 come to, with some room: nothing at the start is below 0.3.
         assert_exact(trained(target, changes), 0.08, &format!("{changes:?}"));
@@ -196,6 +199,7 @@ fn a_gpu_trains_the_same_way() {
         (GRID, &["objective.kind=detailed_balance", "policy.backward=learned"][..]),
         (SPINS, &["objective.kind=subtrajectory_balance", "policy.order=learned", "policy.backward=learned"]),
         (GRID, &["objective.kind=flow_matching"]),
+        (SPINS, &["objective.kind=subtrajectory_balance", "policy.flow=own"]),
     ] {
         let run = |engine: &str| {
             let text = format!(
@@ -231,6 +235,9 @@ fn what_does_not_go_together_is_refused_by_its_key() {
         (SPINS, &["objective.backward_training=tlm"], "objective.backward_training"),
         (SPINS, &["objective.forward_looking=true"], "objective.forward_looking"),
         (SPINS, &["objective.kind=modified_detailed_balance", "policy.order=learned"], "stop in every state"),
+        (SPINS, &["policy.flow=own"], "policy.flow = \"own\""),
+        (GRID, &["objective.kind=modified_detailed_balance", "policy.flow=own"], "policy.flow = \"own\""),
+        (SPINS, &["objective.kind=detailed_balance", "policy.flow=own", "policy.symmetry=flip"], "policy.symmetry"),
         (SPINS, &["objective.lambda=0.5"], "objective.lambda"),
         (GRID, &["objective.kind=subtrajectory_balance", "objective.lambda=0"], "objective.lambda = 0"),
         (GRID, &["objective.kind=detailed_balance", "objective.forward_looking=true"], "forward_looking"),
@@ -249,6 +256,27 @@ fn what_does_not_go_together_is_refused_by_its_key() {
         let message = refused(target, changes);
         assert!(message.contains(words), "{changes:?}: {message}");
     }
+}
+
+#[test]
+fn a_flow_network_of_its_own_resumes_to_the_last_bit() {
+    let begin = || {
+        let text = format!(
+            "seed = 1\n{SPINS}\n[policy]\nhidden = [16]\nflow = 'own'\nbackward = 'learned'\norder = 'learned'\n\
+             [engine]\nkind = 'cpu'\n[training]\niterations = 8\nbatch = 16\n[objective]\nkind = 'detailed_balance'\nalpha = 0.5\n"
+        );
+        common::built(&text, &[], Inputs::Files).unwrap()
+    };
+    let mut whole = begin();
+    (0..8).for_each(|_| drop(whole.step().unwrap()));
+    let mut first = begin();
+    (0..4).for_each(|_| drop(first.step().unwrap()));
+    let saved = first.checkpoint();
+    assert!(saved.f32("flow.0.weight", &[16, 9]).is_ok(), "its tensors go by its name");
+    let mut second = begin();
+    second.restore(&saved).unwrap();
+    (0..4).for_each(|_| drop(second.step().unwrap()));
+    assert_eq!(second.checkpoint(), whole.checkpoint());
 }
 
 #[test]

@@ -20,7 +20,7 @@ use wgflow::targets::density::Density;
 use wgflow::targets::energy_model::{self, EnergyModel};
 use wgflow::targets::ising::Ising;
 use wgflow::targets::{RewardNetwork, Sampler, Target, TargetError};
-use wgflow::trainer::{Builder, PATIENCE, TrainError, Trainer, shape};
+use wgflow::trainer::{Builder, PATIENCE, Shape, TrainError, Trainer, shape};
 
 /// Two spirals in 8 bits with an energy model trained along, whose data come in the order of a counter.
 struct Counted {
@@ -110,7 +110,7 @@ fn joint_training(trouble: Call) -> (Trainer, Arc<AtomicU32>) {
 /// The same, whose engine answers so at the call of this kind that a countdown reaches 0 with.
 fn joint_training_with(trouble: Call, answer: fn() -> Answer) -> (Trainer, Arc<AtomicU32>) {
     let (settings, target, left) = (settings(), counted(), Arc::new(AtomicU32::new(0)));
-    let (process, layout) = shape(&settings, target.as_ref(), None, Default::default()).unwrap();
+    let Shape { process, layout, .. } = shape(&settings, target.as_ref(), None, Default::default()).unwrap();
     let engine = CpuEngine::<f64>::new(process, layout, settings.policy.activation, target.clone(), u64::MAX);
     let countdown = left.clone();
     let engine = Box::new(Hooked::new(engine.unwrap(), move |call| {

@@ -23,8 +23,8 @@ pub(crate) use error::{parse, quoted};
 pub use model::ModelConfig;
 pub(crate) use paths::anchor;
 pub use settings::{
-    BackwardPolicy, EngineConfig, EngineKind, EvaluationConfig, FillingOrder, PolicyConfig, Precision, Settings,
-    Symmetry, TrainingConfig,
+    BackwardPolicy, EngineConfig, EngineKind, EvaluationConfig, FillingOrder, FlowNetwork, PolicyConfig, Precision,
+    Settings, Symmetry, TrainingConfig,
 };
 pub use table::TableConfig;
 pub use target::{Inputs, IsingConfig, TargetConfig};

@@ -46,6 +46,9 @@ pub struct PolicyConfig {
     pub order: FillingOrder,
     /// P_B: "uniform", or "learned" along with the policy, by more outputs of the same network.
     pub backward: BackwardPolicy,
+    /// What says log F(s), for objectives on single steps: "shared" (one more output of the policy's network) or "own" (a network of
+    /// its own, of the same widths, which leaves the policy free to fill sites in any order).
+    pub flow: FlowNetwork,
     /// Add what the target knows of a partial object to the logits, its intermediate log-reward: for targets that have one
     /// (the Ising model).
     pub guided: bool,
@@ -80,6 +83,17 @@ pub enum BackwardPolicy {
     Learned,
 }
 
+/// What says log F of a state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowNetwork {
+    /// The policy's network, by one more output.
+    #[default]
+    Shared,
+    /// A network of its own.
+    Own,
+}
+
 /// What the policy has of its target's symmetries by construction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -98,6 +112,7 @@ impl Default for PolicyConfig {
             activation: Activation::Swish,
             order: FillingOrder::Uniform,
             backward: BackwardPolicy::Uniform,
+            flow: FlowNetwork::Shared,
             guided: false,
             symmetry: Symmetry::None,
             initialisation: Initialisation::SmallNormal,
@@ -205,6 +220,12 @@ impl EngineConfig {
     pub fn memory_budget(&self, available: Option<u64>) -> u64 {
         let usual = available.map_or(USUAL_BUDGET / 4, |bytes| (bytes / 4).clamp(1 << 20, USUAL_BUDGET));
         self.memory_mib.map_or(usual, |mib| mib << 20)
+    }
+
+    /// That of each of `engines` engines that share it.
+    pub(crate) fn shared_by(&self, engines: usize, available: Option<u64>) -> Self {
+        let mib = (self.memory_budget(available) >> 20) / engines as u64;
+        Self { memory_mib: Some(mib.max(1)), ..self.clone() }
     }
 }
 

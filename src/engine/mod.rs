@@ -12,6 +12,7 @@ pub mod gpu;
 mod moments;
 mod request;
 mod reward;
+mod with_flow;
 
 pub use adapter::{AdapterDescription, AdapterKind};
 pub(crate) use batch::RowCoefficients;
@@ -20,6 +21,10 @@ pub use moments::Moments;
 pub use request::{Behaviour, Given, Rollout};
 pub use reward::check_rewards;
 pub(crate) use reward::log_rewards;
+pub(crate) use with_flow::WithFlow;
+
+use std::iter::Sum;
+use std::ops::Add;
 
 use crate::network::Arrangement;
 use crate::process::{Objects, Trajectories};
@@ -76,6 +81,16 @@ pub struct Need {
     pub evaluation: u64,
 }
 
+impl Sum for Need {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, need| Self {
+            always: sum.always + need.always,
+            training: sum.training + need.training,
+            evaluation: sum.evaluation + need.evaluation,
+        })
+    }
+}
+
 /// The half of an engine that rolls out, and tells what came of it.
 ///
 /// Numbers and lengths that do not fit are `Limit` errors, and leave the engine as it was.
@@ -120,6 +135,18 @@ pub struct Counts {
     pub submits: u64,
     /// Times that the host waited for a result.
     pub waits: u64,
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            dispatches: self.dispatches + other.dispatches,
+            submits: self.submits + other.submits,
+            waits: self.waits + other.waits,
+        }
+    }
 }
 
 /// The half of an engine that holds a policy's parameters, and differentiates log P_F by them.

@@ -33,6 +33,13 @@ impl Arrangement {
         self.places.len()
     }
 
+    /// That of two lists, one after the other, and of the parameters of two layouts.
+    pub(crate) fn followed_by(&self, other: &Self) -> Self {
+        let behind = self.length as u32;
+        let places = self.places.iter().copied().chain(other.places.iter().map(|place| place + behind)).collect();
+        Self::new(places, self.length + other.length)
+    }
+
     /// From the order of the layout to the engine's.
     ///
     /// # Panics
@@ -65,6 +72,8 @@ mod tests {
         let arranged = arrangement.arrange(&[1.5, 2.5, 3.5]);
         assert_eq!(arranged, [2.5, 0.0, 3.5, 0.0, 1.5, 0.0]);
         assert_eq!(arrangement.restore(&arranged), [1.5, 2.5, 3.5]);
+        let both = arrangement.followed_by(&Arrangement::new(vec![1, 0], 2));
+        assert_eq!(both.arrange(&[1.5, 2.5, 3.5, 4.5, 5.5]), [2.5, 0.0, 3.5, 0.0, 1.5, 0.0, 5.5, 4.5]);
         assert!(std::panic::catch_unwind(|| Arrangement::new(vec![1, 1], 2)).is_err());
     }
 }

@@ -9,11 +9,11 @@ use super::replay::Buffer;
 use super::reverser::Reverser;
 use super::select::select;
 use super::source::source;
-use super::{TrainError, Trainer, shape};
+use super::{Shape, TrainError, Trainer, shape};
 use crate::config::{Config, ConfigError, EvaluationConfig, Inputs, Settings};
-use crate::engine::Engine;
+use crate::engine::{Engine, WithFlow};
 use crate::joint::{self, EnergyTraining};
-use crate::network::{Layout, initialise};
+use crate::network::initialise;
 use crate::objective::{LogZStart, Objective, Source};
 use crate::optimizer::{HostLearner, LogZ, Weights};
 use crate::process::{Extras, Process};
@@ -100,10 +100,18 @@ impl Builder {
             let settings = Settings { evaluation: sizes.clone(), ..self.settings.clone() };
             memory::check(&settings, self.target.as_ref(), machine, purpose)?;
         }
-        let (process, layout) = self.shape()?;
-        let (engine, which) =
-            select(&self.settings.engine, process, &layout, self.settings.policy.activation, self.target.clone())?;
-        Ok((self.build_on(engine)?, which))
+        let Shape { process, layout, flow } = self.shape()?;
+        let config = match flow {
+            Some(_) => &self.settings.engine.shared_by(2, crate::memory::available()),
+            None => &self.settings.engine,
+        };
+        let engine =
+            |process, layout| select(config, process, layout, self.settings.policy.activation, self.target.clone());
+        let (mut trains, which) = engine(process, &layout)?;
+        if let Some((process, layout)) = flow {
+            trains = Box::new(WithFlow::new(trains, engine(process, &layout)?.0));
+        }
+        Ok((self.build_on(trains)?, which))
     }
 
     /// A trainer at iteration 0 with freshly drawn weights, on an engine made for the same settings, process and target.
@@ -113,7 +121,8 @@ impl Builder {
     /// objective needs what the target has not: samples or data, or R.
     pub fn build_on(self, mut engine: Box<dyn Engine>) -> Result<Trainer, TrainError> {
         self.check()?;
-        let (process, layout) = self.shape()?;
+        let Shape { process, layout, flow } = self.shape()?;
+        let flow_layout = flow.map(|(_, layout)| layout);
         let Self { settings, target, objective, energy_training, reduce, .. } = self;
         let batch = settings.training.batch;
         let objective = match objective {
@@ -168,7 +177,11 @@ impl Builder {
             None
         };
         let energy = energy.map(|(model, training)| EnergyTraining::begin(model, training, settings.seed));
-        let parameters = initialise(&layout, settings.policy.initialisation, settings.seed, Stream::Initialisation);
+        let initial = |layout, stream| initialise(layout, settings.policy.initialisation, settings.seed, stream);
+        let mut parameters = initial(&layout, Stream::Initialisation);
+        if let Some(layout) = &flow_layout {
+            parameters.extend(initial(layout, Stream::FlowInitialisation));
+        }
         let reverser =
             (process.backward_actions() > 0).then(|| Reverser::new(&process, &layout, &settings)).transpose()?;
         let learner = HostLearner::new(settings.optimizer, engine.arrangement(), &parameters)
@@ -181,6 +194,7 @@ impl Builder {
             settings,
             process,
             layout,
+            flow_layout,
             target,
             engine,
             objective,
@@ -230,7 +244,7 @@ impl Builder {
         }
     }
 
-    fn shape(&self) -> Result<(Arc<dyn Process>, Layout), ConfigError> {
+    fn shape(&self) -> Result<Shape, ConfigError> {
         let flow = match &self.objective {
             Some(objective) => objective.needs_flow(),
             None => self.settings.objective.objective(self.settings.training.batch)?.needs_flow(),

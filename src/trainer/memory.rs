@@ -5,10 +5,12 @@ use crate::config::{ConfigError, Precision, Settings};
 use crate::engine::gpu;
 use crate::engine::{AdapterKind, BLOCK, Load, Need, cpu};
 use crate::memory;
+use crate::network::Layout;
 use crate::objective::Source;
+use crate::process::Process;
 use crate::targets::Target;
 
-use super::{select, shape};
+use super::{Shape, select, shape};
 
 /// A program of this kind before it has done anything.
 const PROGRAM: u64 = 32 << 20;
@@ -48,10 +50,11 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     let objective = settings.objective.objective(settings.training.batch);
     let flow = objective.map_or_else(|_| Default::default(), |objective| objective.needs_flow());
     // What does not go together is refused elsewhere.
-    let Ok((process, layout)) = shape(settings, target, None, flow) else { return 0 };
+    let Ok(Shape { process, layout, flow }) = shape(settings, target, None, flow) else { return 0 };
     let (sites, steps) = (process.sites(), process.max_steps());
     let batch = if purpose == Purpose::Evaluation { 0 } else { settings.training.batch };
-    let parameters = layout.parameters() as u64;
+    let networks: Vec<_> = std::iter::once((process.clone(), layout)).chain(flow).collect();
+    let parameters = networks.iter().map(|(_, layout)| layout.parameters() as u64).sum::<u64>();
     let sizes = &settings.evaluation;
     let objective = settings.objective.objective(settings.training.batch).ok();
     let moments = objective.as_ref().is_some_and(|objective| objective.optimal().is_some());
@@ -59,18 +62,19 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     // Points of data or test objects, each with some backward trajectories.
     let has_points = target.data(1).is_some() || target.test_objects().is_some();
     let loose = sizes.most_at_once(has_points);
-    let budget = settings.engine.memory_budget(Some(machine.available));
+    let budget = settings.engine.memory_budget(Some(machine.available)) / networks.len() as u64;
     let load = Load { batch, loose, moments };
     // The objects kept and those known, and a checkpoint's copy and file of them.
     let replay = settings.replay.capacity.saturating_mul(4 * sites + 80) as u64;
-    let engine = match machine.adapter {
+    let of_network = |process: &dyn Process, layout: &Layout| match machine.adapter {
         #[cfg(feature = "gpu")]
-        Some(kind) => gpu::need(process.as_ref(), &layout, load, kind, budget),
+        Some(kind) => gpu::need(process, layout, load, kind, budget),
         _ => {
             let size = if settings.engine.precision == Precision::F64 { 8 } else { 4 };
-            cpu::need(process.as_ref(), &layout, load, size, machine.threads, budget)
+            cpu::need(process, layout, load, size, machine.threads, budget)
         }
     };
+    let engine: Need = networks.iter().map(|(process, layout)| of_network(process.as_ref(), layout)).sum();
     // Parameters and Adam's two moments, the present ones and the next ones, and an average; a gradient and its parts; a checkpoint's
     // tensors (the parameters in f32) and the file that is made of them, while the batch's activations are still there.
     let average = if settings.evaluation.average.is_some() { 8 } else { 0 };

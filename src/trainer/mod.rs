@@ -22,7 +22,7 @@ mod step;
 
 pub use builder::Builder;
 pub use reduce::{Alone, Reduce};
-pub use shape::shape;
+pub use shape::{Shape, shape};
 pub use state::RestoreError;
 pub use step::Step;
 
@@ -84,6 +84,8 @@ pub struct Trainer {
     settings: Settings,
     process: Arc<dyn Process>,
     layout: Layout,
+    /// Of the network that says log F alone, where one does.
+    flow_layout: Option<Layout>,
     target: Arc<dyn Target>,
     engine: Box<dyn Engine>,
     objective: Objective,
@@ -167,12 +169,19 @@ impl Trainer {
 
     /// The policy's parameters, in the order of [`Layout`].
     pub fn parameters(&self) -> Vec<f64> {
-        self.learner.parameters(Weights::Trained)
+        self.of_policy(Weights::Trained)
     }
 
     /// Those that evaluations look at: their average over the iterations, where `evaluation.average` is set.
     pub fn evaluated_parameters(&self) -> Vec<f64> {
-        self.learner.parameters(Weights::Averaged)
+        self.of_policy(Weights::Averaged)
+    }
+
+    /// The policy's parameters, among all.
+    fn of_policy(&self, weights: Weights) -> Vec<f64> {
+        let mut parameters = self.learner.parameters(weights);
+        parameters.truncate(self.layout.parameters());
+        parameters
     }
 
     /// Has the engine compute with these parameters.
@@ -234,9 +243,10 @@ impl Trainer {
 
     /// One trajectory to each object under P_B, of the parameters that the engine computes with.
     fn backward(&mut self, objects: &Objects, draw: &Draw) -> Result<Trajectories, EngineError> {
-        match &mut self.reverser {
+        let parameters = self.reverser.as_ref().map(|_| self.of_policy(self.held));
+        match self.reverser.as_mut().zip(parameters) {
             None => Ok(self.process.backward(objects, draw)),
-            Some(reverser) => reverser.backward(objects, draw, &self.learner.parameters(self.held)),
+            Some((reverser, parameters)) => reverser.backward(objects, draw, &parameters),
         }
     }
 

@@ -2,13 +2,23 @@
 
 use std::sync::Arc;
 
-use crate::config::{BackwardPolicy, ConfigError, FillingOrder, Settings, Symmetry};
+use crate::config::{BackwardPolicy, ConfigError, FillingOrder, FlowNetwork, Settings, Symmetry};
 use crate::network::Layout;
 use crate::process::{Extras, Flow, FreeFilling, Guided, Order, Process, SiteFilling};
 use crate::targets::Target;
 
+/// How objects are built, and the networks that look at their making.
+pub struct Shape {
+    /// What makes the target's objects.
+    pub process: Arc<dyn Process>,
+    /// Of the policy.
+    pub layout: Layout,
+    /// Where a network of its own says log F: the process as it sees it, with the same actions, and its layout.
+    pub flow: Option<(Arc<dyn Process>, Layout)>,
+}
+
 /// The process that makes the target's objects, and the layout of a policy for it: `own` if there is one, the target's if it has one,
-/// else site filling. `flow` is what the policy has to say of the flow through a state.
+/// else site filling. `flow` is what has to be said of the flow through a state.
 ///
 /// # Errors
 /// If settings do not go together, or with the target or process. The message says which, and what to do.
@@ -17,14 +27,58 @@ pub fn shape(
     target: &dyn Target,
     own: Option<&Arc<dyn Process>>,
     flow: Flow,
-) -> Result<(Arc<dyn Process>, Layout), ConfigError> {
-    let extras = Extras { learned_backward: settings.policy.backward == BackwardPolicy::Learned, flow };
+) -> Result<Shape, ConfigError> {
+    let learned_backward = settings.policy.backward == BackwardPolicy::Learned;
+    let apart = settings.policy.flow == FlowNetwork::Own;
+    let said = if apart { Flow::Unsaid } else { flow };
+    let extras = Extras { learned_backward, flow: said };
     let process = match own.cloned().or_else(|| target.process(extras)) {
         Some(process) => brought(settings, process, extras)?,
         None => filling(settings, target, extras)?,
     };
-    let layout = Layout::new(process.columns(), &settings.policy.hidden, process.outputs());
-    Ok((process, layout))
+    let layout =
+        |process: &Arc<dyn Process>| Layout::new(process.columns(), &settings.policy.hidden, process.outputs());
+    let flow = match apart {
+        false => None,
+        true => {
+            let seen = seen_by_flow(settings, target, own, Extras { learned_backward, flow })?;
+            let layout = layout(&seen);
+            Some((seen, layout))
+        }
+    };
+    Ok(Shape { layout: layout(&process), process, flow })
+}
+
+/// The process as a network sees it that says log F alone.
+fn seen_by_flow(
+    settings: &Settings,
+    target: &dyn Target,
+    own: Option<&Arc<dyn Process>>,
+    extras: Extras,
+) -> Result<Arc<dyn Process>, ConfigError> {
+    let refused = if extras.flow != Flow::Output {
+        Some(
+            "the objective asks of no network what flows through a state; those on single steps do, as \"detailed_balance\"",
+        )
+    } else if own.is_some() {
+        Some("what says log F in a process that you bring is for it to say (Process::flow)")
+    } else if settings.policy.symmetry == Symmetry::Flip {
+        Some("it goes with policy.symmetry = \"none\"")
+    } else {
+        None
+    };
+    match refused {
+        Some(why) => Err(ConfigError::new(format!("policy.flow = \"own\": {why}"))),
+        None => Ok(target
+            .process(extras)
+            .unwrap_or_else(|| Arc::new(FreeFilling { filling: sites(settings, target), extras }))),
+    }
+}
+
+/// Filling the target's sites.
+fn sites(settings: &Settings, target: &dyn Target) -> SiteFilling {
+    let order = if settings.policy.order == FillingOrder::Fixed { Order::Fixed } else { Order::Uniform };
+    SiteFilling { sites: target.sites(), values: target.values(), order, encoding: target.encoding() }
 }
 
 /// A process that the target or the user brings, which the keys about filling sites are not for.
@@ -56,8 +110,7 @@ fn brought(settings: &Settings, process: Arc<dyn Process>, extras: Extras) -> Re
 
 fn filling(settings: &Settings, target: &dyn Target, extras: Extras) -> Result<Arc<dyn Process>, ConfigError> {
     let policy = &settings.policy;
-    let order = if policy.order == FillingOrder::Fixed { Order::Fixed } else { Order::Uniform };
-    let filling = SiteFilling { sites: target.sites(), values: target.values(), order, encoding: target.encoding() };
+    let filling = sites(settings, target);
     let folded = policy.symmetry == Symmetry::Flip;
     if extras.flow == Flow::Stop {
         return Err(ConfigError::new(
@@ -73,7 +126,9 @@ fn filling(settings: &Settings, target: &dyn Target, extras: Extras) -> Result<A
             "policy.order = \"learned\""
         };
         let refused = match policy.order {
-            FillingOrder::Uniform => Some("policy.order = \"learned\" (or \"fixed\", if P_B is not learned)"),
+            FillingOrder::Uniform => {
+                Some("policy.order = \"learned\" (or \"fixed\", if P_B is not learned), or policy.flow = \"own\"")
+            }
             FillingOrder::Fixed if extras.learned_backward => {
                 Some("policy.order = \"learned\": a fixed order has one way back")
             }

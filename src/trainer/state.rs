@@ -1,5 +1,7 @@
 //! A trainer's whole state, to and from a checkpoint.
 
+use std::ops::Range;
+
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::{TrainError, Trainer};
 use crate::optimizer::{Adam, LearnerState, Weights};
@@ -7,6 +9,8 @@ use crate::targets::energy_model;
 
 /// Prefix of the policy's tensors.
 pub const POLICY: &str = "policy";
+/// Prefix of those of a network that says log F alone.
+const FLOW: &str = "flow";
 /// Name of the average of the policy's parameters, in the order of its layout.
 const AVERAGE: &str = "policy_average";
 /// Name of the energy model's Adam.
@@ -19,7 +23,7 @@ impl Trainer {
     pub fn checkpoint(&self) -> Checkpoint {
         let mut checkpoint = Checkpoint::default();
         let learner = self.learner.state();
-        for (name, shape, place) in self.layout.tensors(POLICY) {
+        for (name, shape, place) in self.tensors() {
             checkpoint.put_f32(&name, &shape, &learner.parameters[place]);
         }
         put_moments(&mut checkpoint, "optimizer", &learner.first_moment, &learner.second_moment, learner.steps);
@@ -59,6 +63,14 @@ impl Trainer {
         checkpoint
     }
 
+    /// Name, shape and place among the learner's parameters of each tensor.
+    fn tensors(&self) -> impl Iterator<Item = (String, Vec<usize>, Range<usize>)> {
+        let behind = self.layout.parameters();
+        let flow = self.flow_layout.iter().flat_map(|layout| layout.tensors(FLOW));
+        let flow = flow.map(move |(name, shape, place)| (name, shape, place.start + behind..place.end + behind));
+        self.layout.tensors(POLICY).into_iter().chain(flow)
+    }
+
     /// Takes up the state of a checkpoint; if that fails, nothing has changed.
     ///
     /// # Errors
@@ -79,8 +91,8 @@ impl Trainer {
             );
             return Err(checkpoint.error(reason).into());
         }
-        let mut parameters = vec![0.0; self.layout.parameters()];
-        for (name, shape, place) in self.layout.tensors(POLICY) {
+        let mut parameters = vec![0.0; self.learner.parameters(Weights::Trained).len()];
+        for (name, shape, place) in self.tensors() {
             parameters[place].copy_from_slice(&checkpoint.f32(&name, &shape)?);
         }
         let (first_moment, second_moment, steps) = get_moments(checkpoint, "optimizer", parameters.len())?;

@@ -234,14 +234,13 @@ impl Trainer {
 
     /// Rolls out one batch of this iteration and keeps what its gradient needs, and what it ended in if that is wanted.
     fn batch(&mut self, term: &Term, count: usize) -> Result<(TrainingBatch, Option<Visited>), EngineError> {
-        let source = &mut self.sources[term.source as usize];
         // Only a learned P_B asks for the parameters, and only where trajectories are drawn from it.
         let asks = self.reverser.is_some() && term.source != Source::Forward;
-        let parameters = asks.then(|| self.learner.parameters(Weights::Trained));
+        let parameters = asks.then(|| self.of_policy(Weights::Trained));
         let reverser = self.reverser.as_mut().zip(parameters.as_deref());
         let mut turn = turn(self.process.as_ref(), &mut self.sampler, reverser, &self.settings, self.iteration);
         (turn.replay, turn.count) = (self.replay.as_ref(), count);
-        let (draw, given) = source.next(&mut turn)?;
+        let (draw, given) = self.sources[term.source as usize].next(&mut turn)?;
         let request = request(draw, given.as_ref(), turn.count);
         let behaviour = if term.source == Source::Forward { self.behaviour() } else { Behaviour::default() };
         let batch = self.rollout_checked(&request.behaving(behaviour).kept().with_steps(term.needs_steps()))?;

@@ -103,7 +103,7 @@ pub fn compare(
     mut observe: impl FnMut(u32, u32),
 ) -> Result<Comparison, EngineError> {
     let total = options.batches + options.long;
-    let (zeta, dimension) = (zeta(trainer, options.batch)?, trainer.parameters().len());
+    let (zeta, dimension) = (zeta(trainer, options.batch)?, trainer.engine().arrangement().parameters());
     let references = references(&options.candidates);
     let mut long = lanes(references.values(), dimension);
     let mut source = Batches::new(trainer, Stream::VarianceReference, LONG * options.batch, 0);
