@@ -28,6 +28,8 @@ const KINDS: [(&str, ControlVariate); 5] = [
     ("optimal per parameter, leave-one-out", ControlVariate::OptimalPerParameterLeaveOneOut),
 ];
 const REPEATS: usize = 15;
+/// The least of the batches below.
+const BATCH: usize = 256;
 
 /// An engine for the paper's network on a torus, and what it is.
 fn prepare(kind: EngineKind, side: usize, memory_mib: u64) -> (Box<dyn Engine>, String) {
@@ -35,7 +37,8 @@ fn prepare(kind: EngineKind, side: usize, memory_mib: u64) -> (Box<dyn Engine>, 
     let process = SiteFilling { sites: side * side, values: 2, order: Order::Uniform, encoding: target.encoding() };
     let layout = Layout::new(process.columns(), &[256; 3], process.actions());
     let config = EngineConfig { kind, memory_mib: Some(memory_mib), ..EngineConfig::default() };
-    let (mut engine, which) = select(&config, process.into(), &layout, Activation::Swish, target).expect("an engine");
+    let (mut engine, which) =
+        select(&config, process.into(), &layout, Activation::Swish, target, BATCH).expect("an engine");
     let parameters = initialise(&layout, Initialisation::FanIn, 1, Stream::Initialisation);
     engine.set_parameters(&parameters).expect("parameters of the right number");
     (engine, which)

@@ -105,8 +105,8 @@ impl Builder {
             Some(_) => &self.settings.engine.shared_by(2, crate::memory::available()),
             None => &self.settings.engine,
         };
-        let engine =
-            |process, layout| select(config, process, layout, self.settings.policy.activation, self.target.clone());
+        let (activation, batch) = (self.settings.policy.activation, self.settings.training.batch);
+        let engine = |process, layout| select(config, process, layout, activation, self.target.clone(), batch);
         let (mut trains, which) = engine(process, &layout)?;
         if let Some((process, layout)) = flow {
             trains = Box::new(WithFlow::new(trains, engine(process, &layout)?.0));

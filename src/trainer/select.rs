@@ -8,11 +8,12 @@ use crate::engine::cpu::CpuEngine;
 use crate::engine::gpu::{self, GpuEngine, GpuOptions};
 use crate::engine::{AdapterKind, Engine, EngineError};
 use crate::memory;
-use crate::network::{Activation, Layout};
+use crate::network::{Activation, Layout, Real};
 use crate::process::Process;
 use crate::targets::Target;
 
-/// An engine for this process, policy and target, and a line that says which it is and why.
+/// An engine for this process, policy and target, for trainings on batches of so many trajectories, and a line that says which it is
+/// and why.
 ///
 /// `auto` takes a hardware GPU if there is one, else the native engine: a software adapter computes the same on the same
 /// processor, only slower. The environment variable `WGFLOW_ADAPTER` stands in for an empty `engine.adapter`.
@@ -25,6 +26,7 @@ pub fn select(
     layout: &Layout,
     activation: Activation,
     target: Arc<dyn Target>,
+    batch: usize,
 ) -> Result<(Box<dyn Engine>, String), EngineError> {
     refuse_f64_on_gpu(config, &environment())?;
     let memory_budget = config.memory_budget(memory::available());
@@ -34,9 +36,9 @@ pub fn select(
         let line = format!("{} ({why})", engine.name());
         return Ok((engine, line));
     }
-    let engine: Box<dyn Engine> = match config.precision {
-        Precision::F32 => Box::new(CpuEngine::<f32>::new(process, layout, activation, target, memory_budget)?),
-        Precision::F64 => Box::new(CpuEngine::<f64>::new(process, layout, activation, target, memory_budget)?),
+    let engine = match config.precision {
+        Precision::F32 => native::<f32>(process, layout, activation, target, memory_budget, batch)?,
+        Precision::F64 => native::<f64>(process, layout, activation, target, memory_budget, batch)?,
     };
     let why = match (config.kind, config.precision) {
         (EngineKind::Cpu, _) => "asked for",
@@ -45,6 +47,17 @@ pub fn select(
     };
     let line = format!("{} ({why})", engine.name());
     Ok((engine, line))
+}
+
+fn native<T: Real>(
+    process: Arc<dyn Process>,
+    layout: Layout,
+    activation: Activation,
+    target: Arc<dyn Target>,
+    memory_budget: u64,
+    batch: usize,
+) -> Result<Box<dyn Engine>, EngineError> {
+    Ok(Box::new(CpuEngine::<T>::new(process, layout, activation, target, memory_budget)?.for_batches_of(batch)))
 }
 
 /// Whether a run with this configuration computes on a GPU (or a software adapter standing in for one).

@@ -1,6 +1,6 @@
 //! What the native engine takes, reckoned without making one.
 
-use super::kept_blocks;
+use super::{block_of, kept_blocks};
 use crate::engine::{BLOCK, Load, Need};
 use crate::network::Layout;
 use crate::process::{Head, Process};
@@ -20,12 +20,13 @@ pub fn need(process: &dyn Process, layout: &Layout, load: Load, size: usize, thr
     // Actions and three f64 a trajectory.
     let known = |count: usize| (count * (4 * steps + 24)) as u64;
 
-    let blocks = load.batch.div_ceil(BLOCK);
+    let block = block_of(load.batch);
+    let blocks = load.batch.div_ceil(block);
     let at_work = threads.min(blocks);
     let one = (size * numbers * steps) as u64;
-    let kept = kept_blocks(blocks, one * BLOCK as u64, budget, threads);
+    let kept = kept_blocks(blocks, one * block as u64, budget, threads);
     let replayed = if kept < blocks { at_work } else { 0 };
-    let stored = one * ((kept + replayed) * BLOCK).min(load.batch) as u64;
+    let stored = one * ((kept + replayed) * block).min(load.batch) as u64;
     // A thread's sums, their total in f64 and the same in the order of the layout, which grows as it is written.
     let lists = if load.moments { 4 } else { 1 };
     let sums = parameters * (at_work * size * lists + 8 * lists + 16);

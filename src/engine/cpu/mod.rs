@@ -39,10 +39,18 @@ pub struct CpuEngine<T> {
     reward: Reward<T>,
     /// Bytes of activations that are kept between a rollout and its gradient, or replayed for it.
     memory_budget: u64,
+    /// Trajectories of a block of a batch that is kept.
+    block: usize,
     blocks: Vec<Block<T>>,
     held: Held,
     /// A gradient in the making, in the order of the model's arrangement.
     gradient: Vec<f64>,
+}
+
+/// Trajectories of a block, in trainings on batches of so many: small batches are divided among threads as well. That is the same
+/// on any number of threads.
+fn block_of(batch: usize) -> usize {
+    if batch > BLOCK { BLOCK } else { batch.div_ceil(4).next_multiple_of(8).clamp(8, BLOCK) }
 }
 
 /// How many of `blocks` blocks of `bytes` bytes each keep their activations within a budget, if `threads` blocks are
@@ -68,7 +76,14 @@ impl<T: Real> CpuEngine<T> {
         let process = process.into();
         check::shape(process.as_ref(), &layout)?;
         let (model, reward) = (Model::new(process, layout, activation), Reward::new(target));
-        Ok(Self { model, reward, memory_budget, blocks: Vec::new(), held: Held::Nothing, gradient: Vec::new() })
+        let (blocks, gradient) = (Vec::new(), Vec::new());
+        Ok(Self { model, reward, memory_budget, block: BLOCK, blocks, held: Held::Nothing, gradient })
+    }
+
+    /// For trainings on batches of so many trajectories, however many of them it is given at a time.
+    pub fn for_batches_of(mut self, batch: usize) -> Self {
+        self.block = block_of(batch);
+        self
     }
 
     /// Takes every block of the batch held, with its activations, through `visit`, a thread a block, and its result to
@@ -115,16 +130,17 @@ impl<T: Real> Roll for CpuEngine<T> {
         let (model, reward) = (&self.model, &self.reward);
         let steps = model.process.max_steps();
         let scored_from = request.given.map_or(0, |given| given.scored_from);
-        let block_bytes = (Activations::numbers(model, BLOCK, steps - scored_from) * size_of::<T>()) as u64;
-        let blocks = request.count.div_ceil(BLOCK);
+        let size = if request.keep { self.block } else { BLOCK };
+        let block_bytes = (Activations::numbers(model, size, steps - scored_from) * size_of::<T>()) as u64;
+        let blocks = request.count.div_ceil(size);
         let most = kept_blocks(blocks, block_bytes, self.memory_budget, rayon::current_num_threads());
         let kept = if request.keep { most } else { 0 };
 
         self.held = Held::after(request);
         self.blocks.resize_with(blocks, Block::default);
         self.blocks.par_iter_mut().enumerate().for_each_init(Workspace::default, |work, (index, block)| {
-            block.first = index * BLOCK;
-            block.rows = BLOCK.min(request.count - block.first);
+            block.first = index * size;
+            block.rows = size.min(request.count - block.first);
             block.begin(model, work, request);
             block.run(model, work, index < kept);
             let objects = model.process.finish(&Trajectories::new(steps, block.actions.clone()));
@@ -310,5 +326,31 @@ mod tests {
             }
             assert_eq!(owned(u64::MAX, false), (0, None));
         });
+    }
+
+    #[test]
+    fn small_batches_are_divided_into_more_blocks_and_come_to_the_same() {
+        assert_eq!([1, 8, 16, 33, 64, 65, 4096].map(block_of), [8, 8, 8, 16, 16, 64, 64]);
+        let target = Arc::new(Ising::new(3, 0.4).unwrap());
+        let process = SiteFilling { sites: 9, values: 2, order: Order::Uniform, encoding: target.encoding() };
+        let layout = Layout::new(9, &[24, 16], 18);
+        let parameters = initialise(&layout, Initialisation::FanIn, 7, Stream::Initialisation);
+        let gradient = |batch: usize, threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let (process, layout, target) = (process.clone(), layout.clone(), target.clone());
+                let engine = CpuEngine::<f64>::new(process, layout, Activation::Relu, target, u64::MAX).unwrap();
+                let mut engine = engine.for_batches_of(batch);
+                engine.set_parameters(&parameters).unwrap();
+                engine.rollout(&Rollout::sample(Draw::new(1, 0, Stream::Training), 30).kept()).unwrap();
+                (engine.blocks.len(), engine.gradient(&[1.0; 30]).unwrap())
+            })
+        };
+        let ((whole, expected), (parts, found)) = (gradient(4096, 2), gradient(30, 2));
+        assert_eq!((whole, parts), (1, 4));
+        // Sums of a few hundred products in another order, in f64.
+        let largest = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(largest < 1e-12 && !found.is_empty() && expected.iter().any(|&d| d.abs() > 0.1), "{largest}");
+        assert_eq!(gradient(30, 1), (4, found), "on one thread");
     }
 }
