@@ -15,6 +15,8 @@ mod limits;
 mod link;
 mod memory;
 mod network;
+#[cfg(all(test, target_os = "linux"))]
+mod offline;
 mod pending;
 mod recorder;
 mod reward;
