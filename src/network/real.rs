@@ -266,6 +266,24 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
+/// The transpose of a row-major matrix of so many rows, row-major as well.
+pub fn transpose<T: Copy + Default>(matrix: &[T], rows: usize) -> Vec<T> {
+    // Squares that fit a few cache lines each way.
+    const SIDE: usize = 16;
+    let columns = matrix.len() / rows.max(1);
+    let mut across = vec![T::default(); matrix.len()];
+    for top in (0..rows).step_by(SIDE) {
+        for left in (0..columns).step_by(SIDE) {
+            for column in left..columns.min(left + SIDE) {
+                for row in top..rows.min(top + SIDE) {
+                    across[column * rows + row] = matrix[row * columns + column];
+                }
+            }
+        }
+    }
+    across
+}
+
 /// `out = keep * out + a * b` on one thread, `out` row-major [a.rows, b.columns], `keep` being 0 or 1.
 pub fn multiply<T: Real>(out: &mut [T], keep: bool, a: Matrix<T>, b: Matrix<T>) {
     assert_eq!(a.columns, b.rows, "inner sizes of a product");
@@ -307,6 +325,14 @@ pub fn multiply<T: Real>(out: &mut [T], keep: bool, a: Matrix<T>, b: Matrix<T>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_become_columns() {
+        let matrix: Vec<u32> = (0..21 * 35).collect();
+        let across = transpose(&matrix, 21);
+        assert!((0..21 * 35).all(|at| across[at] == matrix[at % 21 * 35 + at / 21]));
+        assert_eq!(transpose(&across, 35), matrix);
+    }
 
     #[test]
     fn the_f32_exponential_is_within_two_units_in_the_last_place() {

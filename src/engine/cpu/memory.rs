@@ -31,7 +31,8 @@ pub fn need(process: &dyn Process, layout: &Layout, load: Load, size: usize, thr
     let lists = if load.moments { 4 } else { 1 };
     let sums = parameters * (at_work * size * lists + 8 * lists + 16);
     Need {
-        always: (size * parameters) as u64,
+        // Weights, and most of them the other way round.
+        always: (2 * size * parameters) as u64,
         training: stored + known(load.batch) + (at_work * thread + sums) as u64,
         evaluation: known(load.loose) + (threads * thread) as u64,
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::network::real::{Real, cast};
+use crate::network::real::{Real, cast, transpose};
 use crate::network::{Activation, Arrangement, Layer, Layout};
 use crate::process::{Guide, Head, Process, SiteFilling};
 
@@ -25,8 +25,12 @@ pub struct Model<T> {
     pub start: Vec<T>,
     /// Hidden layers after the first: weight [out, in] and bias.
     pub hidden: Vec<(Vec<T>, Vec<T>)>,
+    /// Their weights the other way round, [in, out]: products of few rows would spend as long on turning them as on the product.
+    pub across: Vec<Vec<T>>,
     /// Logits: weight [actions, width] and bias.
     pub head: (Vec<T>, Vec<T>),
+    /// That weight the other way round, [width, actions], where a state needs all logits.
+    pub head_across: Vec<T>,
 }
 
 impl<T: Real> Model<T> {
@@ -44,7 +48,9 @@ impl<T: Real> Model<T> {
             columns: vec![],
             start: vec![],
             hidden: vec![],
+            across: vec![],
             head: empty,
+            head_across: vec![],
         }
     }
 
@@ -85,7 +91,11 @@ impl<T: Real> Model<T> {
         self.start = starts.map(|(bias, sum)| T::from_f64(bias + sum)).collect();
         let pair = |layer: &Layer| (cast(&arranged[layer.weight.clone()]), cast(&arranged[layer.bias.clone()]));
         self.hidden = middle.iter().map(pair).collect();
+        self.across = self.hidden.iter().map(|(weight, bias)| transpose(weight, bias.len())).collect();
         self.head = pair(last);
+        if self.filling.is_none() {
+            self.head_across = transpose(&self.head.0, last.outputs);
+        }
     }
 }
 

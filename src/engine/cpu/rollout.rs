@@ -275,10 +275,9 @@ impl<T: Real> Block<T> {
             } else {
                 let inputs = model.widths()[layer - 1];
                 let previous = &before[layer - 1][at.start * inputs..at.end * inputs];
-                let (weight, bias) = &model.hidden[layer - 1];
+                let (weight, bias) = (&model.across[layer - 1], &model.hidden[layer - 1].1);
                 hidden.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias));
-                let weight = Matrix::new(weight, width, inputs).transposed();
-                multiply(hidden, true, Matrix::new(previous, rows, inputs), weight);
+                multiply(hidden, true, Matrix::new(previous, rows, inputs), Matrix::new(weight, inputs, width));
             }
             T::activate(model.activation, hidden, &mut slopes[layer][numbers]);
         }
@@ -334,10 +333,10 @@ impl<T: Real> Block<T> {
         let last = hidden.len() - 1;
         let width = model.widths()[last];
         let hidden = Matrix::new(&hidden[last][entries.start * width..entries.end * width], rows, width);
-        let (weight, bias) = &model.head;
+        let (weight, bias) = (&model.head_across, &model.head.1);
         logits.resize(rows * outputs, T::default());
         logits.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
-        multiply(&mut logits[..rows * outputs], true, hidden, Matrix::new(weight, outputs, width).transposed());
+        multiply(&mut logits[..rows * outputs], true, hidden, Matrix::new(weight, width, outputs));
 
         let mut masked = vec![0.0; outputs];
         let (process, words_of_state) = (&model.process, model.process.state_words());
