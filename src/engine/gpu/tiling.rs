@@ -27,7 +27,7 @@ impl Tiling {
     /// hides loads behind other invocations and wants many of them.
     pub fn suggested(kind: AdapterKind, width: usize) -> Self {
         let (rows, units, trajectories, dispatch) =
-            if kind.is_hardware() { (1, 2, 16, HARDWARE_DISPATCH) } else { (2, 4, 32, u64::MAX) };
+            if kind.is_hardware() { (1, 1, 16, HARDWARE_DISPATCH) } else { (2, 4, 32, u64::MAX) };
         let tiles = trajectories / (4 * rows) * width.div_ceil(4 * units);
         Self { rows, units, trajectories, group: tiles.next_power_of_two().clamp(16, 256), dispatch }
     }
