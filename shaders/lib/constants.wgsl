@@ -63,6 +63,9 @@ const PAIR_TILES = 1u;
 const PIECES = 8u;
 // Steps of a block that a slice of a gradient sums over.
 const CHUNK = 32u;
+// Lanes across tiles of hardware kernels: of units in dense_backward, of outputs and of inputs in weight_gradient.
+const BACKWARD_LANES = 16u;
+const GRADIENT_LANES = 8u;
 
 // Tiling: invocations and trajectories of a rollout's workgroup, quads of a register tile.
 const ROLLOUT_GROUP = 16u;

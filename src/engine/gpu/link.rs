@@ -27,7 +27,10 @@ macro_rules! files {
     };
 }
 
-pub(super) const KERNELS: &[File] = files!(
+/// Kernels by their names: those for every adapter and for software ones, and those for hardware.
+pub(super) const KERNELS: [&[File]; 2] = [EVERYWHERE, HARDWARE];
+
+const EVERYWHERE: &[File] = files!(
     "",
     "",
     [
@@ -54,6 +57,8 @@ pub(super) const KERNELS: &[File] = files!(
         "weight_gradient",
     ]
 );
+
+const HARDWARE: &[File] = files!("hardware/", "hardware_", ["dense_backward", "weight_gradient"]);
 
 pub(super) const LIBRARY: &[File] = files!(
     "lib/",
@@ -90,6 +95,7 @@ pub(super) const LIBRARY: &[File] = files!(
         "site_choose",
         "site_columns",
         "site_steps",
+        "square",
         "steps_taken",
         "stepwise",
         "sum",
@@ -127,7 +133,7 @@ pub(super) struct Linked {
 /// The kernel `name` (or a text that is one) and all that it imports where `definitions` hold; `supplied` sources take the place
 /// of files. What others have written comes first, so that compilers count its lines as its author does.
 pub(super) fn link(name: &str, text: Option<&str>, definitions: &[&str], supplied: &[Supplied]) -> Linked {
-    let text = text.or_else(|| find(KERNELS, name)).unwrap_or_else(|| unreachable!("no kernel `{name}`"));
+    let text = text.or_else(|| find(&KERNELS.concat(), name)).unwrap_or_else(|| unreachable!("no kernel `{name}`"));
     let mut parts = Parts { definitions, supplied, list: Vec::new() };
     parts.add(name, text);
     let (foreign, ours): (Vec<_>, Vec<_>) = parts.list.into_iter().partition(|part| part.foreign);
@@ -246,7 +252,7 @@ impl Linked {
             Some(module) if find(LIBRARY, name).is_some() => format!("shaders/lib/{module}.wgsl"),
             // Whoever supplied it knows it by no other name.
             Some(module) => module.into(),
-            None => format!("shaders/{name}.wgsl"),
+            None => format!("shaders/{}.wgsl", name.replacen("hardware_", "hardware/", 1)),
         };
         (file, line - first + 1)
     }

@@ -231,7 +231,11 @@ fn shaders_keep_to_the_limits_that_every_adapter_has() {
 /// A buffer has one binding number wherever it is bound, and no other has it: so files can be put together in any way.
 #[test]
 fn buffers_have_one_binding_number_each() {
-    let declared = KERNELS.iter().chain(LIBRARY).flat_map(|(path, text)| text.lines().map(move |line| (path, line)));
+    let declared = KERNELS
+        .concat()
+        .into_iter()
+        .chain(LIBRARY.iter().copied())
+        .flat_map(|(path, text)| text.lines().map(move |line| (path, line)));
     let mut numbers = BTreeMap::new();
     for (path, line) in declared {
         let Some((number, rest)) = line.strip_prefix("@group(0) @binding(").and_then(|line| line.split_once(')'))

@@ -73,7 +73,7 @@ impl Stages {
             begin: Begin::new(context, &sources, network)?,
             steps: Steps::new(context, &sources, network)?,
             finish: Finish::new(context, &sources)?,
-            deltas: Deltas::new(context, &sources, Weights::Trajectories)?,
+            deltas: Deltas::new(context, &sources, network.set, Weights::Trajectories)?,
             stepwise_deltas: None,
             sources,
             statistics: [const { None }; 5],
@@ -124,7 +124,7 @@ impl Stages {
             Statistic::Norms(_) => ("pieces", Norms::blocks_at_once(network, blocks)),
         };
         if quantity == Quantity::Steps && self.stepwise_deltas.is_none() {
-            self.stepwise_deltas = Some(Deltas::new(context, &self.sources, Weights::Steps)?);
+            self.stepwise_deltas = Some(Deltas::new(context, &self.sources, network.set, Weights::Steps)?);
         }
         let lists = match quantity {
             Quantity::Sums(accumulator) => accumulator.lists(),

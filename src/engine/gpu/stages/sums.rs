@@ -3,9 +3,10 @@
 
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
-use crate::engine::gpu::network::{Input, Network};
+use crate::engine::gpu::kernel_set::KernelSet;
+use crate::engine::gpu::network::{Input, Layer, Network};
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
-use crate::engine::gpu::source::{CHUNK, Sources, Weights};
+use crate::engine::gpu::source::{Sources, Weights};
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 
@@ -82,7 +83,10 @@ impl Sums {
         let head = [&sum, weights.definitions()].concat();
         let hidden = || {
             let slices = match accumulator {
-                Accumulator::Gradient => sources.kernel(context, "weight_gradient", &["GRADIENT"]),
+                Accumulator::Gradient => {
+                    let (name, holding) = network.set.weight_gradient();
+                    sources.kernel(context, name, holding)
+                }
                 _ => sources.kernel(context, "hidden_scores", &[accumulator.definition(), "SCORES"]),
             };
             Ok::<_, EngineError>(Hidden { slices: slices?, fold: sources.kernel(context, "fold", &[])? })
@@ -97,7 +101,8 @@ impl Sums {
 
     /// Slices of the hidden layers that `blocks` blocks are summed in.
     fn slices(&self, network: &Network, blocks: usize) -> usize {
-        blocks * if self.accumulator == Accumulator::Gradient { network.states().div_ceil(CHUNK) } else { 1 }
+        blocks
+            * if self.accumulator == Accumulator::Gradient { network.states().div_ceil(network.set.chunk()) } else { 1 }
     }
 
     /// Slices that are worked on at once in parts of `blocks` blocks, and bytes of `partials` that they need.
@@ -136,25 +141,39 @@ impl Sums {
     fn hidden(&mut self, recorder: &mut Recorder, network: &Network, part: &Work, at_once: usize) {
         let slices = self.slices(network, part.blocks as usize);
         let Some(hidden) = &mut self.hidden else { return };
-        let states = if self.accumulator == Accumulator::Gradient { CHUNK } else { network.states() };
+        let summed = self.accumulator == Accumulator::Gradient;
+        let states = if summed { network.set.chunk() } else { network.states() };
+        let lists = self.accumulator.lists();
         for first in (0..slices).step_by(at_once) {
             let count = at_once.min(slices - first);
-            for (index, layer) in network.layers.iter().enumerate().skip(1) {
-                let lists = self.accumulator.lists() as u32;
-                let (first_slice, slices) = (first as u32, count as u32);
-                let work = Work { layer: index as u32, first_slice, slices, lists, ..*part };
-                let (inputs, outputs) = (layer.inputs as usize, layer.outputs as usize);
-                // One more invocation a quad of outputs, for the bias.
-                let tiles = inputs / network.tiling.units * (outputs / network.tiling.rows) + outputs;
-                let cost = layer.products() * (states * count) as f64;
-                recorder.dispatch(&mut hidden.slices, &work, [tiles.div_ceil(BLOCK), count, 1], cost);
+            let work = Work { first_slice: first as u32, slices: count as u32, lists: lists as u32, ..*part };
+            if summed && network.set == KernelSet::Hardware {
+                let groups = [weight_tiles(network), count, network.layers.len() - 1];
+                recorder.dispatch(&mut hidden.slices, &work, groups, network.products() * (states * count) as f64);
+            } else {
+                for (index, layer) in network.layers.iter().enumerate().skip(1) {
+                    let work = Work { layer: index as u32, ..work };
+                    let (inputs, outputs) = (layer.inputs as usize, layer.outputs as usize);
+                    // One more invocation a quad of outputs, for the bias.
+                    let tiles = inputs / network.tiling.units * (outputs / network.tiling.rows) + outputs;
+                    let cost = layer.products() * (states * count) as f64;
+                    recorder.dispatch(&mut hidden.slices, &work, [tiles.div_ceil(BLOCK), count, 1], cost);
+                }
             }
-            let lists = self.accumulator.lists();
             let work = Work { slices: count as u32, lists: lists as u32, ..*part };
             let quads = lists * network.dense_size as usize;
             recorder.dispatch(&mut hidden.fold, &work, [quads.div_ceil(BLOCK), 1, 1], (4 * quads * count) as f64);
         }
     }
+}
+
+/// Workgroups of hardware/weight_gradient.wgsl for the layer that has most: tiles, and quads of the bias.
+fn weight_tiles(network: &Network) -> usize {
+    let lanes = network.gradient_lanes();
+    let tiles = |layer: &Layer| {
+        layer.outputs.div_ceil(2 * lanes) * layer.inputs.div_ceil(2 * lanes) + layer.outputs.div_ceil(lanes * lanes / 4)
+    };
+    network.layers[1..].iter().map(tiles).max().unwrap_or(0) as usize
 }
 
 /// Blocks that one invocation may add up: where outputs and columns are used once a trajectory all of a part, else as many as a

@@ -3,7 +3,6 @@
 use super::{Host, Watch};
 use crate::engine::BLOCK;
 use crate::engine::gpu::network::Input;
-use crate::engine::gpu::source::CHUNK;
 use crate::engine::gpu::stages::Accumulator;
 use crate::engine::gpu::work::Work;
 use crate::process::{Flow, NO_ACTION};
@@ -133,12 +132,13 @@ fn layer_part(watch: &Watch, work: &Work) -> std::ops::Range<usize> {
 
 pub fn weight_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
     let (states, size) = (watch.network.states(), 4 * watch.network.dense_size as usize);
-    let chunks = states.div_ceil(CHUNK);
+    let chunk_steps = watch.network.set.chunk();
+    let chunks = states.div_ceil(chunk_steps);
     for index in 0..groups[1] {
         let slice = work.first_slice as usize + index;
         let (block, chunk) = (slice / chunks, slice % chunks);
         let mut dense = vec![0.0; size];
-        for step in (chunk * CHUNK).max(work.scored_from as usize)..((chunk + 1) * CHUNK).min(states) {
+        for step in (chunk * chunk_steps).max(work.scored_from as usize)..((chunk + 1) * chunk_steps).min(states) {
             for row in 0..BLOCK {
                 let c = host.numbers("coefficients")[watch.trajectory(work, block, row)];
                 add_outer(watch, work, host, [block, step, row], c, &mut dense);
@@ -146,6 +146,13 @@ pub fn weight_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mu
         }
         let part = layer_part(watch, work);
         host.numbers_mut("partials")[index * size..][part.clone()].copy_from_slice(&dense[part]);
+    }
+}
+
+/// That of all hidden layers.
+pub fn weight_gradients(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, found: &Host) {
+    for layer in 1..watch.network.layers.len() as u32 {
+        weight_gradient(watch, &Work { layer, ..*work }, groups, host, found);
     }
 }
 
