@@ -7,7 +7,7 @@ use super::kernel_set::KernelSet;
 use super::link::{CAPABILITIES, KERNELS, LIBRARY, Linked, find};
 use super::network::{Input, Network};
 use super::source::{GUIDE, RULES, Sources, TARGET, USABLE_BY_GUIDES, USABLE_BY_RULES, USABLE_BY_TARGETS, Weights};
-use super::stages::Accumulator;
+use super::stages::{Accumulator, Forward};
 use super::tiling::Tiling;
 use crate::engine::AdapterKind;
 use crate::network::{Activation, Layout};
@@ -21,6 +21,9 @@ pub type Variant = (&'static str, Vec<&'static str>);
 /// Every kernel of a network, with every accumulator and kind of coefficients.
 pub fn variants(network: &Network) -> Vec<Variant> {
     let named = |(name, holding): (&'static str, &[&'static str])| (name, holding.to_vec());
+    let forward = |what: Forward| {
+        what.variants(network).into_iter().map(|(name, holding, _)| (name, holding.to_vec())).collect::<Vec<_>>()
+    };
     let (single, stepwise) = (Weights::Trajectories.definitions(), Weights::Steps.definitions());
     let mut variants = vec![
         ("spread", vec![]),
@@ -33,7 +36,7 @@ pub fn variants(network: &Network) -> Vec<Variant> {
         ("first_gradient", vec![Accumulator::Gradient.definition()]),
     ];
     if network.input == Input::Objects {
-        variants.push(("evaluate", vec!["FORWARD"]));
+        variants.extend(forward(Forward::Evaluate));
         return variants;
     }
     for accumulator in [Accumulator::Moments, Accumulator::LeftOut] {
@@ -45,12 +48,12 @@ pub fn variants(network: &Network) -> Vec<Variant> {
     }
     variants.extend([
         ("start", vec![]),
-        ("rollout", vec!["FORWARD"]),
         ("finish", vec![]),
         ("reward", vec![]),
         ("head_backward", stepwise.to_vec()),
         ("head_gradient", [&[Accumulator::Gradient.definition()], stepwise].concat()),
     ]);
+    variants.extend(forward(Forward::Rollout));
     if network.guide.is_some() {
         variants.push(("sites", vec![]));
     }

@@ -58,7 +58,8 @@ const EVERYWHERE: &[File] = files!(
     ]
 );
 
-const HARDWARE: &[File] = files!("hardware/", "hardware_", ["dense_backward", "weight_gradient"]);
+const HARDWARE: &[File] =
+    files!("hardware/", "hardware_", ["dense_backward", "evaluate", "rollout", "weight_gradient"]);
 
 pub(super) const LIBRARY: &[File] = files!(
     "lib/",
@@ -90,6 +91,10 @@ pub(super) const LIBRARY: &[File] = files!(
         "product",
         "rows",
         "score_product",
+        "shape",
+        "shared_layers",
+        "shared_sites",
+        "shared_walk",
         "signals",
         "single",
         "site_choose",

@@ -19,6 +19,7 @@ mod network;
 mod pending;
 mod recorder;
 mod reward;
+mod shape;
 mod source;
 #[cfg(test)]
 mod spirv_rules;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytemuck::{Pod, Zeroable};
 
 use super::kernel_set::KernelSet;
+use super::shape::{CHAINS, HEAD_LANES, Shapes};
 use super::tiling::Tiling;
 use crate::engine::BLOCK;
 use crate::network::{Arrangement, Layer as Tensor, Layout};
@@ -162,6 +163,11 @@ impl Network {
         Self { set, workgroup_memory, ..self }
     }
 
+    /// Quads of the widest layer.
+    pub fn widest(&self) -> usize {
+        self.layers.iter().map(|layer| layer.outputs as usize).max().unwrap_or(0)
+    }
+
     /// Lanes across a hardware kernel's tile of two quads each: as many as the widest of `sizes` fills, from `least` to `most`.
     fn lanes(sizes: impl Iterator<Item = u32>, least: u32, most: u32) -> u32 {
         sizes.max().unwrap_or(0).div_ceil(2).next_power_of_two().clamp(least, most)
@@ -303,6 +309,7 @@ impl Network {
     /// The constants that kernels know this network and process by.
     pub fn constants(&self) -> Vec<(&'static str, u32)> {
         let process = &self.process;
+        let shapes = Shapes::of(self).unwrap_or_default();
         let columns_a_site = match &self.filling {
             Some(SiteFilling { encoding: Encoding::OneHot, values, .. }) => *values,
             _ => 1,
@@ -340,6 +347,16 @@ impl Network {
             ("CHUNK", self.set.chunk() as u32),
             ("BACKWARD_LANES", self.backward_lanes()),
             ("GRADIENT_LANES", self.gradient_lanes()),
+            ("LANES", shapes.small.lanes as u32),
+            ("SMALL_SPLITS", shapes.small.splits as u32),
+            ("SMALL_TEAMS", shapes.small.teams as u32),
+            ("SMALL_QUADS", shapes.small.quads as u32),
+            ("LARGE_SPLITS", shapes.large.splits as u32),
+            ("LARGE_TEAMS", shapes.large.teams as u32),
+            ("LARGE_QUADS", shapes.large.quads as u32),
+            ("WIDEST", self.widest() as u32),
+            ("CHAINS", CHAINS as u32),
+            ("HEAD_LANES", HEAD_LANES as u32),
         ]
     }
 }

@@ -5,6 +5,7 @@ use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
+use crate::engine::gpu::shape::Shapes;
 use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
@@ -21,7 +22,8 @@ impl Begin {
     /// `Limit` if a trajectory takes longer to go through than a driver may loop.
     pub fn new(context: &Context, sources: &Sources, network: &Network) -> Result<Self, EngineError> {
         if network.filling.is_some() {
-            let guided = network.guide.is_some();
+            // Workgroup memory holds what is filled, where it holds anything.
+            let guided = network.guide.is_some() && Shapes::of(network).is_none();
             return Ok(Self {
                 begin: sources.kernel(context, "order", &[])?,
                 sites: if guided { Some(sources.kernel(context, "sites", &[])?) } else { None },

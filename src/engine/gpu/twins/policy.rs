@@ -191,7 +191,7 @@ fn head_output(watch: &Watch, host: &Host, at: usize, output: usize) -> f64 {
 }
 
 pub fn rollout(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, found: &Host) {
-    let blocks = groups[0] * watch.network.tiling.trajectories / BLOCK;
+    let blocks = work.blocks as usize;
     let width = 4 * watch.layer(0).outputs as usize;
     for block in 0..blocks {
         for (chain, row) in (0..groups[1]).flat_map(|chain| (0..BLOCK).map(move |row| (chain, row))) {
@@ -365,10 +365,10 @@ pub fn reward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _
     host.numbers_mut("log_rewards")[first..].iter_mut().zip(said).for_each(|(number, said)| *number = said);
 }
 
-pub fn evaluate(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+pub fn evaluate(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &Host) {
     let filling = watch.network.filling.as_ref().expect("objects have sites");
     let width = 4 * watch.layer(0).outputs as usize;
-    for block in 0..groups[0] * watch.network.tiling.trajectories / BLOCK {
+    for block in 0..work.blocks as usize {
         for row in 0..BLOCK {
             let object = watch.trajectory(work, block, row);
             let mut z = host.numbers("weights")[4 * watch.layer(0).bias as usize..][..width].to_vec();
