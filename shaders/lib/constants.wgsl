@@ -63,6 +63,8 @@ const PAIR_TILES = 1u;
 const PIECES = 8u;
 // Steps of a block that a slice of a gradient sums over.
 const CHUNK = 32u;
+// Trajectories of a block that a slice of the head's and of the first layer's gradient sums over.
+const SLICE_ROWS = 16u;
 // Lanes across tiles of hardware kernels: of units in dense_backward, of outputs and of inputs in weight_gradient.
 const BACKWARD_LANES = 16u;
 const GRADIENT_LANES = 8u;
@@ -76,6 +78,8 @@ const LARGE_SPLITS = 1u;
 const LARGE_TEAMS = 8u;
 const LARGE_QUADS = 2u;
 const WIDEST = 6u;
+// Trajectories of a workgroup of hardware/order.wgsl.
+const ORDERED = 4u;
 const CHAINS = 4u;
 const HEAD_LANES = 8u;
 

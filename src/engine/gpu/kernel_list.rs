@@ -32,33 +32,40 @@ pub fn variants(network: &Network) -> Vec<Variant> {
         ("first_backward", vec![]),
         named(network.set.weight_gradient()),
         ("fold", vec![]),
-        ("head_gradient", vec![Accumulator::Gradient.definition()]),
-        ("first_gradient", vec![Accumulator::Gradient.definition()]),
     ];
+    if let Some([_, head, first]) = network.set.slices() {
+        variants.extend([head, first].map(|part| ("fold", vec![part])));
+    }
+    // Sums over trajectories, of the head (1) or of the first layer (2).
+    let sliced = |part: usize| network.set.slices().map_or(vec![], |holding| vec![holding[0], holding[part]]);
+    let head =
+        |sum: Accumulator, more: &[&'static str]| ("head_gradient", [&[sum.definition()], more, &sliced(1)].concat());
+    let first = |sum: Accumulator| ("first_gradient", [&[sum.definition()][..], &sliced(2)].concat());
+    variants.extend([head(Accumulator::Gradient, single), first(Accumulator::Gradient)]);
     if network.input == Input::Objects {
         variants.extend(forward(Forward::Evaluate));
         return variants;
     }
     for accumulator in [Accumulator::Moments, Accumulator::LeftOut] {
         variants.extend([
-            ("head_gradient", vec![accumulator.definition()]),
+            head(accumulator, single),
             ("hidden_scores", vec![accumulator.definition(), "SCORES"]),
-            ("first_gradient", vec![accumulator.definition()]),
+            first(accumulator),
         ]);
     }
     variants.extend([
         ("start", vec![]),
-        ("finish", vec![]),
+        (network.set.finish().0, vec![]),
         ("reward", vec![]),
         ("head_backward", stepwise.to_vec()),
-        ("head_gradient", [&[Accumulator::Gradient.definition()], stepwise].concat()),
+        head(Accumulator::Gradient, stepwise),
     ]);
     variants.extend(forward(Forward::Rollout));
     if network.guide.is_some() {
         variants.push(("sites", vec![]));
     }
     if network.filling.is_some() {
-        let norms = ["order", "head_norms", "hidden_norms", "first_norms", "sum_norms"];
+        let norms = [network.order().0, "head_norms", "hidden_norms", "first_norms", "sum_norms"];
         variants.extend(norms.map(|name| (name, vec![])));
     } else {
         variants.push(("walk", vec![]));
@@ -146,7 +153,9 @@ pub fn every_kernel(mut look: impl FnMut(&Variant, &Linked)) {
         // What adds up hidden layers is compiled only where there are some.
         let of_several = ["fold", network.set.weight_gradient().0, "hidden_scores", "hidden_norms"];
         let one = network.layers.len() == 1;
-        for variant in variants(network).into_iter().filter(|(name, _)| !one || !of_several.contains(name)) {
+        let made =
+            |(name, holding): &Variant| !one || !of_several.contains(name) || holding.len() == 1 && *name == "fold";
+        for variant in variants(network).into_iter().filter(made) {
             look(&variant, &linked(&sources, &variant));
         }
     }

@@ -59,7 +59,7 @@ const EVERYWHERE: &[File] = files!(
 );
 
 const HARDWARE: &[File] =
-    files!("hardware/", "hardware_", ["dense_backward", "evaluate", "rollout", "weight_gradient"]);
+    files!("hardware/", "hardware_", ["dense_backward", "evaluate", "finish", "order", "rollout", "weight_gradient"]);
 
 pub(super) const LIBRARY: &[File] = files!(
     "lib/",
@@ -83,9 +83,12 @@ pub(super) const LIBRARY: &[File] = files!(
         "left_out",
         "masked_choice",
         "masked_choose",
+        "members",
         "moments",
         "multiply",
+        "object",
         "parameters",
+        "part",
         "philox",
         "process",
         "product",

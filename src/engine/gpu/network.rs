@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
 
-use super::kernel_set::KernelSet;
+use super::kernel_set::{KernelSet, ORDERED, SLICE_ROWS};
 use super::shape::{CHAINS, HEAD_LANES, Shapes};
 use super::tiling::Tiling;
 use crate::engine::BLOCK;
@@ -161,6 +161,11 @@ impl Network {
     /// The same for other kernels than those for software adapters.
     pub fn with(self, set: KernelSet, workgroup_memory: usize) -> Self {
         Self { set, workgroup_memory, ..self }
+    }
+
+    /// The kernel that orders sites, and trajectories of a workgroup.
+    pub fn order(&self) -> (&'static str, usize) {
+        self.set.order(self.process.sites(), self.workgroup_memory)
     }
 
     /// Quads of the widest layer.
@@ -345,6 +350,7 @@ impl Network {
             ("HEAD_GRADIENT", self.head_gradient),
             ("HEAD_BIAS_GRADIENT", self.head_bias_gradient),
             ("CHUNK", self.set.chunk() as u32),
+            ("SLICE_ROWS", SLICE_ROWS as u32),
             ("BACKWARD_LANES", self.backward_lanes()),
             ("GRADIENT_LANES", self.gradient_lanes()),
             ("LANES", shapes.small.lanes as u32),
@@ -355,6 +361,7 @@ impl Network {
             ("LARGE_TEAMS", shapes.large.teams as u32),
             ("LARGE_QUADS", shapes.large.quads as u32),
             ("WIDEST", self.widest() as u32),
+            ("ORDERED", ORDERED as u32),
             ("CHAINS", CHAINS as u32),
             ("HEAD_LANES", HEAD_LANES as u32),
         ]

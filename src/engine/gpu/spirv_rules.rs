@@ -10,10 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::kernel_list::every_kernel;
 
 /// Buffers in which each invocation goes on from what it wrote itself, or from what was there before the kernel.
-const OWN: [(&str, &[&str]); 3] = [
+const OWN: [(&str, &[&str]); 4] = [
     ("rollout", &["state"]),
     // What is known of a trajectory is for the invocation that chooses for it; the order of actions was there before.
     ("hardware_rollout", &["state", "actions", "walks"]),
+    // Rules that are there to change it are part of the source, and not called.
+    ("hardware_finish", &["walks"]),
     // A layer's slopes become deltas by those of the next layer, which stay.
     ("hardware_dense_backward", &["slopes"]),
 ];

@@ -78,7 +78,7 @@ pub(super) fn check_process(sources: &Sources, network: &Network) -> Result<(), 
     // All kernels that the rules are part of.
     let stubbed = sources.supplying(RULES, &contract.stubs(), USABLE_BY_RULES);
     let mut ours = rollouts(&stubbed, network);
-    ours.extend(["walk", "finish"].map(|name| stubbed.link(name, &[])));
+    ours.extend(["walk", network.set.finish().0].map(|name| stubbed.link(name, &[])));
     contract
         .check(&kernel.source, &ours.iter().map(Linked::text).collect::<Vec<_>>())
         .map_err(|fault| EngineError::Kernel(format!("the process's rules in WGSL are not right: {fault}")))

@@ -15,7 +15,7 @@ use super::source::Sources;
 use super::stages::Spread;
 use super::tiling::Tiling;
 use super::work::Work;
-use super::{GpuEngine, GpuOptions};
+use super::{GpuEngine, GpuOptions, KernelSet};
 use crate::engine::AdapterKind;
 use crate::engine::{BLOCK, Differentiate, EngineError, Given, Roll, Rollout};
 use crate::network::{Activation, Initialisation, Layout, initialise};
@@ -387,7 +387,8 @@ fn launching_dispatches_in_pieces_changes_no_bit() {
     let parameters = initialise(&layout, Initialisation::FanIn, 5, Stream::EnergyInitialisation);
     let targets: [Arc<dyn Target>; 2] =
         [Arc::new(Dense(layout, parameters.into())), Arc::new(Ising::new(3, 0.4).unwrap())];
-    for target in targets {
+    let sets = [KernelSet::Software, KernelSet::Hardware];
+    for (target, set) in targets.iter().flat_map(|target| sets.map(|set| (target, set))) {
         let (sites, values) = (target.sites(), target.values());
         let process = SiteFilling { sites, values, order: Order::Uniform, encoding: target.encoding() };
         let layout = Layout::new(process.columns(), &[24, 40, 16], process.actions());
@@ -398,7 +399,7 @@ fn launching_dispatches_in_pieces_changes_no_bit() {
             [(None, u64::MAX, 1 << 30), (Some(1), u64::MAX, 1 << 30), (Some(3), u64::MAX, 0), (None, 50_000, 0)];
         let found = cases.map(|(limit, dispatch, memory_budget)| {
             let tiling = Some(Tiling { dispatch, ..Tiling::suggested(AdapterKind::Software, 40) });
-            let options = GpuOptions { memory_budget, tiling, ..GpuOptions::default() };
+            let options = GpuOptions { memory_budget, tiling, kernels: Some(set), ..GpuOptions::default() };
             let mut engine =
                 GpuEngine::new(process.clone(), layout.clone(), Activation::Swish, target.clone(), options).unwrap();
             if let Some(limit) = limit {
@@ -410,7 +411,7 @@ fn launching_dispatches_in_pieces_changes_no_bit() {
         let [whole, pieces @ ..] = &found;
         assert!(whole.iter().all(|number| number.is_finite()) && whole.iter().any(|&number| number != 0.0));
         for (found, case) in pieces.iter().zip(&cases[1..]) {
-            assert!(found == whole, "other bits in pieces of {case:?}");
+            assert!(found == whole, "other bits in pieces of {case:?} with {set:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Stage: what is known of trajectories before their first sampled step: the order of the sites (shaders/order.wgsl), with
-//! when each is set (shaders/sites.wgsl), or where a process stands (shaders/walk.wgsl).
+//! Stage: what is known of trajectories before their first sampled step: the order of the sites (shaders/order.wgsl or
+//! shaders/hardware/order.wgsl), with when each is set (shaders/sites.wgsl), or where a process stands (shaders/walk.wgsl).
 
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
@@ -25,7 +25,7 @@ impl Begin {
             // Workgroup memory holds what is filled, where it holds anything.
             let guided = network.guide.is_some() && Shapes::of(network).is_none();
             return Ok(Self {
-                begin: sources.kernel(context, "order", &[])?,
+                begin: sources.kernel(context, network.order().0, &[])?,
                 sites: if guided { Some(sources.kernel(context, "sites", &[])?) } else { None },
             });
         }
@@ -44,7 +44,9 @@ impl Begin {
         let (blocks, steps) = (work.blocks as usize, network.process.max_steps());
         if !given || network.filling.is_none() {
             // Ten rounds of Philox a step.
-            recorder.dispatch(&mut self.begin, work, [blocks, 1, 1], (BLOCK * blocks * 100 * steps) as f64);
+            let trajectories = if network.filling.is_some() { network.order().1 } else { BLOCK };
+            let groups = [BLOCK / trajectories * blocks, 1, 1];
+            recorder.dispatch(&mut self.begin, work, groups, (BLOCK * blocks * 100 * steps) as f64);
         }
         if let Some(sites) = &mut self.sites {
             recorder.dispatch(sites, work, [blocks, 1, 1], (BLOCK * blocks * 4 * steps) as f64);

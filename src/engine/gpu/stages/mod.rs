@@ -74,7 +74,7 @@ impl Stages {
         let mut stages = Self {
             begin: Begin::new(context, &sources, network)?,
             steps: Steps::new(context, &sources, network)?,
-            finish: Finish::new(context, &sources)?,
+            finish: Finish::new(context, &sources, network)?,
             deltas: Deltas::new(context, &sources, network.set, Weights::Trajectories)?,
             stepwise_deltas: None,
             sources,

@@ -40,10 +40,10 @@ pub fn spread(watch: &Watch, _: &Work, _: [usize; 3], host: &mut Host, _: &Host)
     }
 }
 
-pub fn order(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+pub fn order(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &Host) {
     let filling = watch.network.filling.as_ref().expect("only where sites are filled");
     let actions = host.words_mut("actions");
-    for trajectory in work.block as usize * BLOCK..(work.block as usize + groups[0]) * BLOCK {
+    for trajectory in work.block as usize * BLOCK..(work.block as usize + work.blocks as usize) * BLOCK {
         let mut order: Vec<u32> = (0..filling.sites as u32).collect();
         if filling.order == Order::Uniform {
             filling.fill_order(|step| words(work, trajectory, step)[0], &mut order);
@@ -328,10 +328,10 @@ fn write_changes(watch: &Watch, host: &mut Host, trajectory: usize, step: usize)
     write_walk(watch, &actions, step + 1, &mut host.words_mut("walks")[trajectory * size..][..size]);
 }
 
-pub fn finish(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+pub fn finish(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &Host) {
     let process = &watch.network.process;
     let (sites, most) = (process.sites(), process.max_steps());
-    for trajectory in work.block as usize * BLOCK..(work.block as usize + groups[0]) * BLOCK {
+    for trajectory in work.block as usize * BLOCK..(work.block as usize + work.blocks as usize) * BLOCK {
         let row = trajectory * watch.network.lists() * most;
         let scored = &host.numbers("log_probs")[row..][..most][work.scored_from as usize..];
         host.numbers_mut("log_forward")[trajectory] = scored.iter().sum();
