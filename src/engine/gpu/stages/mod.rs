@@ -65,8 +65,8 @@ impl Quantity {
 
 /// The stage that does it.
 enum Statistic {
-    Sums(Sums),
-    Norms(Norms),
+    Sums(Box<Sums>),
+    Norms(Box<Norms>),
 }
 
 impl Stages {
@@ -96,15 +96,13 @@ impl Stages {
         quantity: Quantity,
     ) -> Result<&mut Statistic, EngineError> {
         let place = quantity.place();
+        let sums =
+            |accumulator, weights| Sums::new(context, &self.sources, network, accumulator, weights).map(Box::new);
         if self.statistics[place].is_none() {
             self.statistics[place] = Some(match quantity {
-                Quantity::Sums(accumulator) => {
-                    Statistic::Sums(Sums::new(context, &self.sources, network, accumulator, Weights::Trajectories)?)
-                }
-                Quantity::Steps => {
-                    Statistic::Sums(Sums::new(context, &self.sources, network, Accumulator::Gradient, Weights::Steps)?)
-                }
-                Quantity::Norms => Statistic::Norms(Norms::new(context, &self.sources, network)?),
+                Quantity::Sums(accumulator) => Statistic::Sums(sums(accumulator, Weights::Trajectories)?),
+                Quantity::Steps => Statistic::Sums(sums(Accumulator::Gradient, Weights::Steps)?),
+                Quantity::Norms => Statistic::Norms(Box::new(Norms::new(context, &self.sources, network)?)),
             });
         }
         let Some(statistic) = &mut self.statistics[place] else { unreachable!("just made") };
