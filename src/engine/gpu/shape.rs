@@ -99,3 +99,80 @@ impl Shape {
             + shared(rows * outputs, 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use naga::AddressSpace;
+
+    use super::*;
+    use crate::engine::AdapterKind;
+    use crate::engine::gpu::source::Sources;
+    use crate::engine::gpu::stages::Forward;
+    use crate::engine::gpu::tiling::Tiling;
+    use crate::network::{Activation, Layout};
+    use crate::process::{Encoding, Guided, Hypergrid, Order, Process, SiteFilling};
+    use crate::targets::Target;
+    use crate::targets::ising::Ising;
+
+    fn network(process: Arc<dyn Process>, hidden: &[usize], memory: usize) -> Network {
+        let layout = Layout::new(process.columns(), hidden, process.outputs());
+        let tiling = Tiling::suggested(AdapterKind::Discrete, 256);
+        Network::new(process, Input::States, layout, tiling).unwrap().with(KernelSet::Hardware, memory)
+    }
+
+    fn sites(values: usize) -> Arc<dyn Process> {
+        Arc::new(SiteFilling { sites: 100, values, order: Order::Uniform, encoding: Encoding::OneHot })
+    }
+
+    /// Trajectories of a workgroup in either shape.
+    fn sizes(process: Arc<dyn Process>, hidden: &[usize], memory: usize) -> Option<[usize; 2]> {
+        let shapes = Shapes::of(&network(process, hidden, memory))?;
+        Some([shapes.small, shapes.large].map(|shape| shape.trajectories()))
+    }
+
+    #[test]
+    fn shapes_are_as_large_as_workgroup_memory_allows() {
+        let (portable, more) = (32 << 10, 48 << 10);
+        assert_eq!(sizes(sites(2), &[256; 3], portable), Some([4, 16]));
+        assert_eq!(sizes(sites(2), &[256; 3], more), Some([4, 32]));
+        assert_eq!(sizes(sites(2), &[64, 24], portable), Some([4, 64]), "all of a block");
+        assert_eq!(sizes(sites(2), &[512], portable), Some([8, 8]));
+        assert_eq!(sizes(sites(2), &[1024, 8], portable), Some([4, 4]));
+        assert_eq!(sizes(sites(2), &[1032], portable), None, "too wide");
+        assert_eq!(sizes(sites(2), &[256; 3], 1 << 14), None, "too little memory");
+        assert_eq!(sizes(Arc::new(Hypergrid::new(600, 4)), &[256], portable), Some([4, 4]), "601 logits each");
+        let software = network(sites(2), &[256; 3], more).with(KernelSet::Software, more);
+        assert_eq!(Shapes::of(&software), None);
+    }
+
+    /// What the kernels declare is what is reckoned here.
+    #[test]
+    fn kernels_declare_the_memory_that_they_are_thought_to() {
+        let ising = Ising::new(10, 0.4).unwrap();
+        let spins = SiteFilling { sites: 100, values: 2, order: Order::Uniform, encoding: ising.encoding() };
+        let guided: Arc<dyn Process> = Arc::new(Guided::new(spins, ising.guide().unwrap()));
+        let mut looked = 0;
+        for (process, hidden) in
+            [(sites(3), &[256, 40][..]), (guided, &[24, 72]), (Arc::new(Hypergrid::new(3, 5)), &[136])]
+        {
+            let network = network(process, hidden, 48 << 10);
+            let sources = Sources::new(&network, Activation::Swish);
+            let shapes = Shapes::of(&network).unwrap().each();
+            for ((name, holding, _), (shape, _)) in Forward::Rollout.variants(&network).into_iter().zip(shapes) {
+                let (module, info) = sources.link(name, holding).read().unwrap();
+                let used = info.get_entry_point(0);
+                let size = |(handle, variable): (naga::Handle<naga::GlobalVariable>, &naga::GlobalVariable)| {
+                    let counts = variable.space == AddressSpace::WorkGroup && !used[handle].is_empty();
+                    if counts { module.types[variable.ty].inner.size(module.to_ctx()) as usize } else { 0 }
+                };
+                let declared: usize = module.global_variables.iter().map(size).sum();
+                assert!(declared <= shape.memory(&network), "{name} {shape:?}: {declared}");
+                assert!(declared + 16 * shape.trajectories() >= shape.memory(&network), "{name} {shape:?}: {declared}");
+                looked += 1;
+            }
+        }
+        assert_eq!(looked, 6);
+    }
+}
