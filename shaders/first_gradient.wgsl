@@ -5,11 +5,12 @@
 //
 // Which these are: lib/site_columns.wgsl, lib/walk_columns.wgsl.
 // `slopes` of the first layer hold S (first_backward.wgsl). What is made of h, with the trajectory's coefficient, says the
-// accumulator (lib/sum.wgsl and its likes). Trajectories are added up block by block, blocks one after the other.
-// One invocation a quad of units; (y) a column, the last one the bias. The blocks are those from first_slice on.
+// accumulator (lib/sum.wgsl and its likes). Which trajectories: lib/members.wgsl.
+// One invocation a quad of units; (y) a column, the last one the bias; (z) a slice, if there are some.
 
-#import wgflow::constants::{BLOCK, GRADIENT}
-#import wgflow::work::{invocation_of, network, rows_of, work}
+#import wgflow::constants::BLOCK
+#import wgflow::members::{add_sum, blocks_of, members_of}
+#import wgflow::work::{invocation_of, network, work}
 #ifdef WALK
 #import wgflow::walk_columns::first_layer_score
 #else
@@ -25,7 +26,6 @@
 #import wgflow::sum::{LISTS, accumulate, accumulated, accumulator_at}
 #endif
 
-@group(0) @binding(12) var<storage, read_write> gradient: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read> coefficients: array<f32>;
 
 @compute @workgroup_size(BLOCK)
@@ -36,16 +36,17 @@ fn first_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
     let column = id.y;
     if unit < width {
         let offset = network[0].gradient + column * width + unit;
-        for (var block = work.first_slice; block < work.first_slice + work.slices; block++) {
+        let blocks = blocks_of(id.z);
+        for (var block = blocks.x; block < blocks.y; block++) {
             var accumulator = accumulator_at(offset);
-            let rows = rows_of(block);
-            for (var row = 0u; row < rows; row++) {
+            let rows = members_of(id.z, block);
+            for (var row = rows.x; row < rows.y; row++) {
                 let trajectory = (work.block + block) * BLOCK + row;
                 let h = first_layer_score(block, trajectory, row * width + unit, column);
                 accumulator = accumulate(accumulator, coefficients[trajectory], h);
             }
             for (var list = 0u; list < LISTS; list++) {
-                gradient[list * GRADIENT + offset] += accumulated(accumulator, list);
+                add_sum(id.z, LISTS, list, offset, accumulated(accumulator, list));
             }
         }
     }

@@ -4,12 +4,13 @@
 //   h of a bias = sum of derivative
 //
 // What is made of h, with the trajectory's coefficient, says the accumulator (lib/sum.wgsl
-// and its likes). Trajectories are added up block by block, blocks one after the other.
-// One invocation a quad of units, one more for the bias; (y) an output. The blocks are those from first_slice on.
+// and its likes). Which trajectories: lib/members.wgsl.
+// One invocation a quad of units, one more for the bias; (y) an output, (z) a slice, if there are some.
 
 #import wgflow::backpropagated::activations
-#import wgflow::constants::{BLOCK, GRADIENT, HEAD_BIAS_GRADIENT, HEAD_GRADIENT, LAYERS, OUTPUTS, STEP_SIZE}
-#import wgflow::work::{invocation_of, network, rows_of, stored_step, work}
+#import wgflow::constants::{BLOCK, HEAD_BIAS_GRADIENT, HEAD_GRADIENT, LAYERS, OUTPUTS, STEP_SIZE}
+#import wgflow::members::{add_sum, blocks_of, members_of}
+#import wgflow::work::{invocation_of, network, stored_step, work}
 #ifdef OBJECTS
 #import wgflow::single::{derivative, uses}
 #else
@@ -29,7 +30,6 @@
 #import wgflow::sum::{LISTS, accumulate, accumulated, accumulator_at}
 #endif
 
-@group(0) @binding(12) var<storage, read_write> gradient: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read> coefficients: array<f32>;
 
 @compute @workgroup_size(BLOCK)
@@ -43,10 +43,11 @@ fn head_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
         if unit == last.outputs {
             offset = HEAD_BIAS_GRADIENT + output;
         }
-        for (var block = work.first_slice; block < work.first_slice + work.slices; block++) {
+        let blocks = blocks_of(id.z);
+        for (var block = blocks.x; block < blocks.y; block++) {
             var accumulator = accumulator_at(offset);
-            let rows = rows_of(block);
-            for (var row = 0u; row < rows; row++) {
+            let rows = members_of(id.z, block);
+            for (var row = rows.x; row < rows.y; row++) {
                 let trajectory = (work.block + block) * BLOCK + row;
                 let steps = uses(trajectory, output);
                 let first = max(steps.x, work.scored_from);
@@ -66,7 +67,7 @@ fn head_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
                 }
             }
             for (var list = 0u; list < LISTS; list++) {
-                gradient[list * GRADIENT + offset] += accumulated(accumulator, list);
+                add_sum(id.z, LISTS, list, offset, accumulated(accumulator, list));
             }
         }
     }

@@ -63,6 +63,25 @@ const PAIR_TILES = 1u;
 const PIECES = 8u;
 // Steps of a block that a slice of a gradient sums over.
 const CHUNK = 32u;
+// Trajectories of a block that a slice of the head's and of the first layer's gradient sums over.
+const SLICE_ROWS = 16u;
+// Lanes across tiles of hardware kernels: of units in dense_backward, of outputs and of inputs in weight_gradient.
+const BACKWARD_LANES = 16u;
+const GRADIENT_LANES = 8u;
+// Hardware kernels that go through all layers (lib/shape.wgsl, lib/shared_layers.wgsl): shapes for small and for large batches, quads of
+// the widest layer, parts of a sum over inputs, lanes that share an output of the head.
+const LANES = 8u;
+const SMALL_SPLITS = 4u;
+const SMALL_TEAMS = 1u;
+const SMALL_QUADS = 1u;
+const LARGE_SPLITS = 1u;
+const LARGE_TEAMS = 8u;
+const LARGE_QUADS = 2u;
+const WIDEST = 6u;
+// Trajectories of a workgroup of hardware/order.wgsl.
+const ORDERED = 4u;
+const CHAINS = 4u;
+const HEAD_LANES = 8u;
 
 // Tiling: invocations and trajectories of a rollout's workgroup, quads of a register tile.
 const ROLLOUT_GROUP = 16u;

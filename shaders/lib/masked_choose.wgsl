@@ -7,7 +7,7 @@
 #import wgflow::elementary::{exponential, logarithm}
 #import wgflow::philox::{philox, uniform_of}
 #import wgflow::process::{take_action, take_none}
-#import wgflow::steps_taken::{actions, log_probs, probabilities}
+#import wgflow::steps_taken::{actions, log_probs, output_at, set_output}
 #import wgflow::walk::{is_allowed, mask_of, walks}
 #import wgflow::work::work
 #ifdef LEARNED_BACKWARD
@@ -21,14 +21,14 @@ fn output_of(trajectory: u32, step: u32, i: u32) -> u32 {
     return i;
 }
 
-// The logit at probabilities[first + action], or what stands for one that is not allowed.
+// The logit at output_at(first + action), or what stands for one that is not allowed.
 fn logit(first: u32, mask: u32, action: u32) -> f32 {
-    return select(FORBIDDEN, probabilities[first + action], is_allowed(mask, action));
+    return select(FORBIDDEN, output_at(first + action), is_allowed(mask, action));
 }
 
 // What an action weighs in a draw; nothing if it is not allowed.
 fn weight_of(first: u32, mask: u32, most: f32, scale: f32, action: u32) -> f32 {
-    return select(0.0, drawn_weight(probabilities[first + action] - most, scale), is_allowed(mask, action));
+    return select(0.0, drawn_weight(output_at(first + action) - most, scale), is_allowed(mask, action));
 }
 
 // The sum of weights up to which a uniform number goes, gone through: the action that it falls on, or the last one with a weight.
@@ -58,7 +58,7 @@ fn choose(first: u32, trajectory: u32, step: u32) {
     }
     if ended {
         for (var output = 0u; output < OUTPUTS; output++) {
-            probabilities[first + output] = 0.0;
+            set_output(first + output, 0.0);
         }
         for (var list = 0u; list < STEP_LISTS; list += 2u) {
             log_probs[told + list * MAX_STEPS] = 0.0;
@@ -79,7 +79,7 @@ fn choose(first: u32, trajectory: u32, step: u32) {
     var total = 0.0;
     for (var action = 0u; action < ACTIONS; action++) {
         if is_allowed(mask, action) {
-            total += exponential(vec4(probabilities[first + action] - most)).x;
+            total += exponential(vec4(output_at(first + action) - most)).x;
         }
     }
     var taken = actions[index];
@@ -97,19 +97,19 @@ fn choose(first: u32, trajectory: u32, step: u32) {
         taken = draw(first, mask, most, scale, uniform_of(words.y) * drawn_total);
         actions[index] = taken;
     }
-    log_probs[told] = probabilities[first + taken] - most - logarithm(total);
+    log_probs[told] = output_at(first + taken) - most - logarithm(total);
 #ifdef STOP_FLOW
-    log_probs[told + 2u * MAX_STEPS] = probabilities[first + STOP] - most - logarithm(total);
+    log_probs[told + 2u * MAX_STEPS] = output_at(first + STOP) - most - logarithm(total);
 #endif
     for (var action = 0u; action < ACTIONS; action++) {
-        let share = exponential(vec4(probabilities[first + action] - most)).x / total;
-        probabilities[first + action] = select(0.0, share, is_allowed(mask, action));
+        let share = exponential(vec4(output_at(first + action) - most)).x / total;
+        set_output(first + action, select(0.0, share, is_allowed(mask, action)));
     }
 #ifdef LEARNED_BACKWARD
     say_backward(first, trajectory, step);
 #endif
 #ifdef FLOW
-    log_probs[told + 2u * MAX_STEPS] = probabilities[first + ACTIONS + BACKWARD_ACTIONS];
+    log_probs[told + 2u * MAX_STEPS] = output_at(first + ACTIONS + BACKWARD_ACTIONS);
 #endif
     if step >= work.sampled_from {
         take_action(trajectory, step, taken);
@@ -136,24 +136,24 @@ fn say_backward(first: u32, trajectory: u32, step: u32) {
     if taken == NO_ACTION {
         note_backward(trajectory, step, 0.0);
         for (var backward = 0u; backward < BACKWARD_ACTIONS; backward++) {
-            probabilities[logits + backward] = 0.0;
+            set_output(logits + backward, 0.0);
         }
         return;
     }
     var most = FORBIDDEN;
     for (var backward = 0u; backward < BACKWARD_ACTIONS; backward++) {
-        most = max(most, select(FORBIDDEN, probabilities[logits + backward], is_allowed(mask, ACTIONS + backward)));
+        most = max(most, select(FORBIDDEN, output_at(logits + backward), is_allowed(mask, ACTIONS + backward)));
     }
     var total = 0.0;
     for (var backward = 0u; backward < BACKWARD_ACTIONS; backward++) {
         if is_allowed(mask, ACTIONS + backward) {
-            total += exponential(vec4(probabilities[logits + backward] - most)).x;
+            total += exponential(vec4(output_at(logits + backward) - most)).x;
         }
     }
-    note_backward(trajectory, step, probabilities[logits + taken] - most - logarithm(total));
+    note_backward(trajectory, step, output_at(logits + taken) - most - logarithm(total));
     for (var backward = 0u; backward < BACKWARD_ACTIONS; backward++) {
-        let share = exponential(vec4(probabilities[logits + backward] - most)).x / total;
-        probabilities[logits + backward] = select(0.0, share, is_allowed(mask, ACTIONS + backward));
+        let share = exponential(vec4(output_at(logits + backward) - most)).x / total;
+        set_output(logits + backward, select(0.0, share, is_allowed(mask, ACTIONS + backward)));
     }
 }
 #endif

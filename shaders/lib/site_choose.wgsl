@@ -6,23 +6,31 @@
 #import wgflow::constants::{MAX_STEPS, VALUES}
 #import wgflow::elementary::{exponential, logarithm}
 #import wgflow::philox::{philox, uniform_of}
-#import wgflow::steps_taken::{actions, log_probs, probabilities}
+#import wgflow::steps_taken::{actions, log_probs, output_at, set_output}
 #import wgflow::work::work
+#ifdef SHARED
+#import wgflow::shape::ROWS
+#import wgflow::shared_sites::first_outputs
+#endif
 
 // The i-th output that a state uses.
 fn output_of(trajectory: u32, step: u32, i: u32) -> u32 {
+#ifdef SHARED
+    return first_outputs[trajectory % ROWS] + i;
+#else
     return actions[trajectory * MAX_STEPS + step] / VALUES * VALUES + i;
+#endif
 }
 
-// Logits at probabilities[first ..] become probabilities; the value taken or drawn goes into `actions`.
+// Logits from output_at(first) on become probabilities; the value taken or drawn goes into `actions`.
 fn choose(first: u32, trajectory: u32, step: u32) {
-    var most = probabilities[first];
+    var most = output_at(first);
     for (var value = 1u; value < VALUES; value++) {
-        most = max(most, probabilities[first + value]);
+        most = max(most, output_at(first + value));
     }
     var total = 0.0;
     for (var value = 0u; value < VALUES; value++) {
-        total += exponential(vec4(probabilities[first + value] - most)).x;
+        total += exponential(vec4(output_at(first + value) - most)).x;
     }
     let site = actions[trajectory * MAX_STEPS + step] / VALUES;
     var taken = actions[trajectory * MAX_STEPS + step] % VALUES;
@@ -34,13 +42,13 @@ fn choose(first: u32, trajectory: u32, step: u32) {
         if scale != 1.0 {
             drawn_total = 0.0;
             for (var value = 0u; value < VALUES; value++) {
-                drawn_total += drawn_weight(probabilities[first + value] - most, scale);
+                drawn_total += drawn_weight(output_at(first + value) - most, scale);
             }
         }
         let threshold = uniform_of(words.y) * drawn_total;
         var cumulative = 0.0;
         for (var value = 0u; value < VALUES; value++) {
-            let weight = drawn_weight(probabilities[first + value] - most, scale);
+            let weight = drawn_weight(output_at(first + value) - most, scale);
             // What a guide forbids has the least weight there is, which a uniform of 0 would fall on.
             if weight < 1e-30 {
                 continue;
@@ -53,8 +61,8 @@ fn choose(first: u32, trajectory: u32, step: u32) {
         }
         actions[trajectory * MAX_STEPS + step] = site * VALUES + taken;
     }
-    log_probs[trajectory * MAX_STEPS + step] = probabilities[first + taken] - most - logarithm(total);
+    log_probs[trajectory * MAX_STEPS + step] = output_at(first + taken) - most - logarithm(total);
     for (var value = 0u; value < VALUES; value++) {
-        probabilities[first + value] = exponential(vec4(probabilities[first + value] - most)).x / total;
+        set_output(first + value, exponential(vec4(output_at(first + value) - most)).x / total);
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // every test file compiles this one by itself and uses a part of it
 
 pub mod compare;
+pub mod gpu;
 pub mod grid;
 pub mod hooked;
 pub mod mutated;

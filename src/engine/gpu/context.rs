@@ -135,6 +135,7 @@ impl Context {
             max_buffer_size: own.max_buffer_size,
             max_compute_invocations_per_workgroup: own.max_compute_invocations_per_workgroup,
             max_compute_workgroup_size_x: own.max_compute_workgroup_size_x,
+            max_compute_workgroup_storage_size: own.max_compute_workgroup_storage_size,
             ..wgpu::Limits::default().or_worse_values_from(&own)
         };
         let request = wgpu::DeviceDescriptor {
@@ -166,6 +167,11 @@ impl Context {
     pub fn largest_buffer(&self) -> u64 {
         let limits = &self.limits;
         limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(i32::MAX as u64) / 16 * 16
+    }
+
+    /// Bytes of workgroup memory that a kernel may use.
+    pub fn workgroup_memory(&self) -> usize {
+        self.limits.max_compute_workgroup_storage_size as usize
     }
 
     /// The first failure of the device since it was opened, if any. It stays: a device that failed is not used again.

@@ -89,7 +89,11 @@ impl Kernel {
             layout: Some(&pipeline_layout),
             module: &shader,
             entry_point: Some(name),
-            compilation_options: Default::default(),
+            // Kernels write workgroup memory before they read it.
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
             cache: None,
         });
         // Scopes are a stack: the last one pushed is popped first.

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::kernel_set::KernelSet;
 use super::link::{CAPABILITIES, KERNELS, LIBRARY, Linked, find};
 use super::network::{Input, Network};
 use super::source::{GUIDE, RULES, Sources, TARGET, USABLE_BY_GUIDES, USABLE_BY_RULES, USABLE_BY_TARGETS, Weights};
-use super::stages::Accumulator;
+use super::stages::{Accumulator, Forward};
 use super::tiling::Tiling;
 use crate::engine::AdapterKind;
 use crate::network::{Activation, Layout};
@@ -19,41 +20,52 @@ pub type Variant = (&'static str, Vec<&'static str>);
 
 /// Every kernel of a network, with every accumulator and kind of coefficients.
 pub fn variants(network: &Network) -> Vec<Variant> {
+    let named = |(name, holding): (&'static str, &[&'static str])| (name, holding.to_vec());
+    let forward = |what: Forward| {
+        what.variants(network).into_iter().map(|(name, holding, _)| (name, holding.to_vec())).collect::<Vec<_>>()
+    };
     let (single, stepwise) = (Weights::Trajectories.definitions(), Weights::Steps.definitions());
     let mut variants = vec![
         ("spread", vec![]),
         ("head_backward", single.to_vec()),
-        ("dense_backward", vec!["BACKWARD"]),
+        named(network.set.dense_backward()),
         ("first_backward", vec![]),
-        ("weight_gradient", vec!["GRADIENT"]),
+        named(network.set.weight_gradient()),
         ("fold", vec![]),
-        ("head_gradient", vec![Accumulator::Gradient.definition()]),
-        ("first_gradient", vec![Accumulator::Gradient.definition()]),
     ];
+    if let Some([_, head, first]) = network.set.slices() {
+        variants.extend([head, first].map(|part| ("fold", vec![part])));
+    }
+    // Sums over trajectories, of the head (1) or of the first layer (2).
+    let sliced = |part: usize| network.set.slices().map_or(vec![], |holding| vec![holding[0], holding[part]]);
+    let head =
+        |sum: Accumulator, more: &[&'static str]| ("head_gradient", [&[sum.definition()], more, &sliced(1)].concat());
+    let first = |sum: Accumulator| ("first_gradient", [&[sum.definition()][..], &sliced(2)].concat());
+    variants.extend([head(Accumulator::Gradient, single), first(Accumulator::Gradient)]);
     if network.input == Input::Objects {
-        variants.push(("evaluate", vec!["FORWARD"]));
+        variants.extend(forward(Forward::Evaluate));
         return variants;
     }
     for accumulator in [Accumulator::Moments, Accumulator::LeftOut] {
         variants.extend([
-            ("head_gradient", vec![accumulator.definition()]),
+            head(accumulator, single),
             ("hidden_scores", vec![accumulator.definition(), "SCORES"]),
-            ("first_gradient", vec![accumulator.definition()]),
+            first(accumulator),
         ]);
     }
     variants.extend([
         ("start", vec![]),
-        ("rollout", vec!["FORWARD"]),
-        ("finish", vec![]),
+        (network.set.finish().0, vec![]),
         ("reward", vec![]),
         ("head_backward", stepwise.to_vec()),
-        ("head_gradient", [&[Accumulator::Gradient.definition()], stepwise].concat()),
+        head(Accumulator::Gradient, stepwise),
     ]);
+    variants.extend(forward(Forward::Rollout));
     if network.guide.is_some() {
         variants.push(("sites", vec![]));
     }
     if network.filling.is_some() {
-        let norms = ["order", "head_norms", "hidden_norms", "first_norms", "sum_norms"];
+        let norms = [network.order().0, "head_norms", "hidden_norms", "first_norms", "sum_norms"];
         variants.extend(norms.map(|name| (name, vec![])));
     } else {
         variants.push(("walk", vec![]));
@@ -94,28 +106,32 @@ pub fn linked([sources, with_target]: &[Sources; 2], (name, definitions): &Varia
     if *name == "reward" { with_target } else { sources }.link(name, definitions)
 }
 
-/// Networks for every encoding and order, some depths, all activations and both kinds of tiles, of states and of objects, plain
+/// What kernels of the portable set may use of workgroup memory.
+const WORKGROUP_MEMORY: usize = 32 << 10;
+
+/// Networks for every encoding and order, some depths, all activations and both sets of kernels, of states and of objects, plain
 /// and guided, of site filling and of another process.
 pub fn networks() -> Vec<(Network, Activation)> {
-    let tilings = [AdapterKind::Discrete, AdapterKind::Software].map(|kind| Tiling::suggested(kind, 40));
+    let kinds = [AdapterKind::Discrete, AdapterKind::Software];
+    let new = |kind: AdapterKind, process: Arc<dyn Process>, input, layout| {
+        let network = Network::new(process, input, layout, Tiling::suggested(kind, 40)).unwrap();
+        network.with(KernelSet::suited(kind), WORKGROUP_MEMORY)
+    };
     let encodings = [Encoding::OneHot, Encoding::Scalar { unset: -1.0, codes: vec![0.0, 0.5, 1.0] }];
     let mut networks = Vec::new();
     for (index, activation) in Activation::ALL.into_iter().enumerate() {
         let order = if index % 2 == 0 { Order::Uniform } else { Order::Fixed };
         let encoding = encodings[index % 2].clone();
         let hidden = [&[24][..], &[8, 24], &[40, 16, 8]][index % 3];
-        for tiling in tilings {
+        for kind in kinds {
             let process = SiteFilling { sites: 5, values: 3, order, encoding: encoding.clone() };
             let layout = Layout::new(process.columns(), hidden, process.actions());
-            networks.push((Network::new(process.clone(), Input::States, layout, tiling).unwrap(), activation));
+            networks.push((new(kind, Arc::new(process.clone()), Input::States, layout), activation));
             let guided = Guided::new(process.clone(), Arc::new(Steady));
             let layout = Layout::new(guided.columns(), hidden, guided.actions());
-            networks.push((
-                Network::new(Arc::new(guided) as Arc<dyn Process>, Input::States, layout, tiling).unwrap(),
-                activation,
-            ));
+            networks.push((new(kind, Arc::new(guided), Input::States, layout), activation));
             let layout = Layout::new(process.columns(), hidden, 1);
-            networks.push((Network::new(process, Input::Objects, layout, tiling).unwrap(), activation));
+            networks.push((new(kind, Arc::new(process), Input::Objects, layout), activation));
             let grid = Hypergrid::new(2, 40);
             let more = Hypergrid {
                 extras: Extras { learned_backward: true, flow: [Flow::Output, Flow::Stop, Flow::Unsaid][index % 3] },
@@ -123,7 +139,7 @@ pub fn networks() -> Vec<(Network, Activation)> {
             };
             for grid in [grid, more] {
                 let layout = Layout::new(grid.columns(), hidden, grid.outputs());
-                networks.push((Network::new(grid, Input::States, layout, tiling).unwrap(), activation));
+                networks.push((new(kind, Arc::new(grid), Input::States, layout), activation));
             }
         }
     }
@@ -135,9 +151,11 @@ pub fn every_kernel(mut look: impl FnMut(&Variant, &Linked)) {
     for (network, activation) in &networks() {
         let sources = sources(network, *activation);
         // What adds up hidden layers is compiled only where there are some.
-        let of_several = ["fold", "weight_gradient", "hidden_scores", "hidden_norms"];
+        let of_several = ["fold", network.set.weight_gradient().0, "hidden_scores", "hidden_norms"];
         let one = network.layers.len() == 1;
-        for variant in variants(network).into_iter().filter(|(name, _)| !one || !of_several.contains(name)) {
+        let made =
+            |(name, holding): &Variant| !one || !of_several.contains(name) || holding.len() == 1 && *name == "fold";
+        for variant in variants(network).into_iter().filter(made) {
             look(&variant, &linked(&sources, &variant));
         }
     }
@@ -213,18 +231,20 @@ fn every_file_imports_what_it_uses() {
         (Arc::new(grid), Input::States),
         (Arc::new(filling), Input::Objects),
     ];
-    let tiling = Tiling::suggested(AdapterKind::Software, 40);
+    let kinds = [AdapterKind::Software, AdapterKind::Discrete];
     let mut used = BTreeSet::new();
-    for (process, input) in cases {
+    for ((process, input), kind) in cases.iter().flat_map(|case| kinds.map(|kind| (case, kind))) {
+        let (process, input) = (process.clone(), *input);
         let outputs = if input == Input::Objects { 1 } else { process.outputs() };
         let layout = Layout::new(process.columns(), &[8, 24], outputs);
-        let network = Network::new(process, input, layout, tiling).unwrap();
+        let network = Network::new(process, input, layout, Tiling::suggested(kind, 40)).unwrap();
+        let network = network.with(KernelSet::suited(kind), WORKGROUP_MEMORY);
         let sources = sources(&network, Activation::Swish);
         for variant in variants(&network) {
             let name = variant.0;
             let holds = |name: &&str| (name.to_string(), ShaderDefValue::Bool(true));
             let descriptor = NagaModuleDescriptor {
-                source: find(KERNELS, name).unwrap(),
+                source: find(&KERNELS.concat(), name).unwrap(),
                 file_path: name,
                 shader_defs: sources[0].definitions(&variant.1).iter().map(holds).collect(),
                 ..Default::default()
@@ -235,6 +255,7 @@ fn every_file_imports_what_it_uses() {
             used.extend(linked(&sources, &variant).files().map(str::to_owned));
         }
     }
-    let unused: Vec<_> = KERNELS.iter().chain(LIBRARY).filter(|(path, _)| !used.contains(*path)).collect();
+    let unused: Vec<_> =
+        KERNELS.concat().into_iter().chain(LIBRARY.iter().copied()).filter(|(path, _)| !used.contains(*path)).collect();
     assert!(unused.is_empty(), "no kernel has {unused:?}");
 }

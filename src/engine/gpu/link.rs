@@ -27,7 +27,10 @@ macro_rules! files {
     };
 }
 
-pub(super) const KERNELS: &[File] = files!(
+/// Kernels by their names: those for every adapter and for software ones, and those for hardware.
+pub(super) const KERNELS: [&[File]; 2] = [EVERYWHERE, HARDWARE];
+
+const EVERYWHERE: &[File] = files!(
     "",
     "",
     [
@@ -55,6 +58,9 @@ pub(super) const KERNELS: &[File] = files!(
     ]
 );
 
+const HARDWARE: &[File] =
+    files!("hardware/", "hardware_", ["dense_backward", "evaluate", "finish", "order", "rollout", "weight_gradient"]);
+
 pub(super) const LIBRARY: &[File] = files!(
     "lib/",
     "wgflow::",
@@ -77,19 +83,27 @@ pub(super) const LIBRARY: &[File] = files!(
         "left_out",
         "masked_choice",
         "masked_choose",
+        "members",
         "moments",
         "multiply",
+        "object",
         "parameters",
+        "part",
         "philox",
         "process",
         "product",
         "rows",
         "score_product",
+        "shape",
+        "shared_layers",
+        "shared_sites",
+        "shared_walk",
         "signals",
         "single",
         "site_choose",
         "site_columns",
         "site_steps",
+        "square",
         "steps_taken",
         "stepwise",
         "sum",
@@ -127,7 +141,7 @@ pub(super) struct Linked {
 /// The kernel `name` (or a text that is one) and all that it imports where `definitions` hold; `supplied` sources take the place
 /// of files. What others have written comes first, so that compilers count its lines as its author does.
 pub(super) fn link(name: &str, text: Option<&str>, definitions: &[&str], supplied: &[Supplied]) -> Linked {
-    let text = text.or_else(|| find(KERNELS, name)).unwrap_or_else(|| unreachable!("no kernel `{name}`"));
+    let text = text.or_else(|| find(&KERNELS.concat(), name)).unwrap_or_else(|| unreachable!("no kernel `{name}`"));
     let mut parts = Parts { definitions, supplied, list: Vec::new() };
     parts.add(name, text);
     let (foreign, ours): (Vec<_>, Vec<_>) = parts.list.into_iter().partition(|part| part.foreign);
@@ -246,7 +260,7 @@ impl Linked {
             Some(module) if find(LIBRARY, name).is_some() => format!("shaders/lib/{module}.wgsl"),
             // Whoever supplied it knows it by no other name.
             Some(module) => module.into(),
-            None => format!("shaders/{name}.wgsl"),
+            None => format!("shaders/{}.wgsl", name.replacen("hardware_", "hardware/", 1)),
         };
         (file, line - first + 1)
     }

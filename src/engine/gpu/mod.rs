@@ -11,6 +11,7 @@ mod context;
 mod kernel;
 #[cfg(test)]
 mod kernel_list;
+mod kernel_set;
 mod limits;
 mod link;
 mod memory;
@@ -20,6 +21,7 @@ mod offline;
 mod pending;
 mod recorder;
 mod reward;
+mod shape;
 mod source;
 #[cfg(test)]
 mod spirv_rules;
@@ -35,6 +37,7 @@ mod work;
 
 pub use crate::engine::{AdapterDescription, AdapterKind};
 pub use context::{adapters, has_hardware_adapter, kind};
+pub use kernel_set::KernelSet;
 pub use memory::need;
 pub use tiling::Tiling;
 
@@ -68,11 +71,13 @@ pub struct GpuOptions {
     pub memory_budget: u64,
     /// Sizes of register tiles; what suits the adapter if none are given.
     pub tiling: Option<Tiling>,
+    /// Which kernels run; those that suit the adapter if it is not said.
+    pub kernels: Option<KernelSet>,
 }
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        Self { adapter: None, memory_budget: 1 << 30, tiling: None }
+        Self { adapter: None, memory_budget: 1 << 30, tiling: None, kernels: None }
     }
 }
 
@@ -124,11 +129,13 @@ impl GpuEngine {
         let network = Network::new(process, Input::States, layout, tiling).map_err(|quads| {
             EngineError::Limit(format!("the network needs buffers of {} bytes: make its layers narrower", 16 * quads))
         })?;
+        let set = options.kernels.unwrap_or_else(|| KernelSet::suited(context.adapter.kind));
+        let network = network.with(set, context.workgroup_memory());
         let sources = Sources::new(&network, activation);
         supplied::check_process(&sources, &network)?;
         supplied::check_guide(&sources, &network)?;
         let memory_budget = options.memory_budget;
-        let reward = Reward::new(&context, &sources, target, options.tiling, memory_budget)?;
+        let reward = Reward::new(&context, &sources, target, options.tiling, set, memory_budget)?;
         let bytes = sources.uniform_bytes();
         let stages = Stages::new(&context, sources, &network)?;
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
 
+use super::kernel_set::{KernelSet, ORDERED, SLICE_ROWS};
+use super::shape::{CHAINS, HEAD_LANES, Shapes};
 use super::tiling::Tiling;
 use crate::engine::BLOCK;
 use crate::network::{Arrangement, Layer as Tensor, Layout};
@@ -54,6 +56,9 @@ pub(super) struct Network {
     /// Where parameters lie in a packed gradient, counted in numbers.
     pub arrangement: Arrangement,
     pub tiling: Tiling,
+    /// Which kernels run, and bytes of workgroup memory that they may use.
+    pub set: KernelSet,
+    pub workgroup_memory: usize,
     /// Hidden layers.
     pub layers: Vec<Layer>,
     /// Hidden activations of one step of a block.
@@ -141,6 +146,8 @@ impl Network {
             input,
             layout,
             tiling,
+            set: KernelSet::Software,
+            workgroup_memory: 0,
         };
         let most = weights.0.max(gradient.0).max(step.0);
         // Places are counted in numbers, four to a quad.
@@ -149,6 +156,36 @@ impl Network {
         }
         network.arrangement = Arrangement::new(network.places(), 4 * network.gradient as usize);
         Ok(network)
+    }
+
+    /// The same for other kernels than those for software adapters.
+    pub fn with(self, set: KernelSet, workgroup_memory: usize) -> Self {
+        Self { set, workgroup_memory, ..self }
+    }
+
+    /// The kernel that orders sites, and trajectories of a workgroup.
+    pub fn order(&self) -> (&'static str, usize) {
+        self.set.order(self.process.sites(), self.workgroup_memory)
+    }
+
+    /// Quads of the widest layer.
+    pub fn widest(&self) -> usize {
+        self.layers.iter().map(|layer| layer.outputs as usize).max().unwrap_or(0)
+    }
+
+    /// Lanes across a hardware kernel's tile of two quads each: as many as the widest of `sizes` fills, from `least` to `most`.
+    fn lanes(sizes: impl Iterator<Item = u32>, least: u32, most: u32) -> u32 {
+        sizes.max().unwrap_or(0).div_ceil(2).next_power_of_two().clamp(least, most)
+    }
+
+    /// Those of a tile of units in hardware/dense_backward.wgsl.
+    pub fn backward_lanes(&self) -> u32 {
+        Self::lanes(self.layers[1..].iter().map(|layer| layer.inputs), 16, 32)
+    }
+
+    /// Those of either side of a tile in hardware/weight_gradient.wgsl.
+    pub fn gradient_lanes(&self) -> u32 {
+        Self::lanes(self.layers[1..].iter().map(|layer| layer.inputs.max(layer.outputs)), 8, 16)
     }
 
     /// States of a trajectory that the network sees.
@@ -277,6 +314,7 @@ impl Network {
     /// The constants that kernels know this network and process by.
     pub fn constants(&self) -> Vec<(&'static str, u32)> {
         let process = &self.process;
+        let shapes = Shapes::of(self).unwrap_or_default();
         let columns_a_site = match &self.filling {
             Some(SiteFilling { encoding: Encoding::OneHot, values, .. }) => *values,
             _ => 1,
@@ -311,6 +349,21 @@ impl Network {
             ("DENSE_SIZE", self.dense_size),
             ("HEAD_GRADIENT", self.head_gradient),
             ("HEAD_BIAS_GRADIENT", self.head_bias_gradient),
+            ("CHUNK", self.set.chunk() as u32),
+            ("SLICE_ROWS", SLICE_ROWS as u32),
+            ("BACKWARD_LANES", self.backward_lanes()),
+            ("GRADIENT_LANES", self.gradient_lanes()),
+            ("LANES", shapes.small.lanes as u32),
+            ("SMALL_SPLITS", shapes.small.splits as u32),
+            ("SMALL_TEAMS", shapes.small.teams as u32),
+            ("SMALL_QUADS", shapes.small.quads as u32),
+            ("LARGE_SPLITS", shapes.large.splits as u32),
+            ("LARGE_TEAMS", shapes.large.teams as u32),
+            ("LARGE_QUADS", shapes.large.quads as u32),
+            ("WIDEST", self.widest() as u32),
+            ("ORDERED", ORDERED as u32),
+            ("CHAINS", CHAINS as u32),
+            ("HEAD_LANES", HEAD_LANES as u32),
         ]
     }
 }

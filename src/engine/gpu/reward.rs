@@ -9,6 +9,7 @@ use super::MOST_BLOCKS;
 use super::buffers::Buffers;
 use super::context::Context;
 use super::kernel::Kernel;
+use super::kernel_set::KernelSet;
 use super::network::{Input, Network};
 use super::recorder::{ITERATIONS, LOOPED, Recorder};
 use super::source::{Sources, Weights};
@@ -49,7 +50,7 @@ struct Model {
 }
 
 impl Reward {
-    /// `sources` are those of the policy, `tiling` what was asked for, `memory_budget` in bytes of activations.
+    /// `sources` are those of the policy, `tiling` what was asked for, `set` which kernels run, `memory_budget` in bytes of activations.
     ///
     /// # Errors
     /// `Kernel` if the target's source does not compile, `Limit` if its network does not fit the adapter.
@@ -58,6 +59,7 @@ impl Reward {
         sources: &Sources,
         target: Arc<dyn Target>,
         tiling: Option<Tiling>,
+        set: KernelSet,
         memory_budget: u64,
     ) -> Result<Self, EngineError> {
         let mut buffers = Buffers::default();
@@ -81,7 +83,7 @@ impl Reward {
         let tiling = tiling.or(network.as_ref().map(fitting)).unwrap_or(Tiling::suggested(context.adapter.kind, 1));
         let kind = match network {
             Some(network) => {
-                let model = Model::new(context, &mut buffers, target.as_ref(), network, tiling, memory_budget)?;
+                let model = Model::new(context, &mut buffers, target.as_ref(), network, (tiling, set), memory_budget)?;
                 Kind::Network(Box::new(model))
             }
             None => Kind::Host(cpu::Reward::new(target.clone())),
@@ -243,7 +245,7 @@ impl Model {
         buffers: &mut Buffers,
         target: &dyn Target,
         reward: RewardNetwork,
-        tiling: Tiling,
+        (tiling, set): (Tiling, KernelSet),
         memory_budget: u64,
     ) -> Result<Self, EngineError> {
         let (sites, values) = (target.sites(), target.values());
@@ -258,6 +260,7 @@ impl Model {
         let network = Network::new(process, Input::Objects, reward.layout, tiling).map_err(|quads| {
             EngineError::Limit(format!("log R needs buffers of {} bytes: make its layers narrower", 16 * quads))
         })?;
+        let network = network.with(set, context.workgroup_memory());
         let sources = Sources::new(&network, reward.activation);
         buffers.uniform(context, "network", sources.uniform_bytes())?;
         buffers.write(context, "network", &network.layers);
@@ -266,7 +269,7 @@ impl Model {
         Ok(Self {
             spread: Spread::new(context, &sources, &network, buffers, "make the layers of log R narrower")?,
             evaluate: Evaluate::new(context, &sources, &network)?,
-            deltas: Deltas::new(context, &sources, Weights::Trajectories)?,
+            deltas: Deltas::new(context, &sources, set, Weights::Trajectories)?,
             gradient: Sums::new(context, &sources, &network, Accumulator::Gradient, Weights::Trajectories)?,
             network,
             version: None,

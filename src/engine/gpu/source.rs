@@ -13,9 +13,6 @@ use super::link::{Linked, Supplied, link};
 use super::network::{Input, Layer, Network};
 use crate::engine::EngineError;
 
-/// Steps of a block that one slice of the weight gradient sums over. Part of the result's bits, so not a setting.
-pub(super) const CHUNK: usize = 32;
-
 /// What coefficients belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Weights {
@@ -65,7 +62,6 @@ impl Sources {
         let mut constants = network.constants();
         constants.extend([
             ("BLOCK", BLOCK as u32),
-            ("CHUNK", CHUNK as u32),
             ("ROLLOUT_GROUP", tiling.group as u32),
             ("ROLLOUT_ROWS", tiling.trajectories as u32),
             ("TILE_ROWS", tiling.rows as u32),

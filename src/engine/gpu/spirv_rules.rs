@@ -2,14 +2,23 @@
 //!
 //! - Invocations exchange data through workgroup memory, or through buffers that are coherent: after a storage barrier others may
 //!   else find what was there before (Vulkan's memory model; on AMD the waves of a workgroup may have caches of their own).
+//! - Hardware kernels know workgroup memory only: what they write to a buffer, no other invocation of theirs reads.
 //! - No number is what was lost in rounding, (a + b) - a: compilers may take sums for associative, and fold it away.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kernel_list::every_kernel;
 
-/// Buffers in which each invocation goes on from what it wrote itself.
-const OWN: [&str; 1] = ["state"];
+/// Buffers in which each invocation goes on from what it wrote itself, or from what was there before the kernel.
+const OWN: [(&str, &[&str]); 4] = [
+    ("rollout", &["state"]),
+    // What is known of a trajectory is for the invocation that chooses for it; the order of actions was there before.
+    ("hardware_rollout", &["state", "actions", "walks"]),
+    // Rules that are there to change it are part of the source, and not called.
+    ("hardware_finish", &["walks"]),
+    // A layer's slopes become deltas by those of the next layer, which stay.
+    ("hardware_dense_backward", &["slopes"]),
+];
 
 /// Numbers of SPIR-V's instructions and their words.
 mod word {
@@ -91,18 +100,20 @@ impl Spirv {
         pointer
     }
 
-    /// Buffers that are written and read in a kernel with a storage barrier, and not coherent.
-    fn incoherent(&self) -> Vec<&str> {
+    /// Buffers that the kernel `name` writes and reads, with a storage barrier or, if it is a hardware kernel, any barrier; and that
+    /// are neither coherent nor known to be each invocation's own.
+    fn incoherent(&self, name: &str) -> Vec<&str> {
         let of_storage = |semantics: &u32| self.constants[semantics] & word::UNIFORM_MEMORY != 0;
-        if !self.barriers.iter().any(of_storage) {
+        if !self.barriers.iter().any(|barrier| name.starts_with("hardware_") || of_storage(barrier)) {
             return Vec::new();
         }
+        let own = OWN.iter().find(|(kernel, _)| *kernel == name).map_or(&[][..], |(_, own)| *own);
         let bases = |pointers: &[u32]| pointers.iter().map(|&pointer| self.base(pointer)).collect::<BTreeSet<_>>();
         let (read, written) = (bases(&self.loads), bases(&self.stores));
         let exchanged = self.buffers.iter().filter(|buffer| read.contains(buffer) && written.contains(buffer));
         let names =
             exchanged.filter(|buffer| !self.coherent.contains(buffer)).map(|buffer| self.names[buffer].as_str());
-        names.filter(|name| !OWN.contains(name)).collect()
+        names.filter(|name| !own.contains(name)).collect()
     }
 
     /// Differences of a sum and one of its own terms, the sum perhaps a difference itself.
@@ -137,7 +148,11 @@ fn kernels_exchange_data_through_what_is_coherent_and_compensate_nothing() {
     every_kernel(|variant, linked| {
         let (module, info) = linked.read().unwrap();
         let found = spirv(&module, &info);
-        assert!(found.incoherent().is_empty(), "{variant:?}: {:?}", found.incoherent());
+        let exchanged = found.incoherent(variant.0);
+        assert!(exchanged.is_empty(), "{variant:?}: {exchanged:?}");
+        if variant.0.starts_with("hardware_") {
+            assert!(found.coherent.is_empty() && !found.barriers.is_empty(), "{variant:?}");
+        }
         assert_eq!(found.compensations(), 0, "{variant:?}");
         looked += 1;
         barriers += usize::from(!found.barriers.is_empty());
@@ -159,9 +174,10 @@ fn the_rules_find_what_they_are_for() {
         spirv(&module, &info)
     };
     let exchange = found("numbers[lane] = 1.0; storageBarrier(); numbers[lane + 64u] = numbers[63u - lane];");
-    assert_eq!(exchange.incoherent(), ["numbers"]);
+    assert_eq!(exchange.incoherent("f"), ["numbers"]);
     let alone = found("numbers[lane] = 1.0; workgroupBarrier(); numbers[lane + 64u] = numbers[63u - lane];");
-    assert!(alone.incoherent().is_empty(), "no storage barrier");
+    assert!(alone.incoherent("f").is_empty(), "no storage barrier");
+    assert_eq!(alone.incoherent("hardware_f"), ["numbers"], "which hardware kernels do not know");
     let kahan = "var sum = 0.0; var lost = 0.0;
         for (var i = 0u; i < 9u; i++) { let term = numbers[i] - lost; let next = sum + term; lost = (next - sum) - term; sum = next; }
         numbers[lane] = sum;";

@@ -5,8 +5,10 @@ use naga::{AddressSpace, Module, Span, TypeInner};
 
 use super::context::Context;
 use super::kernel::Kernel;
+use super::link::Linked;
 use super::network::Network;
 use super::source::{GUIDE, RULES, Sources, TARGET, USABLE_BY_GUIDES, USABLE_BY_RULES, USABLE_BY_TARGETS};
+use super::stages::Forward;
 use crate::engine::EngineError;
 use crate::process::NO_ACTION;
 use crate::targets::Target;
@@ -75,11 +77,17 @@ pub(super) fn check_process(sources: &Sources, network: &Network) -> Result<(), 
     };
     // All kernels that the rules are part of.
     let stubbed = sources.supplying(RULES, &contract.stubs(), USABLE_BY_RULES);
-    let ours = [("walk", &[][..]), ("rollout", &["FORWARD"]), ("finish", &[])];
-    let ours = ours.map(|(name, definitions)| stubbed.link(name, definitions));
+    let mut ours = rollouts(&stubbed, network);
+    ours.extend(["walk", network.set.finish().0].map(|name| stubbed.link(name, &[])));
     contract
-        .check(&kernel.source, &ours.each_ref().map(|linked| linked.text()))
+        .check(&kernel.source, &ours.iter().map(Linked::text).collect::<Vec<_>>())
         .map_err(|fault| EngineError::Kernel(format!("the process's rules in WGSL are not right: {fault}")))
+}
+
+/// The rollout in every shape.
+fn rollouts(sources: &Sources, network: &Network) -> Vec<Linked> {
+    let variants = Forward::Rollout.variants(network).into_iter();
+    variants.map(|(name, holding, _)| sources.link(name, holding)).collect()
 }
 
 /// Looks at the source of a guide, where there is one.
@@ -106,9 +114,9 @@ pub(super) fn check_guide(sources: &Sources, network: &Network) -> Result<(), En
         functions: &[("log_reward_increment", "fn log_reward_increment(filled: Filled, site: u32, value: u32) -> f32")],
         inputs: "GuideKernel::parameters",
     };
-    let ours = sources.supplying(GUIDE, &contract.stubs(), USABLE_BY_GUIDES).link("rollout", &["FORWARD"]);
+    let ours = rollouts(&sources.supplying(GUIDE, &contract.stubs(), USABLE_BY_GUIDES), network);
     contract
-        .check(&kernel.source, &[ours.text()])
+        .check(&kernel.source, &ours.iter().map(Linked::text).collect::<Vec<_>>())
         .map_err(|fault| EngineError::Kernel(format!("the guide in WGSL is not right: {fault}")))
 }
 

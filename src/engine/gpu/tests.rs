@@ -15,7 +15,7 @@ use super::source::Sources;
 use super::stages::Spread;
 use super::tiling::Tiling;
 use super::work::Work;
-use super::{GpuEngine, GpuOptions};
+use super::{GpuEngine, GpuOptions, KernelSet};
 use crate::engine::AdapterKind;
 use crate::engine::{BLOCK, Differentiate, EngineError, Given, Roll, Rollout};
 use crate::network::{Activation, Initialisation, Layout, initialise};
@@ -231,7 +231,11 @@ fn shaders_keep_to_the_limits_that_every_adapter_has() {
 /// A buffer has one binding number wherever it is bound, and no other has it: so files can be put together in any way.
 #[test]
 fn buffers_have_one_binding_number_each() {
-    let declared = KERNELS.iter().chain(LIBRARY).flat_map(|(path, text)| text.lines().map(move |line| (path, line)));
+    let declared = KERNELS
+        .concat()
+        .into_iter()
+        .chain(LIBRARY.iter().copied())
+        .flat_map(|(path, text)| text.lines().map(move |line| (path, line)));
     let mut numbers = BTreeMap::new();
     for (path, line) in declared {
         let Some((number, rest)) = line.strip_prefix("@group(0) @binding(").and_then(|line| line.split_once(')'))
@@ -383,7 +387,8 @@ fn launching_dispatches_in_pieces_changes_no_bit() {
     let parameters = initialise(&layout, Initialisation::FanIn, 5, Stream::EnergyInitialisation);
     let targets: [Arc<dyn Target>; 2] =
         [Arc::new(Dense(layout, parameters.into())), Arc::new(Ising::new(3, 0.4).unwrap())];
-    for target in targets {
+    let sets = [KernelSet::Software, KernelSet::Hardware];
+    for (target, set) in targets.iter().flat_map(|target| sets.map(|set| (target, set))) {
         let (sites, values) = (target.sites(), target.values());
         let process = SiteFilling { sites, values, order: Order::Uniform, encoding: target.encoding() };
         let layout = Layout::new(process.columns(), &[24, 40, 16], process.actions());
@@ -394,7 +399,7 @@ fn launching_dispatches_in_pieces_changes_no_bit() {
             [(None, u64::MAX, 1 << 30), (Some(1), u64::MAX, 1 << 30), (Some(3), u64::MAX, 0), (None, 50_000, 0)];
         let found = cases.map(|(limit, dispatch, memory_budget)| {
             let tiling = Some(Tiling { dispatch, ..Tiling::suggested(AdapterKind::Software, 40) });
-            let options = GpuOptions { memory_budget, tiling, ..GpuOptions::default() };
+            let options = GpuOptions { memory_budget, tiling, kernels: Some(set), ..GpuOptions::default() };
             let mut engine =
                 GpuEngine::new(process.clone(), layout.clone(), Activation::Swish, target.clone(), options).unwrap();
             if let Some(limit) = limit {
@@ -406,7 +411,7 @@ fn launching_dispatches_in_pieces_changes_no_bit() {
         let [whole, pieces @ ..] = &found;
         assert!(whole.iter().all(|number| number.is_finite()) && whole.iter().any(|&number| number != 0.0));
         for (found, case) in pieces.iter().zip(&cases[1..]) {
-            assert!(found == whole, "other bits in pieces of {case:?}");
+            assert!(found == whole, "other bits in pieces of {case:?} with {set:?}");
         }
     }
 }

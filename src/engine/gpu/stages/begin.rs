@@ -1,10 +1,11 @@
-//! Stage: what is known of trajectories before their first sampled step: the order of the sites (shaders/order.wgsl), with
-//! when each is set (shaders/sites.wgsl), or where a process stands (shaders/walk.wgsl).
+//! Stage: what is known of trajectories before their first sampled step: the order of the sites (shaders/order.wgsl or
+//! shaders/hardware/order.wgsl), with when each is set (shaders/sites.wgsl), or where a process stands (shaders/walk.wgsl).
 
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::Network;
 use crate::engine::gpu::recorder::{ITERATIONS, Recorder};
+use crate::engine::gpu::shape::Shapes;
 use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
@@ -21,9 +22,10 @@ impl Begin {
     /// `Limit` if a trajectory takes longer to go through than a driver may loop.
     pub fn new(context: &Context, sources: &Sources, network: &Network) -> Result<Self, EngineError> {
         if network.filling.is_some() {
-            let guided = network.guide.is_some();
+            // Workgroup memory holds what is filled, where it holds anything.
+            let guided = network.guide.is_some() && Shapes::of(network).is_none();
             return Ok(Self {
-                begin: sources.kernel(context, "order", &[])?,
+                begin: sources.kernel(context, network.order().0, &[])?,
                 sites: if guided { Some(sources.kernel(context, "sites", &[])?) } else { None },
             });
         }
@@ -42,7 +44,9 @@ impl Begin {
         let (blocks, steps) = (work.blocks as usize, network.process.max_steps());
         if !given || network.filling.is_none() {
             // Ten rounds of Philox a step.
-            recorder.dispatch(&mut self.begin, work, [blocks, 1, 1], (BLOCK * blocks * 100 * steps) as f64);
+            let trajectories = if network.filling.is_some() { network.order().1 } else { BLOCK };
+            let groups = [BLOCK / trajectories * blocks, 1, 1];
+            recorder.dispatch(&mut self.begin, work, groups, (BLOCK * blocks * 100 * steps) as f64);
         }
         if let Some(sites) = &mut self.sites {
             recorder.dispatch(sites, work, [blocks, 1, 1], (BLOCK * blocks * 4 * steps) as f64);

@@ -1,4 +1,4 @@
-//! Stage: finished objects and log P_F (shaders/finish.wgsl).
+//! Stage: finished objects and log P_F (shaders/finish.wgsl or shaders/hardware/finish.wgsl).
 
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
@@ -11,14 +11,15 @@ use crate::engine::{BLOCK, EngineError};
 pub(in crate::engine::gpu) struct Finish(Kernel);
 
 impl Finish {
-    pub fn new(context: &Context, sources: &Sources) -> Result<Self, EngineError> {
-        Ok(Self(sources.kernel(context, "finish", &[])?))
+    pub fn new(context: &Context, sources: &Sources, network: &Network) -> Result<Self, EngineError> {
+        Ok(Self(sources.kernel(context, network.set.finish().0, &[])?))
     }
 
     /// Finishes all blocks of `work`.
     pub fn record(&mut self, recorder: &mut Recorder, network: &Network, work: &Work) {
         let blocks = work.blocks as usize;
         let cost = (BLOCK * blocks * 4 * network.process.max_steps()) as f64;
-        recorder.dispatch(&mut self.0, work, [blocks, 1, 1], cost);
+        let groups = [BLOCK / network.set.finish().1 * blocks, 1, 1];
+        recorder.dispatch(&mut self.0, work, groups, cost);
     }
 }

@@ -5,6 +5,7 @@ mod begin;
 mod deltas;
 mod evaluate;
 mod finish;
+mod forward;
 mod norms;
 mod rollout;
 mod spread;
@@ -14,6 +15,7 @@ pub(super) use begin::Begin;
 pub(super) use deltas::Deltas;
 pub(super) use evaluate::Evaluate;
 pub(super) use finish::Finish;
+pub(super) use forward::Forward;
 pub(super) use norms::Norms;
 pub(super) use rollout::Steps;
 pub(super) use spread::Spread;
@@ -63,8 +65,8 @@ impl Quantity {
 
 /// The stage that does it.
 enum Statistic {
-    Sums(Sums),
-    Norms(Norms),
+    Sums(Box<Sums>),
+    Norms(Box<Norms>),
 }
 
 impl Stages {
@@ -72,8 +74,8 @@ impl Stages {
         let mut stages = Self {
             begin: Begin::new(context, &sources, network)?,
             steps: Steps::new(context, &sources, network)?,
-            finish: Finish::new(context, &sources)?,
-            deltas: Deltas::new(context, &sources, Weights::Trajectories)?,
+            finish: Finish::new(context, &sources, network)?,
+            deltas: Deltas::new(context, &sources, network.set, Weights::Trajectories)?,
             stepwise_deltas: None,
             sources,
             statistics: [const { None }; 5],
@@ -94,15 +96,13 @@ impl Stages {
         quantity: Quantity,
     ) -> Result<&mut Statistic, EngineError> {
         let place = quantity.place();
+        let sums =
+            |accumulator, weights| Sums::new(context, &self.sources, network, accumulator, weights).map(Box::new);
         if self.statistics[place].is_none() {
             self.statistics[place] = Some(match quantity {
-                Quantity::Sums(accumulator) => {
-                    Statistic::Sums(Sums::new(context, &self.sources, network, accumulator, Weights::Trajectories)?)
-                }
-                Quantity::Steps => {
-                    Statistic::Sums(Sums::new(context, &self.sources, network, Accumulator::Gradient, Weights::Steps)?)
-                }
-                Quantity::Norms => Statistic::Norms(Norms::new(context, &self.sources, network)?),
+                Quantity::Sums(accumulator) => Statistic::Sums(sums(accumulator, Weights::Trajectories)?),
+                Quantity::Steps => Statistic::Sums(sums(Accumulator::Gradient, Weights::Steps)?),
+                Quantity::Norms => Statistic::Norms(Box::new(Norms::new(context, &self.sources, network)?)),
             });
         }
         let Some(statistic) = &mut self.statistics[place] else { unreachable!("just made") };
@@ -124,7 +124,7 @@ impl Stages {
             Statistic::Norms(_) => ("pieces", Norms::blocks_at_once(network, blocks)),
         };
         if quantity == Quantity::Steps && self.stepwise_deltas.is_none() {
-            self.stepwise_deltas = Some(Deltas::new(context, &self.sources, Weights::Steps)?);
+            self.stepwise_deltas = Some(Deltas::new(context, &self.sources, network.set, Weights::Steps)?);
         }
         let lists = match quantity {
             Quantity::Sums(accumulator) => accumulator.lists(),

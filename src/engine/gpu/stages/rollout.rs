@@ -1,21 +1,25 @@
-//! Stage: the policy along trajectories (shaders/start.wgsl, shaders/rollout.wgsl).
+//! Stage: the policy along trajectories (shaders/start.wgsl, shaders/rollout.wgsl or
+//! shaders/hardware/rollout.wgsl).
 
 use crate::engine::gpu::context::Context;
 use crate::engine::gpu::kernel::Kernel;
 use crate::engine::gpu::network::{Layer, Network};
 use crate::engine::gpu::recorder::{ITERATIONS, LOOPED, Recorder};
+use crate::engine::gpu::shape::{Shape, Shapes};
 use crate::engine::gpu::source::Sources;
 use crate::engine::gpu::tiling::Tiling;
 use crate::engine::gpu::work::Work;
 use crate::engine::{BLOCK, EngineError};
 use crate::random::ROUNDS;
 
+use super::forward::{Forward, ForwardKernels};
+
 /// Steps that a workgroup takes of a replay, whose steps need not wait for each other.
 const REPLAY_STEPS: usize = 16;
 
 pub(in crate::engine::gpu) struct Steps {
     start: Kernel,
-    rollout: Kernel,
+    rollout: ForwardKernels,
     /// Most steps of one chain.
     longest: usize,
 }
@@ -25,7 +29,7 @@ impl Steps {
     /// `Limit` if a single step is more than a software adapter runs.
     pub fn new(context: &Context, sources: &Sources, network: &Network) -> Result<Self, EngineError> {
         let of_step = iterations(network);
-        let longest = ITERATIONS / of_step;
+        let longest = (ITERATIONS - entering(network).min(ITERATIONS)) / of_step;
         if longest == 0 && !context.adapter.kind.is_hardware() {
             let calls = (network.tiling.trajectories * network.outputs()).div_ceil(network.tiling.group);
             let (most, advice) = match 2 * calls * guide_iterations(network) > of_step {
@@ -40,7 +44,7 @@ impl Steps {
         }
         Ok(Self {
             start: sources.kernel(context, "start", &[])?,
-            rollout: sources.kernel(context, "rollout", &["FORWARD"])?,
+            rollout: ForwardKernels::new(context, sources, network, Forward::Rollout)?,
             longest: longest.max(1),
         })
     }
@@ -73,8 +77,7 @@ impl Steps {
             };
             // All steps before the last chain are gone through.
             recorder.dispatch(&mut self.start, &work, [width, blocks, 1], (BLOCK * blocks * 4 * width * last) as f64);
-            let groups = [blocks * (BLOCK / network.tiling.trajectories), chains, 1];
-            recorder.dispatch(&mut self.rollout, &work, groups, cost * (last - first) as f64);
+            self.rollout.record(recorder, network, &work, cost * (last - first) as f64);
         }
     }
 }
@@ -88,6 +91,10 @@ fn iterations(network: &Network) -> usize {
     let passes = if network.filling.is_some() { 5 } else { 7 };
     let more = if network.lists() > 1 { 5 + 4 * (1 + network.process.backward_actions()) } else { 0 };
     let choice = passes * (outputs + 1) + 3 * network.mask_words() + ROUNDS as usize + 4 + more;
+    if let Some(shapes) = Shapes::of(network) {
+        let of = |(shape, _): (Shape, _)| shape.iterations(network, outputs, guide_iterations(network));
+        return shapes.each().into_iter().map(of).max().unwrap_or(0) + choice + 2;
+    }
     shared_iterations(tiling, tiling.trajectories * width(0), 0)
         + hidden_iterations(network)
         + shared_iterations(
@@ -97,6 +104,12 @@ fn iterations(network: &Network) -> usize {
         )
         + shared_iterations(tiling, tiling.trajectories, choice)
         + 2
+}
+
+/// Those before the first step: a guide is told what is filled (lib/shared_sites.wgsl).
+fn entering(network: &Network) -> usize {
+    let told = network.guide.is_some() && Shapes::of(network).is_some();
+    if told { network.process.max_steps() + network.process.sites().div_ceil(4) + 2 } else { 0 }
 }
 
 /// Those of one call of the guide, if there is one.

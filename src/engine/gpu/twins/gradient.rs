@@ -2,8 +2,8 @@
 
 use super::{Host, Watch};
 use crate::engine::BLOCK;
+use crate::engine::gpu::kernel_set::SLICE_ROWS;
 use crate::engine::gpu::network::Input;
-use crate::engine::gpu::source::CHUNK;
 use crate::engine::gpu::stages::Accumulator;
 use crate::engine::gpu::work::Work;
 use crate::process::{Flow, NO_ACTION};
@@ -133,12 +133,13 @@ fn layer_part(watch: &Watch, work: &Work) -> std::ops::Range<usize> {
 
 pub fn weight_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
     let (states, size) = (watch.network.states(), 4 * watch.network.dense_size as usize);
-    let chunks = states.div_ceil(CHUNK);
+    let chunk_steps = watch.network.set.chunk();
+    let chunks = states.div_ceil(chunk_steps);
     for index in 0..groups[1] {
         let slice = work.first_slice as usize + index;
         let (block, chunk) = (slice / chunks, slice % chunks);
         let mut dense = vec![0.0; size];
-        for step in (chunk * CHUNK).max(work.scored_from as usize)..((chunk + 1) * CHUNK).min(states) {
+        for step in (chunk * chunk_steps).max(work.scored_from as usize)..((chunk + 1) * chunk_steps).min(states) {
             for row in 0..BLOCK {
                 let c = host.numbers("coefficients")[watch.trajectory(work, block, row)];
                 add_outer(watch, work, host, [block, step, row], c, &mut dense);
@@ -146,6 +147,13 @@ pub fn weight_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mu
         }
         let part = layer_part(watch, work);
         host.numbers_mut("partials")[index * size..][part.clone()].copy_from_slice(&dense[part]);
+    }
+}
+
+/// That of all hidden layers.
+pub fn weight_gradients(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, found: &Host) {
+    for layer in 1..watch.network.layers.len() as u32 {
+        weight_gradient(watch, &Work { layer, ..*work }, groups, host, found);
     }
 }
 
@@ -194,30 +202,55 @@ pub fn hidden_scores(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut 
 }
 
 pub fn fold(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &Host) {
-    let (size, lists) = (4 * watch.network.dense_size as usize, work.lists as usize);
+    let (size, lists) = (watch.part.len(), work.lists as usize);
     for (list, i) in (0..lists).flat_map(|list| (0..size).map(move |i| (list, i))) {
         let partials =
             (0..work.slices as usize).map(|slice| host.numbers("partials")[(slice * lists + list) * size + i]);
         let sum: f64 = partials.sum();
-        let at = 4 * (list * watch.network.gradient as usize + watch.network.dense as usize) + i;
+        let at = 4 * list * watch.network.gradient as usize + watch.part.start + i;
         host.numbers_mut("gradient")[at] += sum;
     }
+}
+
+/// The trajectories of a dispatch, a block and a row of it each, and the slices that are to hold their sums emptied.
+fn members(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host) -> Vec<[usize; 2]> {
+    let rows = |block: usize| (0..watch.rows(work, block)).map(move |row| [block, row]);
+    if !watch.sliced {
+        return (work.first_slice..work.first_slice + work.slices).flat_map(|block| rows(block as usize)).collect();
+    }
+    let slices = work.first_slice as usize..work.first_slice as usize + groups[2];
+    let size = groups[2] * watch.accumulator.lists() * watch.part.len();
+    host.numbers_mut("partials")[..size].fill(0.0);
+    let of = |slice: usize| rows(slice * SLICE_ROWS / BLOCK).filter(move |&at| slice_of(at) == slice);
+    slices.flat_map(of).collect()
+}
+
+fn slice_of([block, row]: [usize; 2]) -> usize {
+    (block * BLOCK + row) / SLICE_ROWS
 }
 
 /// Adds what a trajectory with the derivatives h does, from `at` in a gradient on.
 fn accumulate(watch: &Watch, work: &Work, host: &mut Host, [block, row]: [usize; 2], at: usize, h: &[f64]) {
     let c = host.numbers("coefficients")[watch.trajectory(work, block, row)];
+    let lists = watch.accumulator.lists();
     for (i, &h) in h.iter().enumerate() {
         for (list, term) in terms(watch.accumulator, c, h, totals(watch, host, at + i)).into_iter().enumerate() {
-            host.numbers_mut("gradient")[4 * list * watch.network.gradient as usize + at + i] += term;
+            if watch.sliced {
+                let slice = slice_of([block, row]) - work.first_slice as usize;
+                let place = (slice * lists + list) * watch.part.len() + at + i - watch.part.start;
+                host.numbers_mut("partials")[place] += term;
+            } else {
+                host.numbers_mut("gradient")[4 * list * watch.network.gradient as usize + at + i] += term;
+            }
         }
     }
 }
 
 pub fn head_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
     let (network, width) = (watch.network, 4 * watch.last().outputs as usize);
-    for (output, block) in (0..groups[1]).flat_map(|output| blocks(work).map(move |block| (output, block))) {
-        for row in 0..watch.rows(work, block) {
+    let members = members(watch, work, groups, host);
+    for output in 0..groups[1] {
+        for &[block, row] in &members {
             let (mut h, mut bias) = (vec![0.0; width], 0.0);
             for step in work.scored_from as usize..network.states() {
                 let place = [block, step, row];
@@ -236,15 +269,11 @@ pub fn head_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut 
     }
 }
 
-/// Blocks of the part that a dispatch goes through.
-fn blocks(work: &Work) -> std::ops::Range<usize> {
-    work.first_slice as usize..(work.first_slice + work.slices) as usize
-}
-
 pub fn first_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
     let width = 4 * watch.layer(0).outputs as usize;
-    for (column, block) in (0..groups[1]).flat_map(|column| blocks(work).map(move |block| (column, block))) {
-        for row in 0..watch.rows(work, block) {
+    let members = members(watch, work, groups, host);
+    for column in 0..groups[1] {
+        for &[block, row] in &members {
             let h = first_layer_score(watch, work, host, [block, row], column);
             accumulate(watch, work, host, [block, row], 4 * watch.layer(0).gradient as usize + column * width, &h);
         }

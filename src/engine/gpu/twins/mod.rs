@@ -11,6 +11,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::buffers::Buffers;
@@ -82,6 +83,10 @@ struct Watch<'a> {
     accumulator: Accumulator,
     /// Whether coefficients belong to steps.
     stepwise: bool,
+    /// Whether sums of the head and of the first layer are those of slices.
+    sliced: bool,
+    /// The part of a gradient that is summed in slices, in numbers.
+    part: Range<usize>,
 }
 
 impl<'a> Watch<'a> {
@@ -91,12 +96,19 @@ impl<'a> Watch<'a> {
         let summed = [Accumulator::Moments, Accumulator::LeftOut]
             .into_iter()
             .find(|accumulator| kernel.holds(accumulator.definition()));
+        let part = match (kernel.holds("OF_FIRST"), kernel.holds("OF_HEAD")) {
+            (true, _) => 0..network.dense,
+            (_, true) => network.head_gradient..network.gradient,
+            _ => network.dense..network.dense + network.dense_size,
+        };
         Self {
             network,
             activation: *activation,
             target: engine.target.as_ref(),
             accumulator: summed.unwrap_or(Accumulator::Gradient),
             stepwise: kernel.holds("STEPWISE"),
+            sliced: kernel.holds("SLICED"),
+            part: 4 * part.start as usize..4 * part.end as usize,
         }
     }
 
@@ -183,18 +195,19 @@ type Twin = fn(&Watch, &Work, [usize; 3], &mut Host, &Host);
 fn twin_of(kernel: &str) -> Twin {
     match kernel {
         "spread" => policy::spread,
-        "order" => policy::order,
+        "order" | "hardware_order" => policy::order,
         "sites" => policy::sites,
         "walk" => policy::walk,
         "start" => policy::start,
-        "rollout" => policy::rollout,
-        "finish" => policy::finish,
+        "rollout" | "hardware_rollout" => policy::rollout,
+        "finish" | "hardware_finish" => policy::finish,
         "reward" => policy::reward,
-        "evaluate" => policy::evaluate,
+        "evaluate" | "hardware_evaluate" => policy::evaluate,
         "head_backward" => gradient::head_backward,
-        "dense_backward" => gradient::dense_backward,
+        "dense_backward" | "hardware_dense_backward" => gradient::dense_backward,
         "first_backward" => gradient::first_backward,
         "weight_gradient" => gradient::weight_gradient,
+        "hardware_weight_gradient" => gradient::weight_gradients,
         "hidden_scores" => gradient::hidden_scores,
         "fold" => gradient::fold,
         "head_gradient" => gradient::head_gradient,

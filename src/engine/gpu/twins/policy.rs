@@ -40,10 +40,10 @@ pub fn spread(watch: &Watch, _: &Work, _: [usize; 3], host: &mut Host, _: &Host)
     }
 }
 
-pub fn order(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+pub fn order(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &Host) {
     let filling = watch.network.filling.as_ref().expect("only where sites are filled");
     let actions = host.words_mut("actions");
-    for trajectory in work.block as usize * BLOCK..(work.block as usize + groups[0]) * BLOCK {
+    for trajectory in work.block as usize * BLOCK..(work.block as usize + work.blocks as usize) * BLOCK {
         let mut order: Vec<u32> = (0..filling.sites as u32).collect();
         if filling.order == Order::Uniform {
             filling.fill_order(|step| words(work, trajectory, step)[0], &mut order);
@@ -191,7 +191,7 @@ fn head_output(watch: &Watch, host: &Host, at: usize, output: usize) -> f64 {
 }
 
 pub fn rollout(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, found: &Host) {
-    let blocks = groups[0] * watch.network.tiling.trajectories / BLOCK;
+    let blocks = work.blocks as usize;
     let width = 4 * watch.layer(0).outputs as usize;
     for block in 0..blocks {
         for (chain, row) in (0..groups[1]).flat_map(|chain| (0..BLOCK).map(move |row| (chain, row))) {
@@ -328,10 +328,10 @@ fn write_changes(watch: &Watch, host: &mut Host, trajectory: usize, step: usize)
     write_walk(watch, &actions, step + 1, &mut host.words_mut("walks")[trajectory * size..][..size]);
 }
 
-pub fn finish(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+pub fn finish(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &Host) {
     let process = &watch.network.process;
     let (sites, most) = (process.sites(), process.max_steps());
-    for trajectory in work.block as usize * BLOCK..(work.block as usize + groups[0]) * BLOCK {
+    for trajectory in work.block as usize * BLOCK..(work.block as usize + work.blocks as usize) * BLOCK {
         let row = trajectory * watch.network.lists() * most;
         let scored = &host.numbers("log_probs")[row..][..most][work.scored_from as usize..];
         host.numbers_mut("log_forward")[trajectory] = scored.iter().sum();
@@ -365,10 +365,10 @@ pub fn reward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _
     host.numbers_mut("log_rewards")[first..].iter_mut().zip(said).for_each(|(number, said)| *number = said);
 }
 
-pub fn evaluate(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+pub fn evaluate(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &Host) {
     let filling = watch.network.filling.as_ref().expect("objects have sites");
     let width = 4 * watch.layer(0).outputs as usize;
-    for block in 0..groups[0] * watch.network.tiling.trajectories / BLOCK {
+    for block in 0..work.blocks as usize {
         for row in 0..BLOCK {
             let object = watch.trajectory(work, block, row);
             let mut z = host.numbers("weights")[4 * watch.layer(0).bias as usize..][..width].to_vec();

@@ -3,7 +3,7 @@ use crate::engine::gpu::link::KERNELS;
 use crate::engine::gpu::network::Input;
 use crate::engine::gpu::tests::Dense;
 use crate::engine::gpu::tiling::Tiling;
-use crate::engine::gpu::{GpuEngine, GpuOptions};
+use crate::engine::gpu::{GpuEngine, GpuOptions, KernelSet};
 use crate::engine::{AdapterKind, Behaviour, Coefficients, Differentiate, Given, Roll, Rollout, StepCoefficients};
 use crate::grid::Hills;
 use crate::network::{Initialisation, Layout, initialise};
@@ -30,16 +30,19 @@ impl Case {
     }
 
     /// With room for all of it, or for one step of one block.
-    fn engine(&self, kept: bool) -> GpuEngine {
+    fn engine(&self, kept: bool, set: KernelSet) -> GpuEngine {
         let memory_budget = if kept { 1 << 28 } else { 0 };
-        let options = GpuOptions { tiling: Some(self.tiling), memory_budget, ..GpuOptions::default() };
+        let tiling = Some(self.tiling);
+        let options = GpuOptions { tiling, memory_budget, kernels: Some(set), ..GpuOptions::default() };
         let (process, layout) = (self.process.clone(), self.layout());
         GpuEngine::new(process, layout, self.activation, self.target.clone(), options)
             .unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))
     }
 
-    fn watched(&self) -> Engine {
-        let network = |input, layout| Network::new(self.process.clone(), input, layout, self.tiling).unwrap();
+    fn watched(&self, engine: &GpuEngine) -> Engine {
+        let (set, memory) = (engine.network.set, engine.network.workgroup_memory);
+        let network =
+            |input, layout| Network::new(self.process.clone(), input, layout, self.tiling).unwrap().with(set, memory);
         let reward = self.target.network();
         Engine {
             policy: (network(Input::States, self.layout()), self.activation),
@@ -115,11 +118,12 @@ fn coefficients(count: usize) -> Vec<f64> {
 #[test]
 fn every_kernel_does_what_its_twin_does() {
     let mut seen = BTreeSet::new();
-    for (case, kept) in cases().iter().flat_map(|case| [(case, true), (case, false)]) {
-        let mut engine = case.engine(kept);
+    let ways = [KernelSet::Software, KernelSet::Hardware].map(|set| [(true, set), (false, set)]).concat();
+    for (case, (kept, set)) in cases().iter().flat_map(|case| ways.iter().map(move |way| (case, *way))) {
+        let mut engine = case.engine(kept, set);
         let steps = case.process.max_steps();
         let parameters = initialise(&case.layout(), Initialisation::FanIn, 9, Stream::Initialisation);
-        seen.extend(watching(case.watched(), || {
+        seen.extend(watching(case.watched(&engine), || {
             engine.set_parameters(&parameters).unwrap();
             engine.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
             engine.gradient(&coefficients(COUNT)).unwrap();
@@ -153,7 +157,7 @@ fn every_kernel_does_what_its_twin_does() {
             }
         }));
     }
-    let missed: Vec<_> = KERNELS.iter().filter(|(name, _)| !seen.contains(*name)).collect();
+    let missed: Vec<_> = KERNELS.concat().into_iter().filter(|(name, _)| !seen.contains(*name)).collect();
     assert!(missed.is_empty(), "no dispatch of {missed:?}");
 }
 
@@ -161,11 +165,11 @@ fn every_kernel_does_what_its_twin_does() {
 #[should_panic(expected = "after `head_backward`")]
 fn a_kernel_that_does_something_else_is_found() {
     let case = &cases()[0];
-    let mut engine = case.engine(true);
+    let mut engine = case.engine(true, KernelSet::Software);
     engine.set_parameters(&initialise(&case.layout(), Initialisation::FanIn, 9, Stream::Initialisation)).unwrap();
     engine.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
     // The twin takes the head's rows from where the kernel does not.
-    let mut watched = case.watched();
+    let mut watched = case.watched(&engine);
     watched.policy.0.head += 1;
     watching(watched, || drop(engine.gradient(&coefficients(COUNT))));
 }
