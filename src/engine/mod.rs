@@ -11,6 +11,7 @@ pub mod cpu;
 pub mod gpu;
 mod moments;
 mod request;
+pub mod resident;
 mod reward;
 
 pub use adapter::{AdapterDescription, AdapterKind};
@@ -88,6 +89,11 @@ pub trait Roll: Send {
 
     /// How often it has called upon a device of its own, if it has one.
     fn counts(&self) -> Option<Counts> {
+        None
+    }
+
+    /// Itself, where trainings can stay on its device.
+    fn resident(&mut self) -> Option<&mut dyn resident::Resident> {
         None
     }
 

@@ -16,7 +16,7 @@ pub use adam::{Adam, Hyperparameters};
 pub use estimate::estimate;
 pub use learner::{HostLearner, Learn, LearnerState, Weights};
 pub use log_z::LogZ;
-pub use settings::{Schedule, Settings};
+pub use settings::{Location, Schedule, Settings};
 
 /// Euclidean norm; not finite if any entry is not. Summed in a fixed order.
 pub fn norm(gradient: &[f64]) -> f64 {

@@ -31,13 +31,17 @@ pub(super) const KERNELS: &[File] = files!(
     "",
     "",
     [
+        "adam",
+        "decide",
         "dense_backward",
+        "empty",
         "evaluate",
         "finish",
         "first_backward",
         "first_gradient",
         "first_norms",
         "fold",
+        "gradient_norm",
         "head_backward",
         "head_gradient",
         "head_norms",
@@ -51,6 +55,7 @@ pub(super) const KERNELS: &[File] = files!(
         "start",
         "sum_norms",
         "walk",
+        "weigh",
         "weight_gradient",
     ]
 );
@@ -60,6 +65,7 @@ pub(super) const LIBRARY: &[File] = files!(
     "wgflow::",
     [
         "activation",
+        "adam_rule",
         "backpropagated",
         "backward_product",
         "batch",
@@ -74,6 +80,7 @@ pub(super) const LIBRARY: &[File] = files!(
         "gradient_product",
         "later",
         "layers",
+        "ledger",
         "left_out",
         "masked_choice",
         "masked_choose",
@@ -83,6 +90,7 @@ pub(super) const LIBRARY: &[File] = files!(
         "philox",
         "process",
         "product",
+        "reduce",
         "rows",
         "score_product",
         "signals",
@@ -94,11 +102,13 @@ pub(super) const LIBRARY: &[File] = files!(
         "stepwise",
         "sum",
         "tile",
+        "training",
         "walk",
         "walk_columns",
         "walk_steps",
         "weights",
         "whole",
+        "wide",
         "work",
     ]
 );
