@@ -14,7 +14,7 @@
 #import wgflow::constants::BLOCK
 #import wgflow::elementary::{exponential, exponential_parts, less_one, logarithm}
 #import wgflow::ledger::{counters, log_z, verdict}
-#import wgflow::reduce::{REDUCED, largest_of_all, largest_word_of_all, sum_of_all}
+#import wgflow::reduce::{REDUCED, largest_of_all, largest_word_of_all, sum_of_all, wide_sum_of_all}
 #import wgflow::training::{FLOOR, FLOORED, FORBIDDEN, FORMULA, HALF_SQUARED, HUBER, LEARNED, LEAVE_ONE_OUT, LEAVE_ONE_OUT_LOG_Z}
 #import wgflow::training::{LINEX, LOG_CONSTANT, LOG_VARIANCE, PLAIN, RENYI, REWARD_SCALE, SELF_NORMALISED, SHAPE, SHIFTED_COSH}
 #import wgflow::training::{SQUARED, TSALLIS}
@@ -77,21 +77,34 @@ fn fault_of(trajectory: u32) -> u32 {
     return select(0u, 1u, !is_finite(log_forward[trajectory]) || (is_nothing(trajectory) && !takes_nothing()));
 }
 
-// Where log Z starts: the mean of log w where log R is above the floor, or of all if there is none.
+// Whether log Z starts from a trajectory: where log R is above the floor, or from all if there is no such.
+fn starts_from(trajectory: u32, all: bool) -> bool {
+    return all || narrowed(log_reward(trajectory)) > FLOOR;
+}
+
+// Where log Z starts: the mean of log w. Its own step is of the size of the learning rate however small the derivative is, so the mean
+// has all of its bits: what is left of it after a first one is added up without a rounding.
 fn log_z_start(lane: u32, top: vec2<u32>) -> vec2<u32> {
     var above = vec2<f32>();
     var all = vec2<f32>();
     for (var i = lane; i < work.count; i += REDUCED) {
         let x = vec2(narrowed(wide_difference(log_weight(i), top)), 1.0);
         all += x;
-        if FLOORED && narrowed(log_reward(i)) > FLOOR {
+        if FLOORED && starts_from(i, false) {
             above += x;
         }
     }
     all = sum_of_all(lane, all);
     above = sum_of_all(lane, above);
     let counted = select(all, above, above.y > 0.0);
-    return wide_sum(top, widened(counted.x / counted.y));
+    let mean = wide_sum(top, widened(counted.x / counted.y));
+    var rest = vec2<u32>();
+    for (var i = lane; i < work.count; i += REDUCED) {
+        if starts_from(i, above.y == 0.0) {
+            rest = wide_sum(rest, wide_difference(log_weight(i), mean));
+        }
+    }
+    return wide_sum(mean, widened(narrowed(wide_sum_of_all(lane, rest)) / counted.y));
 }
 
 // The sum of exp(exponent x - most) - 1.
@@ -186,14 +199,14 @@ fn finish(lane: u32) {
         mean = excesses(lane, exponent, most) / size;
         factor = -1.0 / ((1.0 + mean) * size);
         if FORMULA == RENYI {
-            factor *= SHAPE / (1.0 - SHAPE);
+            factor *= SHAPE / exponent;
         }
     }
     if FORMULA == TSALLIS {
         // r = exp((1-a) (x - log mean exp(x))), as far above its mean as the softmax's terms are above theirs.
         let top = largest_of(lane, 1.0);
         let log_mean = top + logarithm((excesses(lane, 1.0, top) + size) / size);
-        factor = SHAPE / (SHAPE - 1.0) / (size - 1.0) * exp_of(most - exponent * log_mean);
+        factor = -SHAPE / exponent / (size - 1.0) * exp_of(most - exponent * log_mean);
     }
     for (var i = lane; i < work.count; i += REDUCED) {
         let x = coefficients[i];
@@ -241,13 +254,16 @@ fn weigh(@builtin(local_invocation_index) lane: u32) {
             reference = log_z[0];
         }
     }
+    var distance = vec2<u32>();
     // Blocks are filled up with trajectories that count for nothing.
     for (var i = lane; i < work.blocks * BLOCK; i += REDUCED) {
         var x = 0.0;
         if fault == 0u && i < work.count {
             x = LEAST;
             if !is_nothing(i) {
-                x = narrowed(wide_difference(log_weight(i), reference));
+                let own = wide_difference(log_weight(i), reference);
+                distance = wide_sum(distance, own);
+                x = narrowed(own);
             }
         }
         coefficients[i] = x;
@@ -262,6 +278,9 @@ fn weigh(@builtin(local_invocation_index) lane: u32) {
         }
         fault = largest_word_of_all(lane, bad);
         derivative = sum_of_all(lane, vec2(derivative, 0.0)).x;
+        if FORMULA == LEARNED || FORMULA == SQUARED || FORMULA == HALF_SQUARED {
+            derivative = -narrowed(wide_sum_of_all(lane, distance)) / f32(work.count);
+        }
     }
     if fault == 1u {
         for (var i = lane; i < work.count; i += REDUCED) {
@@ -271,7 +290,8 @@ fn weigh(@builtin(local_invocation_index) lane: u32) {
     if lane == 0u {
         verdict.fault = f32(fault);
         verdict.log_z_known = select(0.0, 1.0, learns && (fault == 0u || counters.log_z_started != 0u));
-        // The regression that fits the control variate is of (log Z - log w)^2, trajectories weigh half of its derivative.
-        verdict.log_z_derivative = select(1.0, 2.0, FORMULA == LEARNED) * derivative;
+        // What fits the control variate is the mean of (log Z - log w)^2 as well.
+        let factor = select(1.0, 2.0, FORMULA == LEARNED || FORMULA == SQUARED);
+        verdict.log_z_derivative = select(0.0, factor * derivative, learns);
     }
 }

@@ -177,7 +177,8 @@ impl Builder {
         engine.set_parameters(&parameters)?;
         let on_device = settings.optimizer.location == Location::Device && looked_at.is_none();
         if on_device && !reduce.is_alone() {
-            let message = "optimizer.location = \"device\": gradients are summed over replicas on the host (Builder::reduce)";
+            let message =
+                "optimizer.location = \"device\": gradients are summed over replicas on the host (Builder::reduce)";
             return Err(ConfigError::new(message).into());
         }
         let flights = if on_device {

@@ -246,7 +246,8 @@ impl Trainer {
 
     fn evaluation_draw(&self, seed: u64, stream: Stream, first: usize, count: usize) -> Result<Draw, EngineError> {
         if self.is_ahead() {
-            let message = "iterations are under way on the device: an evaluation has to wait for them (Trainer::look_ahead)";
+            let message =
+                "iterations are under way on the device: an evaluation has to wait for them (Trainer::look_ahead)";
             return Err(EngineError::Limit(message.into()));
         }
         let too_many = |_| EngineError::Limit("an evaluation has 2^32 trajectories at most".into());

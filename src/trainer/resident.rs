@@ -84,14 +84,24 @@ fn plan(
     let capacity = replay.capacity;
     let keys = [
         (replay.is_on(), format!("replay.capacity = {capacity}: objects are kept on the host; 0 is allowed")),
-        (exploration.is_on(), "exploration: trajectories are the policy's own; epsilon = 0 and temperature = 1 are allowed".into()),
+        (
+            exploration.is_on(),
+            "exploration: trajectories are the policy's own; epsilon = 0 and temperature = 1 are allowed".into(),
+        ),
         (
             settings.evaluation.average.is_some(),
             "evaluation.average: an average of the parameters is kept on the host; without the key is allowed".into(),
         ),
-        (has_energy, "target.kind: an energy model is trained along on the host; one that stays as it is is allowed".into()),
-        (target.modes().is_some(), "target.kind: the modes that training comes upon are counted on the host; a target that does \
-                                    not know its modes is allowed".into()),
+        (
+            has_energy,
+            "target.kind: an energy model is trained along on the host; one that stays as it is is allowed".into(),
+        ),
+        (
+            target.modes().is_some(),
+            "target.kind: the modes that training comes upon are counted on the host; a target that does \
+                                    not know its modes is allowed"
+                .into(),
+        ),
     ];
     if let Some((_, message)) = keys.into_iter().find(|(refused, _)| *refused) {
         return Err(message);

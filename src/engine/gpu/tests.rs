@@ -24,20 +24,20 @@ use crate::random::{Draw, Stream, pick, uniform};
 use crate::targets::ising::Ising;
 use crate::targets::{RewardNetwork, Target};
 
-fn context() -> Context {
+pub(super) fn context() -> Context {
     Context::open(None).unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))
 }
 
-fn network(tiling: Tiling) -> Network {
+pub(super) fn network(tiling: Tiling) -> Network {
     let process = SiteFilling { sites: 5, values: 3, order: Order::Uniform, encoding: Encoding::OneHot };
     let layout = Layout::new(process.columns(), &[8, 24], process.actions());
     Network::new(process, Input::States, layout, tiling).unwrap()
 }
 
-const TILING: Tiling = Tiling { rows: 1, units: 2, trajectories: 16, group: 16, dispatch: 1 };
+pub(super) const TILING: Tiling = Tiling { rows: 1, units: 2, trajectories: 16, group: 16, dispatch: 1 };
 
 /// What the WGSL function `f(x: u32) -> u32` gives for each of `inputs`, where it may use what `imports` says.
-fn evaluate(imports: &str, f: &str, inputs: &[u32], activation: Activation) -> Vec<u32> {
+pub(super) fn evaluate(imports: &str, f: &str, inputs: &[u32], activation: Activation) -> Vec<u32> {
     let main = format!(
         "#import wgflow::work::group_of
 #import {imports}

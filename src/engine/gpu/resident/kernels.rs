@@ -110,7 +110,8 @@ pub fn constants(plan: &Plan, log_constant: f64, scale: f64) -> String {
         writeln!(text, "const {name} = {value}u;").expect("a String takes all text");
     }
     let bits = log_constant.to_bits();
-    writeln!(text, "const LOG_CONSTANT = vec2<u32>({}u, {}u);", bits as u32, bits >> 32).expect("a String takes all text");
+    writeln!(text, "const LOG_CONSTANT = vec2<u32>({}u, {}u);", bits as u32, bits >> 32)
+        .expect("a String takes all text");
     writeln!(text, "const FLOORED = {};", plan.log_reward_floor.is_some()).expect("a String takes all text");
     let [learning_rate, log_z_rate] = plan.learning_rates;
     for (name, value) in [

@@ -4,7 +4,7 @@
 //! and after them `gradient_norm`, `decide`, `adam` and `empty`, and `spread` as ever. What the host is told of it is copied into a
 //! slot of its flight's buffer; flights take turns with the buffers of a ring.
 
-mod kernels;
+pub(super) mod kernels;
 #[cfg(test)]
 mod tests;
 
@@ -134,13 +134,19 @@ impl GpuEngine {
 impl Resident for GpuEngine {
     fn settle(&mut self, plan: &Plan) -> Result<(), EngineError> {
         let refused = |what: &str| {
-            Err(EngineError::Limit(format!("optimizer.location = \"device\": {what}: take optimizer.location = \"host\"")))
+            Err(EngineError::Limit(format!(
+                "optimizer.location = \"device\": {what}: take optimizer.location = \"host\""
+            )))
         };
         let Some(filling) = &self.network.filling else {
-            return refused("it is for processes that fill sites in an order that is not learned, whose log P_B is a constant");
+            return refused(
+                "it is for processes that fill sites in an order that is not learned, whose log P_B is a constant",
+            );
         };
         if self.reward.is_on_host() {
-            return refused("the target's log R is told on the host, for want of WGSL (Target::kernel) that this adapter takes");
+            return refused(
+                "the target's log R is told on the host, for want of WGSL (Target::kernel) that this adapter takes",
+            );
         }
         let log_constant = filling.log_backward(0) - filling.log_order(0) - plan.log_prefix;
         let text = constants(plan, log_constant, self.reward.scale());
@@ -156,13 +162,8 @@ impl Resident for GpuEngine {
         let [first, second] = &state.moments;
         let optimizer: Vec<u64> =
             [&state.parameters, first, second].into_iter().flatten().map(|value| value.to_bits()).collect();
-        let counters = [
-            state.steps as u32,
-            state.log_z_steps as u32,
-            u32::from(state.log_z_started),
-            state.skipped_in_a_row,
-            0,
-        ];
+        let counters =
+            [state.steps as u32, state.log_z_steps as u32, u32::from(state.log_z_started), state.skipped_in_a_row, 0];
         let Self { context, network, buffers, training, spread, .. } = self;
         let Some(Training { kernels, .. }) = training.as_deref_mut() else { unreachable!("settled before") };
         buffers.write(context, "optimizer", &optimizer);
@@ -227,7 +228,7 @@ impl Resident for GpuEngine {
 }
 
 /// Numbers of two words, the low one first.
-fn wide(words: &[u32]) -> Vec<f64> {
+pub(super) fn wide(words: &[u32]) -> Vec<f64> {
     let number = |pair: &[u32]| f64::from_bits(u64::from(pair[0]) | u64::from(pair[1]) << 32);
     words.chunks_exact(2).map(number).collect()
 }
