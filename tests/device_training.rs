@@ -74,8 +74,8 @@ fn five_hundred_iterations_go_the_way_of_the_host() {
         let error = 4.0 * spread(&by_host).hypot(spread(&on_device));
         assert!((expected - found).abs() < error + 0.05 * expected.abs(), "{more}: {expected} and {found}");
 
-        let [exact, found] = [&mut host, &mut device].map(|trainer| evaluate(trainer).unwrap());
-        let tv = |evaluation: &Evaluation| evaluation.exact.expect("512 objects").total_variation;
+        let [exact, found] = [&mut host, &mut device].map(|trainer| evaluate(trainer, 4096).unwrap().evaluation);
+        let tv = |evaluation: &Evaluation| evaluation.exact.as_ref().expect("512 objects").total_variation;
         for (name, of) in [
             ("ELBO", (|e: &Evaluation| e.elbo) as fn(&Evaluation) -> f64),
             ("log Z", |e: &Evaluation| e.log_z_estimate),
@@ -157,7 +157,7 @@ impl Target for Broken {
 
     fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
         let told = |object: &[u8]| if object[0] == 1 { f64::from(self.0) } else { 0.0 };
-        objects.iter().zip(log_reward).for_each(|(object, log)| *log = told(object));
+        objects.rows().zip(log_reward).for_each(|(object, log)| *log = told(object));
     }
 
     fn kernel(&self) -> Option<RewardKernel> {
