@@ -44,7 +44,7 @@ const TRAININGS: [&str; 4] = [
     "objective.kind = 'trajectory_balance'\noptimizer.zeta_learning_rate = 0.1\noptimizer.schedule = 'cosine'",
     "objective = { kind = 'reverse_kl', control_variate = 'leave_one_out' }\noptimizer.clip_norm = 0.5\noptimizer.warmup = 20",
     "objective = { kind = 'regression', loss = 'huber', log_reward_floor = -2.0 }\noptimizer.zeta_learning_rate = 0.05\n\
-     optimizer.weight_decay = 1e-2",
+     optimizer.weight_decay = 1e-2\nevaluation.average = 0.98",
     "objective = { kind = 'renyi', divergence_order = 0.5 }\nanneal = { start = 0.5 }",
 ];
 
@@ -90,8 +90,8 @@ fn five_hundred_iterations_go_the_way_of_the_host() {
 
 #[test]
 fn a_resumed_training_goes_on_bit_for_bit() {
-    let more =
-        "objective.kind = 'trajectory_balance'\noptimizer.clip_norm = 1.0\ntraining = { batch = 70, iterations = 60 }";
+    let more = "objective.kind = 'trajectory_balance'\noptimizer.clip_norm = 1.0\nevaluation.average = 0.9\n\
+                training = { batch = 70, iterations = 60 }";
     let mut whole = trainer("device", more);
     let all = steps(&mut whole, 60);
     // One by one, in flights, and from a checkpoint in the middle of what would have been a flight.
@@ -100,11 +100,15 @@ fn a_resumed_training_goes_on_bit_for_bit() {
     told.extend(steps(&mut first, 24));
     assert!(!first.is_ahead());
     let checkpoint = first.checkpoint();
+    // An evaluation in between looks at the average.
+    first.evaluate_forward(1, 0, 64).unwrap();
+    let again = first.step().unwrap();
     let mut second = trainer("device", more);
     // What it has done before does not matter.
     steps(&mut second, 5);
     second.restore(&checkpoint).unwrap();
-    assert_eq!((second.iteration(), second.zeta()), (27, first.zeta()));
+    assert_eq!(second.iteration(), 27);
+    assert_eq!(again.loss.to_bits(), all[27].loss.to_bits());
     told.extend(steps(&mut second, 33));
     for (expected, found) in all.iter().zip(&told) {
         assert_eq!(expected.loss.to_bits(), found.loss.to_bits(), "{}", expected.iteration);
@@ -209,10 +213,10 @@ fn a_log_r_that_is_none_is_the_error_that_the_host_has() {
     }
 }
 
-/// A step that is too large for f32's squares: nothing finite comes of it, and nothing is applied.
+/// After a step that is far too large nothing is finite any more, and nothing is applied.
 #[test]
 fn a_diverging_training_never_reaches_the_weights() {
-    let more = "objective = { kind = 'regression', loss = 'linex', scale = -4.0 }\noptimizer.learning_rate = 50.0\n\
+    let more = "objective = { kind = 'regression', loss = 'linex', scale = 1.0 }\noptimizer.learning_rate = 1e30\n\
                 training = { batch = 64, iterations = 400 }";
     let mut trainer = trainer("device", more);
     trainer.look_ahead(400);
@@ -236,8 +240,8 @@ fn dispatches_submits_and_waits_of_both_places() {
     }
     let [[on_host, submits, waits], [on_device, few_submits, few_waits]] = each[..] else { panic!("two places") };
     assert_eq!((submits, waits), (2 * 64, 2 * 64));
-    // The state is read at the end of all, in three pieces.
-    assert!(few_submits <= 64 / 8 + 3 && few_waits <= 64 / 8 + 3, "{few_submits} {few_waits}");
+    // The state is read at the end of all.
+    assert_eq!((few_submits, few_waits), (64 / 8 + 1, 64 / 8 + 1));
     assert_eq!(on_device, on_host + 5 * 64, "weigh, gradient_norm, decide, adam, empty");
 }
 
@@ -251,7 +255,6 @@ fn what_a_device_cannot_do_is_refused_by_name() {
         ("objective.kind = 'trajectory_balance'\npolicy.order = 'learned'", "processes that fill sites"),
         ("objective.kind = 'trajectory_balance'\nreplay.capacity = 100", "replay.capacity = 100"),
         ("objective.kind = 'trajectory_balance'\nexploration.epsilon = 0.1", "exploration"),
-        ("objective.kind = 'trajectory_balance'\nevaluation.average = 0.9", "evaluation.average"),
         ("objective.kind = 'trajectory_balance'\nengine.kind = 'cpu'", "engine.kind = \"gpu\""),
     ];
     for (more, words) in cases {

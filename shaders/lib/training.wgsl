@@ -36,6 +36,8 @@ const NEW_SHARE = vec2<f32>(0.1f, 0.001f);
 const LOG_KEPT = vec2<f32>(-0.105360515f, -0.001000500f);
 const EPSILON = 1e-8f;
 const WEIGHT_DECAY = 0.0f;
+// What is kept of the parameters' average at each step; 0 for no average.
+const AVERAGE = 0.9f;
 // Largest norm of a gradient; 0 for no bound.
 const LARGEST_NORM = 0.0f;
 // Iterations skipped in a row that end a training.

@@ -57,6 +57,8 @@ pub struct Plan {
     pub epsilon: f64,
     /// Of the policy's parameters, decoupled.
     pub weight_decay: f64,
+    /// What is kept of the parameters' average at each step, if one is kept.
+    pub average: Option<f64>,
     /// Largest norm of the gradient.
     pub clip_norm: Option<f64>,
     /// Iterations skipped in a row that halt the training.
@@ -96,6 +98,8 @@ pub struct State {
     pub parameters: Vec<f64>,
     /// Running means of the derivatives, and of their squares.
     pub moments: [Vec<f64>; 2],
+    /// The parameters' average, where one is kept.
+    pub average: Option<Vec<f64>>,
     /// Steps of the policy's Adam.
     pub steps: u64,
     /// log Z and its own two running means.

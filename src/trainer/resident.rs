@@ -89,10 +89,6 @@ fn plan(
             "exploration: trajectories are the policy's own; epsilon = 0 and temperature = 1 are allowed".into(),
         ),
         (
-            settings.evaluation.average.is_some(),
-            "evaluation.average: an average of the parameters is kept on the host; without the key is allowed".into(),
-        ),
-        (
             has_energy,
             "target.kind: an energy model is trained along on the host; one that stays as it is is allowed".into(),
         ),
@@ -115,6 +111,7 @@ fn plan(
         betas: [optimizer.beta1, optimizer.beta2],
         epsilon: optimizer.epsilon,
         weight_decay: optimizer.weight_decay,
+        average: settings.evaluation.average,
         clip_norm: optimizer.clip_norm,
         patience: PATIENCE,
     })
@@ -179,6 +176,8 @@ impl Trainer {
             if !self.flights().placed {
                 self.place_state()?;
             }
+            // An evaluation may have looked at their average.
+            self.hold(Weights::Trained)?;
             let begun = self.flights().begun;
             let count = (self.device().longest_flight() as u32).min(until - begun);
             let launches: Vec<Launch> = (begun..begun + count).map(|iteration| self.plan_of(iteration)).collect();
@@ -278,6 +277,7 @@ impl Trainer {
         let state = State {
             parameters: arrange(&learner.parameters),
             moments: [arrange(&learner.first_moment), arrange(&learner.second_moment)],
+            average: learner.average.as_deref().map(arrange),
             steps: learner.steps,
             log_z: [
                 self.log_z.value.unwrap_or_default(),
@@ -296,7 +296,7 @@ impl Trainer {
 
     /// Takes over the device's state, where nothing is under way.
     fn read_state(&mut self) -> Result<(), TrainError> {
-        let State { parameters, moments: [first, second], steps, log_z, log_z_started, log_z_steps, .. } =
+        let State { parameters, moments: [first, second], average, steps, log_z, log_z_started, log_z_steps, .. } =
             self.device().get()?;
         let arrangement = self.engine.arrangement();
         let restore = |list: &[f64]| arrangement.restore(list);
@@ -305,7 +305,7 @@ impl Trainer {
             first_moment: restore(&first),
             second_moment: restore(&second),
             steps,
-            average: None,
+            average: average.as_deref().map(restore),
         });
         let [value, first, second] = log_z;
         self.log_z.value = log_z_started.then_some(value);

@@ -33,16 +33,17 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    /// Compiles them, and makes the buffers that are theirs.
+    /// Compiles them, and makes the buffers that are theirs, with so many lists of parameters.
     pub fn new(
         context: &Context,
         buffers: &mut Buffers,
         network: &Network,
         sources: &Sources,
+        lists: u64,
     ) -> Result<Self, EngineError> {
         let numbers = 4 * u64::from(network.gradient);
         let advice = "make hidden layers narrower";
-        buffers.reserve(context, "optimizer", 3 * 8 * numbers, advice)?;
+        buffers.reserve(context, "optimizer", 8 * lists * numbers, advice)?;
         buffers.reserve(context, "norm_pieces", 8 * (network.gradient as usize).div_ceil(NORM_PIECE) as u64, advice)?;
         for (name, words) in [("log_z", LOG_Z), ("verdict", VERDICT), ("counters", COUNTERS)] {
             buffers.reserve(context, name, 4 * words as u64, advice)?;
@@ -124,6 +125,7 @@ pub fn constants(plan: &Plan, log_constant: f64, scale: f64) -> String {
         // 0 / (0 + epsilon) is 0.
         ("EPSILON", plan.epsilon.max(f64::from(f32::MIN_POSITIVE))),
         ("WEIGHT_DECAY", plan.weight_decay),
+        ("AVERAGE", plan.average.unwrap_or_default()),
         ("LARGEST_NORM", plan.clip_norm.unwrap_or_default()),
     ] {
         writeln!(text, "const {name} = {};", real(value)).expect("a String takes all text");

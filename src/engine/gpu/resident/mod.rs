@@ -151,7 +151,8 @@ impl Resident for GpuEngine {
         let log_constant = filling.log_backward(0) - filling.log_order(0) - plan.log_prefix;
         let text = constants(plan, log_constant, self.reward.scale());
         let sources = self.stages.sources().with_constants(TRAINING, text);
-        let kernels = Kernels::new(&self.context, &mut self.buffers, &self.network, &sources)?;
+        let lists = if plan.average.is_some() { 4 } else { 3 };
+        let kernels = Kernels::new(&self.context, &mut self.buffers, &self.network, &sources, lists)?;
         let (plan, flights, ring) = (plan.clone(), VecDeque::new(), Vec::new());
         self.training = Some(Box::new(Training { plan, kernels, flights, ring }));
         Ok(())
@@ -160,8 +161,12 @@ impl Resident for GpuEngine {
     fn put(&mut self, state: &State) -> Result<(), EngineError> {
         let parameters: Vec<f32> = state.parameters.iter().map(|&value| value as f32).collect();
         let [first, second] = &state.moments;
-        let optimizer: Vec<u64> =
-            [&state.parameters, first, second].into_iter().flatten().map(|value| value.to_bits()).collect();
+        let optimizer: Vec<u64> = [&state.parameters, first, second]
+            .into_iter()
+            .chain(&state.average)
+            .flatten()
+            .map(|value| value.to_bits())
+            .collect();
         let counters =
             [state.steps as u32, state.log_z_steps as u32, u32::from(state.log_z_started), state.skipped_in_a_row, 0];
         let Self { context, network, buffers, training, spread, .. } = self;
@@ -178,15 +183,16 @@ impl Resident for GpuEngine {
     }
 
     fn get(&mut self) -> Result<State, EngineError> {
-        let length = 4 * self.network.gradient as usize;
-        let [optimizer] = self.buffers.read::<u32, 1>(&self.context, ["optimizer"], 6 * length)?;
-        let [log_z] = self.buffers.read::<u32, 1>(&self.context, ["log_z"], LOG_Z)?;
-        let [counters] = self.buffers.read::<u32, 1>(&self.context, ["counters"], COUNTERS)?;
+        let (length, averages) = (4 * self.network.gradient as usize, self.training().plan.average.is_some());
+        let lists = if averages { 4 } else { 3 };
+        let parts = [("optimizer", 2 * lists * length), ("log_z", LOG_Z), ("counters", COUNTERS)];
+        let [optimizer, log_z, counters] = self.buffers.read_parts::<u32, 3>(&self.context, parts)?;
         let optimizer = wide(&optimizer);
         let list = |index: usize| optimizer[index * length..][..length].to_vec();
         Ok(State {
             parameters: list(0),
             moments: [list(1), list(2)],
+            average: averages.then(|| list(3)),
             steps: counters[0].into(),
             log_z: wide(&log_z).try_into().expect("three numbers"),
             log_z_steps: counters[1].into(),

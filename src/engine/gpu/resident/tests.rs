@@ -89,6 +89,7 @@ fn steps_however_small_are_not_lost() {
         betas,
         epsilon: 1e-8,
         weight_decay: 0.0,
+        average: None,
         clip_norm: None,
         patience: 10,
     };
@@ -100,7 +101,7 @@ fn steps_however_small_are_not_lost() {
     buffers.write(&context, "network", &network.layers);
     Spread::new(&context, &sources, &network, &mut buffers, "").unwrap();
     let sources = sources.with_constants(TRAINING, constants(&plan, 0.0, 1.0));
-    let mut kernels = Kernels::new(&context, &mut buffers, &network, &sources).unwrap();
+    let mut kernels = Kernels::new(&context, &mut buffers, &network, &sources, 3).unwrap();
     let count = 4 * network.gradient as usize;
     buffers.reserve(&context, "gradient", 4 * count as u64, "").unwrap();
     let gradient: Vec<f32> = (0..count).map(|i| 0.1 + 0.9 * (i as f32).sin().abs()).collect();

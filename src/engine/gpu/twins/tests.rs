@@ -193,6 +193,7 @@ fn train() -> BTreeSet<String> {
             betas: [0.9, 0.99],
             epsilon: 1e-8,
             weight_decay: 0.01,
+            average: (index % 2 == 1).then_some(0.9),
             clip_norm: (index % 3 == 0).then_some(0.1),
             patience: 3,
         };
@@ -202,7 +203,8 @@ fn train() -> BTreeSet<String> {
         let arrange = |list: &[f64]| engine.arrangement().arrange(list);
         let parameters = arrange(&initialise(&case.layout(), Initialisation::FanIn, 9, Stream::Initialisation));
         let zeros = vec![0.0; parameters.len()];
-        let state = State { parameters, moments: [zeros.clone(), zeros], ..State::default() };
+        let average = plan.average.map(|_| parameters.clone());
+        let state = State { parameters, average, moments: [zeros.clone(), zeros], ..State::default() };
         seen.extend(watching(watched, || {
             engine.settle(&plan).unwrap();
             engine.put(&state).unwrap();

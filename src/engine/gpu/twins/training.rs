@@ -100,6 +100,7 @@ pub fn adam(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &Host
     let (plan, _) = training(watch);
     let count = 4 * watch.network.gradient as usize;
     let verdict = host.numbers("verdict").to_vec();
+    let steps = host.words("counters")[STEPS];
     let shrinking = f64::from(work.rate_factor) * plan.learning_rates[0] * plan.weight_decay;
     for i in 0..count {
         let derivative = verdict[CLIPPING] * host.numbers("gradient")[i];
@@ -107,6 +108,10 @@ pub fn adam(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &Host
         let before = [list[i], list[count + i], list[2 * count + i]];
         let next = moved(plan, before, derivative, [verdict[RATE], verdict[CORRECTION], shrinking]);
         (0..3).for_each(|number| list[number * count + i] = next[number]);
+        if let Some(decay) = plan.average {
+            let keep = decay.min((1.0 + f64::from(steps)) / (10.0 + f64::from(steps)));
+            list[3 * count + i] += (1.0 - keep) * (next[0] - list[3 * count + i]);
+        }
         host.numbers_mut("parameters")[i] = next[0];
     }
 }
