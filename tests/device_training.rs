@@ -88,6 +88,33 @@ fn five_hundred_iterations_go_the_way_of_the_host() {
     }
 }
 
+/// Fixed order, guides, mirror images known by construction, several blocks that do not all fit the memory.
+#[test]
+fn whatever_process_and_memory_first_iterations_are_the_host_s() {
+    let cases =
+        ["order = 'fixed'", "guided = true", "symmetry = 'flip'", "symmetry = 'flip', guided = true, order = 'fixed'"];
+    for more in cases {
+        let text = |location: &str| {
+            format!(
+                "policy = {{ hidden = [16, 16], {more} }}\ntraining.batch = 700\nengine = {{ kind = 'gpu', memory_mib = 1 }}\n\
+                 objective.kind = 'trajectory_balance'\noptimizer = {{ location = '{location}', learning_rate = 5e-3 }}"
+            )
+        };
+        let [mut host, mut device] = ["host", "device"].map(|location| {
+            let settings: Settings = toml::from_str(&text(location)).unwrap();
+            build(&settings, Arc::new(Ising::new(3, 0.3).unwrap())).unwrap()
+        });
+        for (expected, found) in steps(&mut host, 4).iter().zip(&steps(&mut device, 4)) {
+            let close = |found: f64, expected: f64| (found - expected).abs() < 2e-3 * expected.abs().max(0.1);
+            assert!(close(found.loss, expected.loss), "{more}: {} {}", found.loss, expected.loss);
+            assert!(close(found.gradient_norm, expected.gradient_norm), "{more}");
+            let [found, expected] = [found, expected].map(|step| step.forward_log_weights.as_ref().unwrap());
+            let far = found.iter().zip(expected).filter(|(found, expected)| !close(**found, **expected)).count();
+            assert!(found.len() == 700 && far < 10, "{more}: {far} log-weights differ");
+        }
+    }
+}
+
 #[test]
 fn a_resumed_training_goes_on_bit_for_bit() {
     let more = "objective.kind = 'trajectory_balance'\noptimizer.clip_norm = 1.0\nevaluation.average = 0.9\n\
