@@ -166,6 +166,12 @@ fn a_trainer_that_is_ahead_has_the_state_of_before() {
         trainer.step().unwrap();
     }
     assert!((20..40).contains(&trainer.iteration()), "{}", trainer.iteration());
+    // So it is after a checkpoint was taken up.
+    let mut other = self::trainer("device", more);
+    other.restore(&before).unwrap();
+    other.look_ahead(40);
+    other.step().unwrap();
+    assert!(other.is_ahead() && other.checkpoint() == before);
     assert!(trainer.checkpoint() != before);
     trainer.evaluate_forward(1, 0, 64).unwrap();
 }

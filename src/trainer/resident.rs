@@ -264,7 +264,9 @@ impl Trainer {
     pub(super) fn reset_flights(&mut self) {
         if self.flights.is_some() {
             self.forget_flights();
-            (self.flights().placed, self.flights().read) = (false, true);
+            let standing = [self.iteration, self.skipped, self.skipped_in_a_row];
+            let flights = self.flights();
+            (flights.placed, flights.read, flights.standing) = (false, true, standing);
         }
     }
 

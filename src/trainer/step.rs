@@ -73,7 +73,8 @@ const ZERO_REWARDS: &str = "The cause are objects with R = 0 (log R = minus infi
                             gives such objects no weight: snis_forward_kl, or renyi or tsallis with an order below 1";
 
 impl Trainer {
-    /// One iteration: a step of the policy and then, where an energy model is trained along, one of that.
+    /// One iteration: a step of the policy and then, where an energy model is trained along, one of that. Where training stays on the
+    /// device, the next one in order of those that it does, which may be further ([`Trainer::look_ahead`]).
     ///
     /// It is applied whole or not at all. If a gradient is not finite, be it the policy's or the energy model's, neither
     /// is applied: the iteration counts, skipped. After an error (of the engine, of log R, or the last of [`PATIENCE`]
