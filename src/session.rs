@@ -211,7 +211,9 @@ impl Session {
         while !self.trainer.is_done() {
             let iteration = self.trainer.iteration();
             let reason = stop.reason();
-            if reason.is_some() || iteration >= end {
+            let (wanted, due) = (reason.is_some() || iteration >= end, saved.elapsed() >= every);
+            self.trainer.look_ahead(if wanted || due { 0 } else { self.next_pause(end) });
+            if wanted && !self.trainer.is_ahead() {
                 self.save(run, &mut log)?;
                 let interrupted = |reason| Outcome::Interrupted { iteration, reason };
                 return Ok(reason.map_or(Outcome::Stopped { iteration }, interrupted));
@@ -220,7 +222,10 @@ impl Session {
             let step = match self.trainer.step() {
                 Ok(step) => step,
                 Err(error) => {
-                    self.save(run, &mut log)?;
+                    // A device that failed leaves the last checkpoint, which the log's lines belong to.
+                    if !self.trainer.is_ahead() {
+                        self.save(run, &mut log)?;
+                    }
                     return Err(error.into());
                 }
             };
@@ -230,7 +235,7 @@ impl Session {
             if self.evaluation_is_due() {
                 self.evaluate(stop, &mut log, observer)?;
             }
-            if saved.elapsed() >= every {
+            if saved.elapsed() >= every && !self.trainer.is_ahead() {
                 self.save(run, &mut log)?;
                 saved = Instant::now();
             }
@@ -309,6 +314,13 @@ impl Session {
         log.append(&line)?;
         observer.logged(done, &line);
         Ok(())
+    }
+
+    /// How many iterations are done when the next evaluation is due, or `end`.
+    fn next_pause(&self, end: u32) -> u32 {
+        let (every, done) = (self.config.settings.evaluation.every, self.trainer.iteration());
+        let evaluation = (done + 1).checked_next_multiple_of(every).filter(|_| every > 0);
+        end.min(evaluation.unwrap_or(u32::MAX))
     }
 
     /// Whether an evaluation on the way belongs after the iterations done so far.

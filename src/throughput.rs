@@ -1,4 +1,4 @@
-//! How fast an engine is: milliseconds of each stage, and flops against the floor of the method.
+//! How fast an engine is: milliseconds of each stage and of a whole iteration of training, and flops against the floor of the method.
 //!
 //! The floor of an iteration is 3 * 2 * states * (sum of products of neighbouring hidden widths) flops: one forward and
 //! two backward products a hidden layer. What the first layer, the head and the activations cost comes on top, and
@@ -9,13 +9,15 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, PolicyConfig, Settings, TrainingConfig};
 use crate::engine::{Coefficients, Counts, Engine, EngineError, Rollout};
 use crate::network::{Activation, Initialisation, Layout, initialise};
+use crate::optimizer::{self, Location};
 use crate::process::{Encoding, Objects, Order, Process, SiteFilling};
 use crate::random::{Draw, Stream};
 use crate::targets::{RewardKernel, Target};
-use crate::trainer::select::select;
+use crate::trainer::select::{select, takes_gpu};
+use crate::trainer::{TrainError, Trainer};
 
 /// A problem to time: binary sites, a swish network of equal widths, a batch of trajectories.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +63,20 @@ pub struct Throughput {
     pub dispatches: Option<f64>,
     pub submits: Option<f64>,
     pub waits: Option<f64>,
+    /// With the optimizer on the host.
+    pub training: Training,
+    /// With the optimizer on the device, where there is one.
+    pub training_on_device: Option<Training>,
+}
+
+/// Whole iterations of a training: rollout, coefficients, gradient, optimizer.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Training {
+    pub iteration_ms: f64,
+    /// As those of rollouts and gradients.
+    pub dispatches: Option<f64>,
+    pub submits: Option<f64>,
+    pub waits: Option<f64>,
 }
 
 /// A target of one size whose reward costs nothing on either engine.
@@ -89,8 +105,8 @@ impl Target for Flat {
     }
 }
 
-/// Times both stages of the engine that `config` asks for, each for about `seconds`.
-pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<Throughput, EngineError> {
+/// Times both stages of the engine that `config` asks for, and whole iterations, each for about `seconds`.
+pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<Throughput, TrainError> {
     let Problem { sites, width, layers, batch } = problem;
     let target = Arc::new(Flat(sites));
     let process = SiteFilling { sites, values: 2, order: Order::Uniform, encoding: target.encoding() };
@@ -102,7 +118,9 @@ pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<
     let coefficients = Coefficients::Trajectories(signs);
     let Pairs { count, called, milliseconds: [rollout_ms, gradient_ms] } =
         milliseconds(engine.as_mut(), &request, &coefficients, 2.0 * seconds)?;
+    drop(engine);
     let each = |of: fn(Counts) -> u64| called.map(|called| of(called) as f64 / f64::from(count));
+    let on_device = takes_gpu(config).then(|| training(config, problem, Location::Device, seconds)).transpose()?;
     let rate = 1e3 / (rollout_ms + gradient_ms);
     Ok(Throughput {
         engine: which,
@@ -118,6 +136,48 @@ pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<
         dispatches: each(|counts| counts.dispatches),
         submits: each(|counts| counts.submits),
         waits: each(|counts| counts.waits),
+        training: training(config, problem, Location::Host, seconds)?,
+        training_on_device: on_device,
+    })
+}
+
+/// Mean milliseconds of an iteration of reverse KL, over as many as fit, after some that warm up.
+fn training(config: &EngineConfig, problem: Problem, location: Location, seconds: f64) -> Result<Training, TrainError> {
+    let Problem { sites, width, layers, batch } = problem;
+    let settings = Settings {
+        policy: PolicyConfig { hidden: vec![width; layers], ..PolicyConfig::default() },
+        training: TrainingConfig { batch, iterations: i32::MAX as u32, ..TrainingConfig::default() },
+        optimizer: optimizer::Settings { location, ..optimizer::Settings::default() },
+        engine: config.clone(),
+        ..Settings::default()
+    };
+    let (mut trainer, _) = Trainer::build(&settings, Arc::new(Flat(sites)))?;
+    trainer.step()?;
+    let (first, before, start) = (trainer.iteration(), trainer.engine().counts(), Instant::now());
+    // What is under way at the end counts as well.
+    trainer.look_ahead(u32::MAX);
+    while trainer.iteration() == first || trainer.is_ahead() || start.elapsed().as_secs_f64() < seconds {
+        trainer.step()?;
+        if start.elapsed().as_secs_f64() >= seconds {
+            trainer.look_ahead(0);
+        }
+    }
+    let (milliseconds, count) = (start.elapsed().as_secs_f64() * 1e3, f64::from(trainer.iteration() - first));
+    let called = called_between(before, trainer.engine().counts());
+    let each = |of: fn(Counts) -> u64| called.map(|called| of(called) as f64 / count);
+    Ok(Training {
+        iteration_ms: milliseconds / count,
+        dispatches: each(|counts| counts.dispatches),
+        submits: each(|counts| counts.submits),
+        waits: each(|counts| counts.waits),
+    })
+}
+
+fn called_between(before: Option<Counts>, after: Option<Counts>) -> Option<Counts> {
+    before.zip(after).map(|(before, after)| Counts {
+        dispatches: after.dispatches - before.dispatches,
+        submits: after.submits - before.submits,
+        waits: after.waits - before.waits,
     })
 }
 
@@ -154,10 +214,6 @@ fn milliseconds(
         totals.iter_mut().zip(pair(engine)?).for_each(|(total, part)| *total += part);
         calls += 1;
     }
-    let called = before.zip(engine.counts()).map(|(before, after)| Counts {
-        dispatches: after.dispatches - before.dispatches,
-        submits: after.submits - before.submits,
-        waits: after.waits - before.waits,
-    });
+    let called = called_between(before, engine.counts());
     Ok(Pairs { count: calls, called, milliseconds: totals.map(|total| total * 1e3 / f64::from(calls)) })
 }

@@ -56,6 +56,9 @@ struct Work {
     // How choices are drawn (lib/behaviour.wgsl): the probability of one at random, and the reciprocal of the temperature.
     epsilon: f32,
     sharpness: f32,
+    // What learning rates and log R are multiplied by in this iteration, where training is on the device.
+    rate_factor: f32,
+    beta: f32,
 }
 
 // A hidden layer; sizes and offsets in quads.

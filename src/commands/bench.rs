@@ -40,7 +40,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         memory_mib: arguments.memory_mib,
         ..EngineConfig::default()
     };
-    let names = ["sites", "hidden", "batch", "rollout ms", "gradient ms", "iterations/s", "trajectories/s", "GFLOP/s"];
+    let names = [
+        "sites",
+        "hidden",
+        "batch",
+        "rollout ms",
+        "gradient ms",
+        "iterations/s",
+        "trajectories/s",
+        "GFLOP/s",
+        "training ms",
+        "on device ms",
+    ];
     let mut table = Table::new(names.map(Column::right));
     let mut engine = None;
     for problem in Problem::USUAL.into_iter().filter(|problem| problem.batch <= arguments.largest_batch) {
@@ -57,6 +68,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             format!("{:.2}", found.iterations_per_second),
             format!("{:.0}", found.trajectories_per_second),
             format!("{:.1}", found.gflops),
+            format!("{:.2}", found.training.iteration_ms),
+            found.training_on_device.map_or("-".into(), |training| format!("{:.2}", training.iteration_ms)),
         ];
         table.push(cells.map(Cell::new));
         engine = Some(found.engine);

@@ -11,6 +11,7 @@ pub mod cpu;
 pub mod gpu;
 mod moments;
 mod request;
+pub mod resident;
 mod reward;
 mod with_flow;
 
@@ -103,6 +104,11 @@ pub trait Roll: Send {
 
     /// How often it has called upon a device of its own, if it has one.
     fn counts(&self) -> Option<Counts> {
+        None
+    }
+
+    /// Itself, where trainings can stay on its device.
+    fn resident(&mut self) -> Option<&mut dyn resident::Resident> {
         None
     }
 

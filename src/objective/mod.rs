@@ -30,6 +30,7 @@ mod alpha;
 mod anneal;
 mod backward;
 mod balance;
+mod closed_form;
 mod contribution;
 mod control_variate;
 mod estimator;

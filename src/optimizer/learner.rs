@@ -1,4 +1,6 @@
 //! The half of a training that holds the policy's parameters: it gathers a gradient, and makes the next parameters of it.
+//!
+//! (Where a whole training stays on the engine's device, a learner holds what the device had when nothing was under way.)
 
 use rayon::prelude::*;
 

@@ -2,7 +2,7 @@
 //!
 //! [`Learn`] is the half of a training that holds the policy's parameters and moves them; [`HostLearner`] does it with Adam
 //! on the host, in the engine's own order of parameters. zeta, the learned log Z, has an Adam of its own. The policy's parameters are f64 numbers that are always exact in f32, so that engines of either precision see the same
-//! policy and an f32 checkpoint of it is exact. Their average (`evaluation.average`) is
+//! policy and an f32 checkpoint of it is exact; where the optimizer is on a device (`Location::Device`) they have all bits of f64. Their average (`evaluation.average`) is
 //! rounded by the engine that is given it. zeta never meets an engine and keeps all of its f64.
 
 mod adam;
@@ -16,7 +16,7 @@ pub use adam::{Adam, Hyperparameters};
 pub use estimate::estimate;
 pub use learner::{HostLearner, Learn, LearnerState, Weights};
 pub use log_z::LogZ;
-pub use settings::{Schedule, Settings};
+pub use settings::{Location, Schedule, Settings};
 
 /// Euclidean norm; not finite if any entry is not. Summed in a fixed order.
 pub fn norm(gradient: &[f64]) -> f64 {

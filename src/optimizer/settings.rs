@@ -12,6 +12,9 @@ use crate::schedule::Progress;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// Where gradients become steps: "host" if not given, or "device", where the GPU engine keeps the optimizer and goes through
+    /// several iterations by itself.
+    pub location: Location,
     /// Adam's learning rate for the policy. 1e-3 if not given.
     pub learning_rate: f64,
     /// Adam's learning rate for zeta, the learned log Z. 1 if not given (the paper's); 0 holds zeta where it is.
@@ -35,6 +38,17 @@ pub struct Settings {
     pub clip_norm: Option<f64>,
 }
 
+/// Where the optimizer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Location {
+    /// On the host, for every engine and objective.
+    #[default]
+    Host,
+    /// On the GPU engine's device, for objectives whose coefficients are a closed form of log-weights.
+    Device,
+}
+
 /// How learning rates go over a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +64,7 @@ pub enum Schedule {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            location: Location::Host,
             learning_rate: 1e-3,
             zeta_learning_rate: 1.0,
             schedule: Schedule::Constant,

@@ -6,6 +6,7 @@ use super::found::Found;
 use super::memory::{self, Machine, Purpose};
 use super::reduce::{Alone, Reduce};
 use super::replay::Buffer;
+use super::resident::Flights;
 use super::reverser::Reverser;
 use super::select::select;
 use super::source::source;
@@ -15,7 +16,7 @@ use crate::engine::{Engine, WithFlow};
 use crate::joint::{self, EnergyTraining};
 use crate::network::initialise;
 use crate::objective::{LogZStart, Objective, Source};
-use crate::optimizer::{HostLearner, LogZ, Weights};
+use crate::optimizer::{HostLearner, Location, LogZ, Weights};
 use crate::process::{Extras, Process};
 use crate::random::Stream;
 use crate::targets::{Target, check_shape};
@@ -123,7 +124,7 @@ impl Builder {
         self.check()?;
         let Shape { process, layout, flow } = self.shape()?;
         let flow_layout = flow.map(|(_, layout)| layout);
-        let Self { settings, target, objective, energy_training, reduce, .. } = self;
+        let Self { settings, target, objective, energy_training, reduce, looked_at, .. } = self;
         let batch = settings.training.batch;
         let objective = match objective {
             Some(objective) => objective,
@@ -187,6 +188,18 @@ impl Builder {
         let learner = HostLearner::new(settings.optimizer, engine.arrangement(), &parameters)
             .averaging(settings.evaluation.average);
         engine.set_parameters(&parameters)?;
+        let on_device = settings.optimizer.location == Location::Device && looked_at.is_none();
+        if on_device && !reduce.is_alone() {
+            let message =
+                "optimizer.location = \"device\": gradients are summed over replicas on the host (Builder::reduce)";
+            return Err(ConfigError::new(message).into());
+        }
+        let flights = if on_device {
+            let has_energy = energy.is_some();
+            Some(Flights::begin(&settings, &objective, process.as_ref(), target.as_ref(), has_energy, engine.as_mut())?)
+        } else {
+            None
+        };
         let log_z = LogZ::new(settings.optimizer, settings.objective.log_z_start.and_then(LogZStart::before_any_batch));
         Ok(Trainer {
             found: Found::begin(target.as_ref()),
@@ -205,6 +218,7 @@ impl Builder {
             held: Weights::Trained,
             reverser,
             log_z,
+            flights,
             reduce,
             iteration: 0,
             skipped: 0,

@@ -7,6 +7,7 @@ use crate::engine::{AdapterKind, BLOCK, Load, Need, cpu};
 use crate::memory;
 use crate::network::Layout;
 use crate::objective::Source;
+use crate::optimizer::Location;
 use crate::process::Process;
 use crate::targets::Target;
 
@@ -78,7 +79,10 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     // Parameters and Adam's two moments, the present ones and the next ones, and an average; a gradient and its parts; a checkpoint's
     // tensors (the parameters in f32) and the file that is made of them, while the batch's activations are still there.
     let average = if settings.evaluation.average.is_some() { 8 } else { 0 };
-    let (own, gradients, checkpoint) = ((48 + average) * parameters, 16 * parameters, (40 + 2 * average) * parameters);
+    // On a device there is another list of parameters and moments, and one on its way back.
+    let on_device = if settings.optimizer.location == Location::Device { 48 } else { 0 };
+    let (own, gradients, checkpoint) =
+        ((48 + average + on_device) * parameters, 16 * parameters, (40 + 2 * average) * parameters);
     // Log-probabilities, log-weights and coefficients in f64; the objects and trajectories that backward ones start from.
     let a_trajectory = 80 + if backward { 4 * steps + 3 * sites } else { 0 };
     // Actions twice and objects twice, for those rolled out at once; objects and log-weights of all of them.

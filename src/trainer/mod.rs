@@ -12,6 +12,7 @@ mod found;
 pub mod memory;
 mod reduce;
 pub mod replay;
+mod resident;
 mod reverser;
 mod rewards;
 pub mod select;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 
 use self::found::Found;
 use self::replay::Buffer;
+use self::resident::Flights;
 use self::reverser::Reverser;
 use self::source::BatchSource;
 use crate::config::{ConfigError, Settings};
@@ -104,6 +106,8 @@ pub struct Trainer {
     reverser: Option<Reverser>,
     /// The learned log Z.
     log_z: LogZ,
+    /// Iterations on the device, where training stays there.
+    flights: Option<Flights>,
     reduce: Box<dyn Reduce>,
     /// The modes that forward trajectories have ended in, where the target knows its modes.
     found: Option<Found>,
@@ -251,6 +255,11 @@ impl Trainer {
     }
 
     fn evaluation_draw(&self, seed: u64, stream: Stream, first: usize, count: usize) -> Result<Draw, EngineError> {
+        if self.is_ahead() {
+            let message =
+                "iterations are under way on the device: an evaluation has to wait for them (Trainer::look_ahead)";
+            return Err(EngineError::Limit(message.into()));
+        }
         let too_many = |_| EngineError::Limit("an evaluation has 2^32 trajectories at most".into());
         u32::try_from(first + count.saturating_sub(1)).map_err(too_many)?;
         Ok(Draw { first_trajectory: first as u32, ..Draw::new(seed, self.iteration, stream) })

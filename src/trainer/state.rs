@@ -4,13 +4,15 @@ use std::ops::Range;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::{TrainError, Trainer};
-use crate::optimizer::{Adam, LearnerState, Weights};
+use crate::optimizer::{Adam, LearnerState, Location, Weights};
 use crate::targets::energy_model;
 
 /// Prefix of the policy's tensors.
 pub const POLICY: &str = "policy";
 /// Prefix of those of a network that says log F alone.
 const FLOW: &str = "flow";
+/// Name of the policy's parameters with all of their bits, in the order of its layout: those that a device trains.
+const WIDE: &str = "policy_wide";
 /// Name of the average of the policy's parameters, in the order of its layout.
 const AVERAGE: &str = "policy_average";
 /// Name of the energy model's Adam.
@@ -27,6 +29,9 @@ impl Trainer {
             checkpoint.put_f32(&name, &shape, &learner.parameters[place]);
         }
         put_moments(&mut checkpoint, "optimizer", &learner.first_moment, &learner.second_moment, learner.steps);
+        if self.is_wide() {
+            checkpoint.put_f64(WIDE, &learner.parameters);
+        }
         if let Some(average) = &learner.average {
             checkpoint.put_f64(AVERAGE, average);
         }
@@ -56,10 +61,11 @@ impl Trainer {
         if let Some(replay) = &self.replay {
             replay.put(&mut checkpoint);
         }
-        checkpoint.put_text("iteration", self.iteration);
+        let [iteration, skipped, skipped_in_a_row] = self.standing();
+        checkpoint.put_text("iteration", iteration);
         checkpoint.put_text("seed", self.settings.seed);
-        checkpoint.put_text("skipped", self.skipped);
-        checkpoint.put_text("skipped_in_a_row", self.skipped_in_a_row);
+        checkpoint.put_text("skipped", skipped);
+        checkpoint.put_text("skipped_in_a_row", skipped_in_a_row);
         checkpoint
     }
 
@@ -69,6 +75,11 @@ impl Trainer {
         let flow = self.flow_layout.iter().flat_map(|layout| layout.tensors(FLOW));
         let flow = flow.map(move |(name, shape, place)| (name, shape, place.start + behind..place.end + behind));
         self.layout.tensors(POLICY).into_iter().chain(flow)
+    }
+
+    /// Whether parameters have more bits than f32 has.
+    fn is_wide(&self) -> bool {
+        self.settings.optimizer.location == Location::Device
     }
 
     /// Takes up the state of a checkpoint; if that fails, nothing has changed.
@@ -94,6 +105,9 @@ impl Trainer {
         let mut parameters = vec![0.0; self.learner.parameters(Weights::Trained).len()];
         for (name, shape, place) in self.tensors() {
             parameters[place].copy_from_slice(&checkpoint.f32(&name, &shape)?);
+        }
+        if self.is_wide() {
+            parameters = checkpoint.f64(WIDE, parameters.len())?;
         }
         let (first_moment, second_moment, steps) = get_moments(checkpoint, "optimizer", parameters.len())?;
         let averages = self.settings.evaluation.average.is_some();
@@ -140,6 +154,7 @@ impl Trainer {
         self.learner.restore(&learner);
         self.log_z = log_z;
         (self.iteration, self.skipped, self.skipped_in_a_row) = (iteration, skipped, skipped_in_a_row);
+        self.reset_flights();
         self.learner.give(self.engine.as_mut(), Weights::Trained).map_err(TrainError::from)?;
         self.held = Weights::Trained;
         Ok(())

@@ -61,9 +61,9 @@ struct Visited {
 }
 
 /// Why an iteration is skipped.
-struct Fault {
-    found: String,
-    advice: &'static str,
+pub(super) struct Fault {
+    pub found: String,
+    pub advice: &'static str,
 }
 
 const DIVERGENCE: &str = "Lower optimizer.learning_rate or set optimizer.clip_norm, in a new run, or check log R";
@@ -73,13 +73,17 @@ const ZERO_REWARDS: &str = "The cause are objects with R = 0 (log R = minus infi
                             gives such objects no weight: snis_forward_kl, or renyi or tsallis with an order below 1";
 
 impl Trainer {
-    /// One iteration: a step of the policy and then, where an energy model is trained along, one of that.
+    /// One iteration: a step of the policy and then, where an energy model is trained along, one of that. Where training stays on the
+    /// device, the next one in order of those that it does, which may be further ([`Trainer::look_ahead`]).
     ///
     /// It is applied whole or not at all. If a gradient is not finite, be it the policy's or the energy model's, neither
     /// is applied: the iteration counts, skipped. After an error (of the engine, of log R, or the last of [`PATIENCE`]
     /// skipped iterations in a row) everything is as it was before: parameters, zeta, optimizers, the energy model, the
     /// sampler of objects, the counters, and the engine's parameters if it still works.
     pub fn step(&mut self) -> Result<Step, TrainError> {
+        if self.flights.is_some() {
+            return self.step_on_device();
+        }
         let before = self.sampler.as_ref().map(|sampler| sampler.state());
         let outcome = self.iterate();
         if let (Err(error), Some(sampler), Some(before)) = (&outcome, &mut self.sampler, before) {
@@ -94,8 +98,7 @@ impl Trainer {
         let mut gathered = self.gather(progress)?;
         let gradient_norm = self.learner.gradient_norm();
         if gathered.fault.is_none() && !gradient_norm.is_finite() {
-            let found = "log-weights were finite, the gradient was not".into();
-            gathered.fault = Some(Fault { found, advice: DIVERGENCE });
+            gathered.fault = Some(unbounded_gradient());
         }
         let energy = if gathered.fault.is_none() { self.advance(progress, &mut gathered)? } else { None };
         let skipped = gathered.fault.is_some();
@@ -274,8 +277,13 @@ fn turn<'a>(
     Turn { process, sampler, reverser, replay: None, seed, iteration, count }
 }
 
+/// Nothing is wrong with the batch.
+pub(super) fn unbounded_gradient() -> Fault {
+    Fault { found: "log-weights were finite, the gradient was not".into(), advice: DIVERGENCE }
+}
+
 /// Where a batch stopped being finite, and what helps.
-fn fault(drawn: &TrainingBatch) -> Fault {
+pub(super) fn fault(drawn: &TrainingBatch) -> Fault {
     let TrainingBatch { batch, forbidden, .. } = drawn;
     let Batch { log_forward, log_backward, log_reward, .. } = batch;
     let found = [("log P_F", log_forward), ("log P_B", log_backward), ("log R", log_reward)].into_iter().find_map(

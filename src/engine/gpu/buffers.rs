@@ -126,8 +126,18 @@ impl Buffers {
         names: [&str; N],
         count: usize,
     ) -> Result<[Vec<T>; N], EngineError> {
-        let bytes = (count * size_of::<T>()) as u64;
-        let total = bytes * N as u64;
+        self.read_parts(context, names.map(|name| (name, count)))
+    }
+
+    /// The same of as many numbers as each name comes with.
+    pub fn read_parts<T: Pod, const N: usize>(
+        &mut self,
+        context: &Context,
+        parts: [(&str, usize); N],
+    ) -> Result<[Vec<T>; N], EngineError> {
+        let size = |count: usize| (count * size_of::<T>()) as u64;
+        let first = |part: usize| parts[..part].iter().map(|(_, count)| size(*count)).sum::<u64>();
+        let total = first(N);
         if self.staging.as_ref().is_none_or(|staging| staging.size() < total) {
             self.staging = Some(context.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("staging"),
@@ -139,8 +149,8 @@ impl Buffers {
         }
         let Some(staging) = &self.staging else { unreachable!("staging was just made") };
         context.pending.record(context, 0, 0.0, |encoder| {
-            for (name, offset) in names.into_iter().zip((0..total).step_by(bytes as usize)) {
-                encoder.copy_buffer_to_buffer(self.get(name), 0, staging, offset, bytes);
+            for (part, (name, count)) in parts.into_iter().enumerate() {
+                encoder.copy_buffer_to_buffer(self.get(name), 0, staging, first(part), size(count));
             }
         });
         context.pending.submit(context);
@@ -150,7 +160,10 @@ impl Buffers {
         let view = slice
             .get_mapped_range()
             .map_err(|error| EngineError::Device(format!("{}: cannot read back: {error}", context.adapter)))?;
-        let read = std::array::from_fn(|i| bytemuck::pod_collect_to_vec(&view[i * bytes as usize..][..bytes as usize]));
+        let read = std::array::from_fn(|part| {
+            let bytes = first(part) as usize..first(part + 1) as usize;
+            bytemuck::pod_collect_to_vec(&view[bytes])
+        });
         drop(view);
         staging.unmap();
         Ok(read)

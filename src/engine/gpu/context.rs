@@ -184,8 +184,13 @@ impl Context {
 
     /// Waits until all submitted work is done.
     pub fn wait(&self) -> Result<(), EngineError> {
+        self.wait_for(None)
+    }
+
+    /// Waits until a submission is done, or all of them.
+    pub fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
         self.pending.wait();
-        let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
+        let polled = self.device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
         self.check()?;
         polled.map_err(|error| EngineError::Device(format!("{}: {error}", self.adapter)))?;
         Ok(())

@@ -56,6 +56,11 @@ pub fn variants(network: &Network) -> Vec<Variant> {
     variants.extend([
         ("start", vec![]),
         (network.set.finish().0, vec![]),
+        ("weigh", vec![]),
+        ("gradient_norm", vec![]),
+        ("decide", vec![]),
+        ("adam", vec![]),
+        ("empty", vec![]),
         ("reward", vec![]),
         ("head_backward", stepwise.to_vec()),
         head(Accumulator::Gradient, stepwise),

@@ -34,13 +34,17 @@ const EVERYWHERE: &[File] = files!(
     "",
     "",
     [
+        "adam",
+        "decide",
         "dense_backward",
+        "empty",
         "evaluate",
         "finish",
         "first_backward",
         "first_gradient",
         "first_norms",
         "fold",
+        "gradient_norm",
         "head_backward",
         "head_gradient",
         "head_norms",
@@ -54,6 +58,7 @@ const EVERYWHERE: &[File] = files!(
         "start",
         "sum_norms",
         "walk",
+        "weigh",
         "weight_gradient",
     ]
 );
@@ -66,6 +71,7 @@ pub(super) const LIBRARY: &[File] = files!(
     "wgflow::",
     [
         "activation",
+        "adam_rule",
         "backpropagated",
         "backward_product",
         "batch",
@@ -80,6 +86,7 @@ pub(super) const LIBRARY: &[File] = files!(
         "gradient_product",
         "later",
         "layers",
+        "ledger",
         "left_out",
         "masked_choice",
         "masked_choose",
@@ -92,6 +99,7 @@ pub(super) const LIBRARY: &[File] = files!(
         "philox",
         "process",
         "product",
+        "reduce",
         "rows",
         "score_product",
         "shape",
@@ -108,11 +116,13 @@ pub(super) const LIBRARY: &[File] = files!(
         "stepwise",
         "sum",
         "tile",
+        "training",
         "walk",
         "walk_columns",
         "walk_steps",
         "weights",
         "whole",
+        "wide",
         "work",
     ]
 );

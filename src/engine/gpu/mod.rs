@@ -20,6 +20,7 @@ mod network;
 mod offline;
 mod pending;
 mod recorder;
+mod resident;
 mod reward;
 mod shape;
 mod source;
@@ -53,6 +54,7 @@ use self::source::Sources;
 use self::stages::{Accumulator, Quantity, Spread, Stages};
 use self::work::Work;
 use super::check::{self, Held};
+use super::resident::Resident;
 use super::{
     BLOCK, Batch, Coefficients, Counts, Differentiate, EngineError, Moments, Roll, Rollout, square_norms_by_definition,
 };
@@ -92,6 +94,8 @@ pub struct GpuEngine {
     reward: Reward,
     held: Held,
     batch: HeldBatch,
+    /// What trains on the device, where a training is there.
+    training: Option<Box<resident::Training>>,
 }
 
 /// The batch held.
@@ -155,6 +159,7 @@ impl GpuEngine {
             reward,
             held: Held::Nothing,
             batch: HeldBatch::default(),
+            training: None,
         })
     }
 
@@ -290,32 +295,8 @@ impl GpuEngine {
         Ok(gradient.into_iter().map(f64::from).collect())
     }
 
-    /// Uploads given actions; trajectories that fill up the last block are like the first one.
-    fn upload(&self, trajectories: &Trajectories, count: usize) {
-        let steps = self.network.process.max_steps();
-        let mut actions = trajectories.actions()[..count * steps].to_vec();
-        let first = actions[..steps].to_vec();
-        let rest = count.next_multiple_of(BLOCK) - count;
-        actions.extend(first.iter().cycle().take(rest * steps));
-        self.buffers.write(&self.context, "actions", &actions);
-    }
-}
-
-impl Roll for GpuEngine {
-    fn name(&self) -> String {
-        format!("gpu: {} ({})", self.context.adapter.name, self.context.adapter.backend)
-    }
-
-    fn adapter(&self) -> String {
-        self.context.adapter.name.clone()
-    }
-
-    fn counts(&self) -> Option<Counts> {
-        Some(self.context.pending.counts())
-    }
-
-    fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
-        check::request(self.network.process.as_ref(), request)?;
+    /// Rolls out a batch and holds it, up to the log-probabilities and log-rewards that the device tells.
+    fn record_rollout(&mut self, request: &Rollout) -> Result<(), EngineError> {
         let (steps, count) = (self.network.process.max_steps(), request.count);
         let blocks = count.div_ceil(BLOCK);
         let scored_from = request.given.map_or(0, |given| given.scored_from);
@@ -323,7 +304,7 @@ impl Roll for GpuEngine {
         (self.held, self.batch) = (Held::Nothing, HeldBatch::default());
         if count == 0 {
             self.held = Held::after(request);
-            return Ok(Batch::default());
+            return Ok(());
         }
         let kept = if request.keep { blocks.min(self.kept_blocks()) } else { 0 };
         // What is not kept runs first, in parts as large as may be: then the kept blocks' activations stay.
@@ -365,8 +346,44 @@ impl Roll for GpuEngine {
         let replay = Work { sampled_from: steps as u32, ..work };
         (self.held, self.batch) =
             (Held::after(request), HeldBatch { count, work: replay, resident: kept, differentiated: false });
-        self.reward.of_batch(&self.context, &self.buffers, count)?;
+        self.reward.of_batch(&self.context, &self.buffers, count)
+    }
 
+    /// Uploads given actions; trajectories that fill up the last block are like the first one.
+    fn upload(&self, trajectories: &Trajectories, count: usize) {
+        let steps = self.network.process.max_steps();
+        let mut actions = trajectories.actions()[..count * steps].to_vec();
+        let first = actions[..steps].to_vec();
+        let rest = count.next_multiple_of(BLOCK) - count;
+        actions.extend(first.iter().cycle().take(rest * steps));
+        self.buffers.write(&self.context, "actions", &actions);
+    }
+}
+
+impl Roll for GpuEngine {
+    fn name(&self) -> String {
+        format!("gpu: {} ({})", self.context.adapter.name, self.context.adapter.backend)
+    }
+
+    fn adapter(&self) -> String {
+        self.context.adapter.name.clone()
+    }
+
+    fn counts(&self) -> Option<Counts> {
+        Some(self.context.pending.counts())
+    }
+
+    fn resident(&mut self) -> Option<&mut dyn Resident> {
+        Some(self)
+    }
+
+    fn rollout(&mut self, request: &Rollout) -> Result<Batch, EngineError> {
+        check::request(self.network.process.as_ref(), request)?;
+        let count = request.count;
+        self.record_rollout(request)?;
+        if count == 0 {
+            return Ok(Batch::default());
+        }
         let [log_values, log_rewards] =
             self.buffers.read::<f32, 2>(&self.context, ["log_forward", "log_rewards"], count)?;
         let mut log_reward = self.reward.told(&log_rewards);
@@ -376,6 +393,7 @@ impl Roll for GpuEngine {
         }
         let log_forward = log_values.into_iter().map(f64::from).collect();
         let mut batch = Batch { log_forward, log_reward, ..Batch::default() };
+        let scored_from = request.given.map_or(0, |given| given.scored_from);
         self.complete(scored_from, request.stepwise, &mut batch)?;
         Ok(batch)
     }

@@ -16,6 +16,8 @@ pub(super) struct Pending {
     /// Multiply-adds in it.
     cost: Cell<f64>,
     counts: Cell<Counts>,
+    /// The last submission.
+    last: RefCell<Option<wgpu::SubmissionIndex>>,
 }
 
 impl Pending {
@@ -42,10 +44,15 @@ impl Pending {
     /// Submits what was recorded, if anything.
     pub fn submit(&self, context: &Context) {
         let Some(encoder) = self.encoder.borrow_mut().take() else { return };
-        context.queue.submit([encoder.finish()]);
+        *self.last.borrow_mut() = Some(context.queue.submit([encoder.finish()]));
         self.cost.set(0.0);
         let counts = self.counts.get();
         self.counts.set(Counts { submits: counts.submits + 1, ..counts });
+    }
+
+    /// The last submission, if there was one.
+    pub fn last(&self) -> Option<wgpu::SubmissionIndex> {
+        self.last.borrow().clone()
     }
 
     /// Notes that the host waits.

@@ -14,7 +14,9 @@ use crate::engine::EngineError;
 /// Distance of dynamic offsets that every adapter takes.
 const STRIDE: usize = 256;
 /// Dispatches in one submission.
-const MOST: usize = 128;
+const MOST: usize = 512;
+/// Multiply-adds of one submission, in those of one dispatch.
+const DISPATCHES: f64 = 8.0;
 
 /// Loop iterations of one invocation: Mesa's software drivers leave all loops of a shader after 65535 in total.
 pub(super) const ITERATIONS: usize = 65_000;
@@ -29,7 +31,7 @@ pub(super) struct Recorder<'a> {
     buffers: &'a Buffers,
     /// What those in the next submission are told, beside what is there from before.
     works: Vec<u8>,
-    /// Multiply-adds that may be submitted at once.
+    /// Multiply-adds that one dispatch may have.
     most: f64,
     /// The first dispatch that cannot be.
     fault: Option<EngineError>,
@@ -59,7 +61,12 @@ impl<'a> Recorder<'a> {
 
     /// Copies the first `bytes` of a buffer to another one.
     pub fn copy(&mut self, from: &wgpu::Buffer, to: &wgpu::Buffer, bytes: u64) {
-        let copy = |encoder: &mut wgpu::CommandEncoder| encoder.copy_buffer_to_buffer(from, 0, to, 0, bytes);
+        self.copy_to(from, to, 0, bytes);
+    }
+
+    /// Copies the first `bytes` of a buffer to another one, from its byte `place` on.
+    pub fn copy_to(&mut self, from: &wgpu::Buffer, to: &wgpu::Buffer, place: u64, bytes: u64) {
+        let copy = |encoder: &mut wgpu::CommandEncoder| encoder.copy_buffer_to_buffer(from, 0, to, place, bytes);
         self.context.pending.record(self.context, 0, 0.0, copy);
     }
 
@@ -105,7 +112,7 @@ impl<'a> Recorder<'a> {
         let (context, buffers) = (self.context, self.buffers);
         let pending = context.pending.cost();
         let full = buffers.recorded(context) + self.works.len() == STRIDE * MOST;
-        if full || (pending > 0.0 && pending + cost > self.most) {
+        if full || (pending > 0.0 && pending + cost > DISPATCHES * self.most) {
             self.submit();
         }
         let own = self.works.len();

@@ -96,6 +96,11 @@ impl Reward {
         matches!(self.kind, Kind::Host(_))
     }
 
+    /// What log R of the device is multiplied by.
+    pub fn scale(&self) -> f64 {
+        if let Kind::Source(_, scale, _) = self.kind { scale } else { 1.0 }
+    }
+
     /// From the `fills` of a batch of `count` trajectories to its `log_rewards`, if the device can tell.
     pub fn of_batch(&mut self, context: &Context, batch: &Buffers, count: usize) -> Result<(), EngineError> {
         if self.is_on_host() {
@@ -136,7 +141,7 @@ impl Reward {
     /// log R from what the device says: R = 0 for whatever is at or below [`FORBIDDEN`], else what the kernel's scale makes
     /// of it.
     pub fn told(&self, log_rewards: &[f32]) -> Vec<f64> {
-        let scale = if let Kind::Source(_, scale, _) = self.kind { scale } else { 1.0 };
+        let scale = self.scale();
         let told = |&said: &f32| if said <= FORBIDDEN { f64::NEG_INFINITY } else { scale * f64::from(said) };
         log_rewards.iter().map(told).collect()
     }

@@ -152,6 +152,13 @@ impl Sources {
         Self { supplied: ours.chain([theirs]).collect(), holding: self.holding.clone(), layers: self.layers }
     }
 
+    /// The same with constants of our own in the place of the file `path`.
+    pub fn with_constants(&self, path: &'static str, text: String) -> Self {
+        let ours = Supplied { path, text, foreign: None, trusted: true };
+        let supplied = self.supplied.iter().cloned().chain([ours]).collect();
+        Self { supplied, holding: self.holding.clone(), layers: self.layers }
+    }
+
     /// All that holds in a kernel where `more` does.
     pub fn definitions<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
         more.iter().copied().chain(self.holding.iter().copied()).collect()

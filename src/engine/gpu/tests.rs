@@ -24,20 +24,20 @@ use crate::random::{Draw, Stream, pick, uniform};
 use crate::targets::ising::Ising;
 use crate::targets::{RewardNetwork, Target};
 
-fn context() -> Context {
+pub(super) fn context() -> Context {
     Context::open(None).unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))
 }
 
-fn network(tiling: Tiling) -> Network {
+pub(super) fn network(tiling: Tiling) -> Network {
     let process = SiteFilling { sites: 5, values: 3, order: Order::Uniform, encoding: Encoding::OneHot };
     let layout = Layout::new(process.columns(), &[8, 24], process.actions());
     Network::new(process, Input::States, layout, tiling).unwrap()
 }
 
-const TILING: Tiling = Tiling { rows: 1, units: 2, trajectories: 16, group: 16, dispatch: 1 };
+pub(super) const TILING: Tiling = Tiling { rows: 1, units: 2, trajectories: 16, group: 16, dispatch: 1 };
 
 /// What the WGSL function `f(x: u32) -> u32` gives for each of `inputs`, where it may use what `imports` says.
-fn evaluate(imports: &str, f: &str, inputs: &[u32], activation: Activation) -> Vec<u32> {
+pub(super) fn evaluate(imports: &str, f: &str, inputs: &[u32], activation: Activation) -> Vec<u32> {
     let main = format!(
         "#import wgflow::work::group_of
 #import {imports}
@@ -174,7 +174,7 @@ macro_rules! members {
 fn uniforms_lie_in_wgsl_as_they_lie_in_rust() {
     let work: Members = members!(Work: key, iteration, first_trajectory, stream, block, room, scored_from, sampled_from,
         first_step, last_step, group_steps, chains, layer, first_slice, slices, blocks, count, lists, first_x, first_y,
-        first_z, epsilon, sharpness);
+        first_z, epsilon, sharpness, rate_factor, beta);
     let layer: Members = members!(Layer: inputs, outputs, forward, backward, bias, offset, gradient, gradient_bias);
     let network = network(TILING);
     let sources = sources_of(&network, Activation::Elu);

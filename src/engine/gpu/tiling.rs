@@ -13,7 +13,7 @@ pub struct Tiling {
     pub trajectories: usize,
     /// Invocations of a rollout's workgroup.
     pub group: usize,
-    /// Multiply-adds of one dispatch and of one submission; more are split up.
+    /// Multiply-adds of one dispatch, and an eighth of those of one submission; more are split up.
     pub dispatch: u64,
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Work {
     pub first_z: u32,
     pub epsilon: f32,
     pub sharpness: f32,
+    pub rate_factor: f32,
+    pub beta: f32,
 }
 
 impl Work {

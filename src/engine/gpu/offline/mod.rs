@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use self::null_device::{Compiled, NullDevice};
 use super::kernel_list::{Variant, linked, sources, variants};
+use super::kernel_set::KernelSet;
 use super::link::{KERNELS, find};
 use super::network::{Input, Network};
 use super::tiling::Tiling;
@@ -86,7 +87,8 @@ fn networks() -> [(&'static str, Network); 2] {
     let ising = SiteFilling { sites: 100, values: 2, order: Order::Uniform, encoding };
     let network = |process: Arc<dyn Process>| {
         let layout = Layout::new(process.columns(), &[256; 3], process.outputs());
-        Network::new(process, Input::States, layout, tiling).unwrap()
+        let network = Network::new(process, Input::States, layout, tiling).unwrap();
+        network.with(KernelSet::Hardware, PORTABLE as usize)
     };
     [("10 x 10", network(Arc::new(ising))), ("8^4", network(Arc::new(Hypergrid::new(4, 8))))]
 }
@@ -103,7 +105,7 @@ fn driver() -> PathBuf {
 
 /// The number of waves that a kernel's file promises.
 fn promised(kernel: &str) -> Option<u64> {
-    let text = find(KERNELS, kernel)?;
+    let text = find(&KERNELS.concat(), kernel)?;
     let line = text.lines().find_map(|line| line.strip_prefix("// Waves on gfx1100: at least "))?;
     Some(line.trim().parse().unwrap_or_else(|_| panic!("{kernel}: \"{line}\" is not a number of waves")))
 }

@@ -42,9 +42,14 @@ impl Spread {
         buffers.write(context, "parameters", &single);
         buffers.write(context, "start", &network.start(arranged));
         let mut recorder = Recorder::new(context, buffers, &network.tiling);
+        self.record(&mut recorder, network);
+        recorder.finish()
+    }
+
+    /// Spreads the parameters, and the start, that are there.
+    pub fn record(&mut self, recorder: &mut Recorder, network: &Network) {
         let quads = network.largest_layer();
         let groups = [quads.div_ceil(BLOCK), network.layers.len() + 1, 1];
         recorder.dispatch(&mut self.0, &Work::default(), groups, (4 * quads * groups[1]) as f64);
-        recorder.finish()
     }
 }

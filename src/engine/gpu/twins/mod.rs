@@ -8,6 +8,7 @@ mod gradient;
 mod norms;
 mod policy;
 mod tests;
+mod training;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,11 +23,14 @@ use super::stages::Accumulator;
 use super::work::Work;
 use crate::compare::largest;
 use crate::engine::BLOCK;
+use crate::engine::resident::Plan;
 use crate::network::Activation;
+use crate::objective::Estimator;
 use crate::targets::Target;
 
-/// Buffers of words; all others hold f32 numbers.
-const WORDS: [&str; 3] = ["actions", "fills", "walks"];
+/// Buffers of words, and of numbers of 53 bits; all others hold f32 numbers.
+const WORDS: [&str; 4] = ["actions", "counters", "fills", "walks"];
+const WIDE: [&str; 2] = ["log_z", "optimizer"];
 
 /// What a dispatch reads and writes, by name.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +46,8 @@ impl Host {
             let words = buffers.words(context, &name);
             if WORDS.contains(&name.as_str()) {
                 host.words.insert(name, words);
+            } else if WIDE.contains(&name.as_str()) {
+                host.numbers.insert(name, super::resident::wide(&words));
             } else {
                 host.numbers.insert(name, words.into_iter().map(|word| f64::from(f32::from_bits(word))).collect());
             }
@@ -72,6 +78,8 @@ struct Engine {
     /// Of log R, where that is a network's output.
     reward: Option<(Network, Activation)>,
     target: Arc<dyn Target>,
+    /// Of a training on the device: its plan, and the estimator that it is for.
+    training: Option<(Plan, Estimator)>,
 }
 
 /// What a twin knows.
@@ -79,6 +87,7 @@ struct Watch<'a> {
     network: &'a Network,
     activation: Activation,
     target: &'a dyn Target,
+    training: Option<&'a (Plan, Estimator)>,
     /// What is summed over trajectories.
     accumulator: Accumulator,
     /// Whether coefficients belong to steps.
@@ -105,6 +114,7 @@ impl<'a> Watch<'a> {
             network,
             activation: *activation,
             target: engine.target.as_ref(),
+            training: engine.training.as_ref(),
             accumulator: summed.unwrap_or(Accumulator::Gradient),
             stepwise: kernel.holds("STEPWISE"),
             sliced: kernel.holds("SLICED"),
@@ -195,6 +205,11 @@ type Twin = fn(&Watch, &Work, [usize; 3], &mut Host, &Host);
 fn twin_of(kernel: &str) -> Twin {
     match kernel {
         "spread" => policy::spread,
+        "weigh" => training::weigh,
+        "gradient_norm" => training::gradient_norm,
+        "decide" => training::decide,
+        "adam" => training::adam,
+        "empty" => training::empty,
         "order" | "hardware_order" => policy::order,
         "sites" => policy::sites,
         "walk" => policy::walk,

@@ -4,9 +4,11 @@ use crate::engine::gpu::network::Input;
 use crate::engine::gpu::tests::Dense;
 use crate::engine::gpu::tiling::Tiling;
 use crate::engine::gpu::{GpuEngine, GpuOptions, KernelSet};
+use crate::engine::resident::{Launch, Plan, Resident, State};
 use crate::engine::{AdapterKind, Behaviour, Coefficients, Differentiate, Given, Roll, Rollout, StepCoefficients};
 use crate::grid::Hills;
 use crate::network::{Initialisation, Layout, initialise};
+use crate::objective::{ControlVariate, Estimator, Loss};
 use crate::process::{Encoding, Extras, Flow, Guided, Hypergrid, Order, Process, SiteFilling};
 use crate::random::{Draw, Stream};
 use crate::targets::ising::Ising;
@@ -48,6 +50,7 @@ impl Case {
             policy: (network(Input::States, self.layout()), self.activation),
             reward: reward.map(|reward| (network(Input::Objects, reward.layout), reward.activation)),
             target: self.target.clone(),
+            training: None,
         }
     }
 }
@@ -157,8 +160,66 @@ fn every_kernel_does_what_its_twin_does() {
             }
         }));
     }
+    seen.extend(train());
     let missed: Vec<_> = KERNELS.concat().into_iter().filter(|(name, _)| !seen.contains(*name)).collect();
     assert!(missed.is_empty(), "no dispatch of {missed:?}");
+}
+
+/// Every estimator that a device knows, some iterations of each on every process that it can train.
+fn train() -> BTreeSet<String> {
+    let losses = [
+        Loss::Squared,
+        Loss::HalfSquared,
+        Loss::Huber { threshold: 0.5 },
+        Loss::Linex { scale: 0.5 },
+        Loss::ShiftedCosh,
+    ];
+    let variates =
+        [ControlVariate::None, ControlVariate::Learned, ControlVariate::LeaveOneOut, ControlVariate::LeaveOneOutLogZ];
+    let estimators = variates.map(Estimator::ReverseKl).into_iter().chain(losses.map(Estimator::Regression)).chain([
+        Estimator::SnisForwardKl,
+        Estimator::Renyi { order: 0.5 },
+        Estimator::Renyi { order: 2.0 },
+        Estimator::Tsallis { order: 0.5 },
+        Estimator::Tsallis { order: 1.5 },
+        Estimator::LogVariance,
+    ]);
+    let trainable: Vec<_> = cases().into_iter().filter(|case| case.process.as_site_filling().is_some()).collect();
+    let mut seen = BTreeSet::new();
+    for (index, estimator) in estimators.enumerate() {
+        let case = &trainable[index % trainable.len()];
+        let plan = Plan {
+            formula: estimator.formula().unwrap(),
+            batch: COUNT,
+            log_reward_floor: (index % 2 == 0).then_some(-0.5),
+            log_prefix: 0.0,
+            learning_rates: [1e-2, 0.1],
+            betas: [0.9, 0.99],
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+            average: (index % 2 == 1).then_some(0.9),
+            clip_norm: (index % 3 == 0).then_some(0.1),
+            patience: 3,
+        };
+        let set = [KernelSet::Software, KernelSet::Hardware][index / trainable.len() % 2];
+        let mut engine = case.engine(true, set);
+        let mut watched = case.watched(&engine);
+        watched.training = Some((plan.clone(), estimator));
+        let arrange = |list: &[f64]| engine.arrangement().arrange(list);
+        let parameters = arrange(&initialise(&case.layout(), Initialisation::FanIn, 9, Stream::Initialisation));
+        let zeros = vec![0.0; parameters.len()];
+        let average = plan.average.map(|_| parameters.clone());
+        let state = State { parameters, average, moments: [zeros.clone(), zeros], ..State::default() };
+        seen.extend(watching(watched, || {
+            engine.settle(&plan).unwrap();
+            engine.put(&state).unwrap();
+            let launch = |iteration| Launch { draw: Draw { iteration, ..DRAW }, rate_factor: 0.5, beta: 0.75 };
+            engine.launch(&[launch(0), launch(1)]).unwrap();
+            assert!(engine.land().unwrap().iter().all(|landed| landed.applied));
+        }));
+        assert_eq!(engine.get().unwrap().steps, 2);
+    }
+    seen
 }
 
 #[test]
