@@ -33,6 +33,11 @@ impl Arrangement {
         self.places.len()
     }
 
+    /// The place of each parameter.
+    pub(crate) fn places(&self) -> &[u32] {
+        &self.places
+    }
+
     /// From the order of the layout to the engine's.
     ///
     /// # Panics

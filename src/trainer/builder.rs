@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use super::found::Found;
 use super::memory::{self, Machine, Purpose};
-use super::reduce::{Alone, Reduce};
 use super::replay::Buffer;
 use super::reverser::Reverser;
 use super::select::select;
 use super::source::source;
 use super::{TrainError, Trainer, shape};
 use crate::config::{Config, ConfigError, EvaluationConfig, Inputs, Settings};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::joint::{self, EnergyTraining};
 use crate::network::{Layout, initialise};
 use crate::objective::{LogZStart, Objective, Source};
 use crate::optimizer::{HostLearner, LogZ, Weights};
+use crate::parallel::{Ranks, Shared, serve};
 use crate::process::{Extras, Process};
 use crate::random::Stream;
 use crate::targets::{Target, check_shape};
@@ -27,7 +27,7 @@ pub struct Builder {
     process: Option<Arc<dyn Process>>,
     objective: Option<Objective>,
     energy_training: Option<joint::Settings>,
-    reduce: Box<dyn Reduce>,
+    ranks: Option<Ranks>,
     looked_at: Option<EvaluationConfig>,
 }
 
@@ -40,7 +40,7 @@ impl Builder {
             process: None,
             objective: None,
             energy_training: None,
-            reduce: Box::new(Alone),
+            ranks: None,
             looked_at: None,
         }
     }
@@ -52,6 +52,11 @@ impl Builder {
     pub fn of(config: &Config, inputs: Inputs) -> Result<Self, ConfigError> {
         let training = config.target.energy_training();
         Ok(Self::new(&config.settings, config.target.build(&inputs)?).energy_training(training))
+    }
+
+    /// What will be sampled from.
+    pub(crate) fn target(&self) -> &dyn Target {
+        self.target.as_ref()
     }
 
     /// Objects are built by this process in place of site filling, or of the target's own process.
@@ -73,9 +78,10 @@ impl Builder {
         self
     }
 
-    /// What is summed over replicas.
-    pub fn reduce(mut self, reduce: impl Reduce + 'static) -> Self {
-        self.reduce = Box::new(reduce);
+    /// The engine is that of all these ranks together: on rank 0 for [`Builder::build`], on the others for
+    /// [`Builder::serve`]. All have to be given the same settings, target and process.
+    pub fn ranks(mut self, ranks: impl Into<Option<Ranks>>) -> Self {
+        self.ranks = ranks.into();
         self
     }
 
@@ -89,9 +95,12 @@ impl Builder {
     ///
     /// # Errors
     /// As [`Builder::build_on`], if the run does not fit the memory ([`memory::check`]), or if there is no such engine.
-    pub fn build(self) -> Result<(Trainer, String), TrainError> {
+    pub fn build(mut self) -> Result<(Trainer, String), TrainError> {
         self.check()?;
         if let Some(machine) = Machine::here(&self.settings) {
+            let (_, local) = self.ranks.as_ref().map_or((0, 1), Ranks::local);
+            let (available, ranks) = (machine.available / local as u64, self.ranks.as_ref().map_or(1, Ranks::count));
+            let machine = Machine { available, ranks, ..machine };
             let (sizes, purpose) = match &self.looked_at {
                 Some(sizes) => (sizes, Purpose::Evaluation),
                 None if self.energy_training.is_some() => (&self.settings.evaluation, Purpose::JointTraining),
@@ -100,10 +109,40 @@ impl Builder {
             let settings = Settings { evaluation: sizes.clone(), ..self.settings.clone() };
             memory::check(&settings, self.target.as_ref(), machine, purpose)?;
         }
-        let (process, layout) = self.shape()?;
-        let (engine, which) =
-            select(&self.settings.engine, process, &layout, self.settings.policy.activation, self.target.clone())?;
+        let (engine, which) = self.engine()?;
         Ok((self.build_on(engine)?, which))
+    }
+
+    /// On ranks other than rank 0: has an engine take part in the training of rank 0, to its end.
+    ///
+    /// Whatever goes wrong is told to rank 0, which ends with it.
+    ///
+    /// # Panics
+    /// Without [`Builder::ranks`], or on rank 0.
+    pub fn serve(mut self) {
+        let ranks = self.ranks.take().filter(|ranks| !ranks.leads()).expect("ranks, of which this is not the first");
+        let local = ranks.local();
+        serve(ranks, self.target.clone(), || match self.own_engine(local) {
+            Ok((engine, _)) => Ok(engine),
+            Err(TrainError::Engine(error)) => Err(error),
+            Err(other) => Err(EngineError::Limit(other.to_string())),
+        });
+    }
+
+    /// The engine that the settings ask for: this process's, or that of all ranks.
+    fn engine(&mut self) -> Result<(Box<dyn Engine>, String), TrainError> {
+        let Some(ranks) = self.ranks.take() else { return Ok(self.own_engine((0, 1))?) };
+        let (process, _) = self.shape()?;
+        let (count, (engine, which)) = (ranks.count(), self.own_engine(ranks.local())?);
+        let shared = Shared::new(engine, process, self.target.clone(), ranks)?;
+        Ok((Box::new(shared), format!("{which}, on {count} ranks")))
+    }
+
+    /// This process's engine, `local` being its number among the ranks on this machine, and how many these are.
+    fn own_engine(&self, local: (usize, usize)) -> Result<(Box<dyn Engine>, String), TrainError> {
+        let (process, layout) = self.shape()?;
+        let (settings, target) = (&self.settings, self.target.clone());
+        Ok(select(&settings.engine, local, process, &layout, settings.policy.activation, target)?)
     }
 
     /// A trainer at iteration 0 with freshly drawn weights, on an engine made for the same settings, process and target.
@@ -114,7 +153,7 @@ impl Builder {
     pub fn build_on(self, mut engine: Box<dyn Engine>) -> Result<Trainer, TrainError> {
         self.check()?;
         let (process, layout) = self.shape()?;
-        let Self { settings, target, objective, energy_training, reduce, .. } = self;
+        let Self { settings, target, objective, energy_training, .. } = self;
         let batch = settings.training.batch;
         let objective = match objective {
             Some(objective) => objective,
@@ -191,7 +230,6 @@ impl Builder {
             held: Weights::Trained,
             reverser,
             log_z,
-            reduce,
             iteration: 0,
             skipped: 0,
             skipped_in_a_row: 0,

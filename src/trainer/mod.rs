@@ -10,7 +10,6 @@ pub mod checkpoint;
 mod detours;
 mod found;
 pub mod memory;
-mod reduce;
 pub mod replay;
 mod reverser;
 mod rewards;
@@ -21,7 +20,6 @@ mod state;
 mod step;
 
 pub use builder::Builder;
-pub use reduce::{Alone, Reduce};
 pub use shape::shape;
 pub use state::RestoreError;
 pub use step::Step;
@@ -102,7 +100,6 @@ pub struct Trainer {
     reverser: Option<Reverser>,
     /// The learned log Z.
     log_z: LogZ,
-    reduce: Box<dyn Reduce>,
     /// The modes that forward trajectories have ended in, where the target knows its modes.
     found: Option<Found>,
     /// The objects that they ended in, where some are replayed.

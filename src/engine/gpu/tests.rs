@@ -25,7 +25,7 @@ use crate::targets::ising::Ising;
 use crate::targets::{RewardNetwork, Target};
 
 fn context() -> Context {
-    Context::open(None).unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))
+    Context::open(None, 0).unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))
 }
 
 fn network(tiling: Tiling) -> Network {
