@@ -35,7 +35,8 @@ fn prepare(kind: EngineKind, side: usize, memory_mib: u64) -> (Box<dyn Engine>, 
     let process = SiteFilling { sites: side * side, values: 2, order: Order::Uniform, encoding: target.encoding() };
     let layout = Layout::new(process.columns(), &[256; 3], process.actions());
     let config = EngineConfig { kind, memory_mib: Some(memory_mib), ..EngineConfig::default() };
-    let (mut engine, which) = select(&config, process.into(), &layout, Activation::Swish, target).expect("an engine");
+    let (mut engine, which) =
+        select(&config, (0, 1), process.into(), &layout, Activation::Swish, target).expect("an engine");
     let parameters = initialise(&layout, Initialisation::FanIn, 1, Stream::Initialisation);
     engine.set_parameters(&parameters).expect("parameters of the right number");
     (engine, which)

@@ -1,9 +1,9 @@
-//! Sums of lists, added up pairwise: leaves 2i and 2i + 1, then pairs of these sums, and so on; what has no partner goes
-//! up as it is.
+//! Sums of lists, added up pairwise: leaves 2i and 2i + 1, then pairs of these sums, and so on; what has no partner
+//! goes up as it is.
 //!
-//! The tree's shape, and with it the bits of the sum, depend on the number of leaves alone: not on which thread or which
-//! process makes a leaf. A process that has some of the leaves adds up what it can; `parallel` adds up the rest. (And a
-//! pairwise sum of n numbers has log n roundings in the worst case, where one after the other has n.)
+//! The tree's shape, and with it the bits of the sum, depend on the number of leaves alone: not on which thread or
+//! which process makes a leaf. A process that has some of the leaves adds up what it can; `parallel` adds up the rest.
+//! (And a pairwise sum of n numbers has log n roundings in the worst case, where one after the other has n.)
 
 use rayon::prelude::*;
 

@@ -1,19 +1,19 @@
 //! One training on several processes, the ranks, each with an engine of its own and a share of every batch.
 //!
-//! Rank 0 leads: it alone runs the training, the program that a single process runs, on an engine ([`Shared`]) that is all
-//! ranks' engines together; it alone reads the experiment, writes the run directory and decides when to stop. The others
-//! ([`serve`]) carry out what it tells them:
+//! Rank 0 leads: it alone runs the training, the program that a single process runs, on an engine (`Shared`) that is
+//! all ranks' engines together; it alone reads the experiment, writes the run directory and decides when to stop. The
+//! others (`serve`) carry out what it tells them:
 //!
-//! - a rollout: each rank rolls out the trajectories of its blocks, whose numbers, and so whose random numbers, are those of
-//!   the whole batch; rank 0 gathers their log-probabilities and makes the coefficients of all of them;
-//! - a sum over the batch, such as a gradient: each rank adds up its own blocks, and ranks add up the rest in the tree over
-//!   all blocks that a single process adds them up in (`sums`), so that the native engine gives the same bits on any number
-//!   of ranks;
+//! - a rollout: each rank rolls out the trajectories of its blocks, whose numbers, and so whose random numbers, are
+//!   those of the whole batch; rank 0 gathers their log-probabilities and makes the coefficients of all of them;
+//! - a sum over the batch, such as a gradient: each rank adds up its own blocks, and ranks add up the rest in the tree
+//!   over all blocks that a single process adds them up in (`sums`), so that the native engine gives the same bits on
+//!   any number of ranks;
 //! - other parameters: broadcast.
 //!
 //! So there is nothing on which ranks would have to agree, nothing that they could come apart in, and nothing above the
-//! engine that knows of them. What carries the messages is a [`Communicator`]: MPI (`mpi.rs`, with the feature `mpi`), or
-//! whatever one has.
+//! engine that knows of them. What carries the messages is a [`Communicator`]: MPI (`mpi.rs`, with the feature `mpi`),
+//! or whatever one has.
 
 mod message;
 #[cfg(feature = "mpi")]

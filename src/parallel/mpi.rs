@@ -41,7 +41,8 @@ impl Job {
     }
 }
 
-/// All processes of the job, seen from one of them. (MPI's own handle of them is the process's, and any thread may ask for it.)
+/// All processes of the job, seen from one of them. (MPI's own handle of them is the process's, and any thread may ask
+/// for it.)
 struct World {
     rank: usize,
     ranks: usize,

@@ -4,12 +4,14 @@ use super::Communicator;
 use super::message::{Fault, bytes_of, numbers_of, pack, unpack};
 use crate::sums::{Node, Tree};
 
-/// Adds up the leaves of all ranks; the sum is rank 0's, others get none. `firsts` has the number of each rank's first leaf
-/// and then how many there are. `own` are this rank's, or what kept it from making them, which is then the outcome.
+/// Adds up the leaves of all ranks; the sum is rank 0's, others get none. `firsts` has the number of each rank's first
+/// leaf and then how many there are. `own` are this rank's, or what kept it from making them, which is then the
+/// outcome.
 ///
-/// A node belongs to the rank that has its first leaf. Level by level, a rank sends its left-most node to the left if that
-/// has its partner there, and takes the partner of its right-most one from the right. Messages go to lower ranks alone, so
-/// none waits for itself. A rank has a node a level at most to send: log(leaves) lists, or one where shares are subtrees.
+/// A node belongs to the rank that has its first leaf. Level by level, a rank sends its left-most node to the left if
+/// that has its partner there, and takes the partner of its right-most one from the right. Messages go to lower ranks
+/// alone, so none waits for itself. A rank has a node a level at most to send: log(leaves) lists, or one where shares
+/// are subtrees.
 pub fn reduce(
     communicator: &dyn Communicator,
     own: Result<Tree, Fault>,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::Ranks;
-use super::message::{Answer, Command, Experiment, Fault, pack, unpack};
+#[cfg(feature = "cli")]
+use super::message::Experiment;
+use super::message::{Answer, Command, Fault, pack, unpack};
 use super::rank::Rank;
 use crate::engine::{Engine, EngineError};
 use crate::targets::Target;
@@ -44,6 +46,8 @@ fn refuse(ranks: &Ranks, error: &EngineError) {
     }
 }
 
+/// What a program does that hands its ranks an experiment, in place of building the same on each.
+#[cfg(feature = "cli")]
 impl Ranks {
     /// On rank 0: tells the others what is to be built.
     pub(crate) fn tell(&self, experiment: Experiment) {

@@ -42,8 +42,8 @@ impl Shared {
         Ok(shared)
     }
 
-    /// Has every rank carry out its command, of which the rank's number is given to `command`; what each found, in the order
-    /// of ranks. An error of any is the outcome, once all have answered.
+    /// Has every rank carry out its command, of which the rank's number is given to `command`; what each found, in the
+    /// order of ranks. An error of any is the outcome, once all have answered.
     fn ask(&mut self, command: impl Fn(usize) -> Command, list: &[f64]) -> Result<Vec<Found>, EngineError> {
         self.send(&command, list);
         let own = self.rank.carry_out(command(0), list);
@@ -92,8 +92,8 @@ impl Shared {
         if self.rank.target.energy_model().is_some() {
             self.send(&|_| Command::Reward, &network.parameters);
         } else if self.reward.is_some() {
-            let message = "the target's network has other parameters now, which other ranks cannot be given: it needs an \
-                           energy model (Target::energy_model) for that";
+            let message = "the target's network has other parameters now, which other ranks cannot be given: it needs \
+                           an energy model (Target::energy_model) for that";
             return Err(EngineError::Limit(message.into()));
         }
         self.reward = Some(network.version);

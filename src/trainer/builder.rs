@@ -55,6 +55,7 @@ impl Builder {
     }
 
     /// What will be sampled from.
+    #[cfg(feature = "cli")]
     pub(crate) fn target(&self) -> &dyn Target {
         self.target.as_ref()
     }
@@ -131,7 +132,7 @@ impl Builder {
 
     /// The engine that the settings ask for: this process's, or that of all ranks.
     fn engine(&mut self) -> Result<(Box<dyn Engine>, String), TrainError> {
-        let Some(ranks) = self.ranks.take() else { return Ok(self.own_engine((0, 1))?) };
+        let Some(ranks) = self.ranks.take() else { return self.own_engine((0, 1)) };
         let (process, _) = self.shape()?;
         let (count, (engine, which)) = (ranks.count(), self.own_engine(ranks.local())?);
         let shared = Shared::new(engine, process, self.target.clone(), ranks)?;
