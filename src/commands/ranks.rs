@@ -5,7 +5,7 @@ use crate::parallel::Ranks;
 use crate::session::Session;
 
 #[cfg(feature = "mpi")]
-pub use crate::parallel::mpi::Job;
+pub use crate::parallel::Job;
 
 /// Nothing that there could be ranks in.
 #[cfg(not(feature = "mpi"))]

@@ -17,7 +17,7 @@
 
 mod message;
 #[cfg(feature = "mpi")]
-pub(crate) mod mpi;
+mod mpi;
 mod rank;
 mod reduce;
 mod serve;
@@ -29,6 +29,8 @@ mod threads;
 
 use std::ops::Range;
 
+#[cfg(feature = "mpi")]
+pub use self::mpi::Job;
 #[cfg(feature = "cli")]
 pub(crate) use message::Experiment;
 pub(crate) use serve::serve;
