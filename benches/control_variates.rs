@@ -38,7 +38,7 @@ fn prepare(kind: EngineKind, side: usize, memory_mib: u64) -> (Box<dyn Engine>, 
     let layout = Layout::new(process.columns(), &[256; 3], process.actions());
     let config = EngineConfig { kind, memory_mib: Some(memory_mib), ..EngineConfig::default() };
     let (mut engine, which) =
-        select(&config, process.into(), &layout, Activation::Swish, target, BATCH).expect("an engine");
+        select(&config, (0, 1), process.into(), &layout, Activation::Swish, target, BATCH).expect("an engine");
     let parameters = initialise(&layout, Initialisation::FanIn, 1, Stream::Initialisation);
     engine.set_parameters(&parameters).expect("parameters of the right number");
     (engine, which)

@@ -63,6 +63,7 @@ pub mod network;
 pub mod objective;
 pub mod optimizer;
 mod out_of_range;
+pub mod parallel;
 #[cfg(feature = "cli")]
 #[allow(missing_docs)]
 #[doc(hidden)]
@@ -88,6 +89,7 @@ pub mod suite;
 #[allow(missing_docs)]
 #[doc(hidden)]
 pub mod summary;
+mod sums;
 pub mod targets;
 #[cfg(feature = "cli")]
 #[allow(missing_docs)]

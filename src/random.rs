@@ -16,7 +16,7 @@ pub const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 pub const ROUNDS: u32 = 10;
 
 /// What a random number is for. Streams never overlap, whatever the other counters are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[repr(u32)]
 pub enum Stream {
     /// Forward trajectories of training iterations.
@@ -101,7 +101,7 @@ pub fn pick(word: u32, n: u32) -> u32 {
 }
 
 /// Which random numbers a batch uses: everything but the trajectory and the step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Draw {
     /// The run's.
     pub seed: u64,

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::config::{Config, ConfigError, Difference, EvaluationConfig, Inputs};
+use crate::engine::EngineError;
 use crate::evaluation::{self, Evaluated, Evaluation, EvaluationError, Seed};
 use crate::metrics::weights;
+use crate::parallel::{Experiment, Ranks};
 use crate::run::checkpoint::Checkpoint;
 use crate::run::claim::Claim;
 use crate::run::directory::{RunDirectory, agree};
@@ -20,6 +22,7 @@ use crate::run::log::MetricsLog;
 use crate::run::times::Times;
 use crate::stop::{Reason, Stop};
 use crate::summary::{self, Summary};
+use crate::targets::InputFiles;
 use crate::trainer::{Builder, Step, Trainer};
 
 /// What a session tells while it runs. Every method may stay empty.
@@ -79,13 +82,25 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session at iteration 0. Nothing is written: a configuration too large for the adapter leaves nothing behind.
-    pub fn new(config: Config) -> anyhow::Result<Self> {
-        Self::build(config, Inputs::Files, None)
+    /// A session at iteration 0, on all `ranks` if there are any. Nothing is written: a configuration too large for the
+    /// adapter leaves nothing behind.
+    pub fn new(config: Config, ranks: Option<Ranks>) -> anyhow::Result<Self> {
+        Self::build(config, Inputs::Files, None, ranks)
     }
 
-    fn build(config: Config, inputs: Inputs, looked_at: Option<EvaluationConfig>) -> anyhow::Result<Self> {
+    fn build(
+        config: Config,
+        inputs: Inputs,
+        looked_at: Option<EvaluationConfig>,
+        ranks: Option<Ranks>,
+    ) -> anyhow::Result<Self> {
         let builder = Builder::of(&config, inputs)?;
+        if let Some(ranks) = &ranks {
+            let files = builder.target().files();
+            let files = files.iter().map(|(key, content)| (key.to_owned(), content.to_vec())).collect();
+            ranks.tell(Experiment { config: config.to_toml(), files });
+        }
+        let builder = builder.ranks(ranks);
         let builder = match looked_at {
             Some(sizes) => builder.only_evaluated(sizes),
             None => builder,
@@ -102,18 +117,29 @@ impl Session {
         size(&mut sizes);
         let none =
             || ConfigError::new(format!("{} has no checkpoint yet: train it with --resume first", path.display()));
-        Self::restore(config, &run.checkpoint()?.ok_or_else(none)?, &[], Some(sizes))
+        Self::restore(config, &run.checkpoint()?.ok_or_else(none)?, &[], Some(sizes), None)
     }
 
     /// A session that goes on from the run's checkpoint, or begins the run if it has none yet. `config` is the run's, but for
-    /// the keys in `changed`.
+    /// the keys in `changed`. The ranks need not be as many as before.
     ///
     /// # Errors
     /// If the checkpoint belongs to another configuration, naming the keys; if it is damaged; as [`Session::new`].
-    pub fn take_up(run: &RunDirectory, config: Config, changed: &[&str]) -> anyhow::Result<Self> {
+    pub fn take_up(run: &RunDirectory, config: Config, changed: &[&str], ranks: Option<Ranks>) -> anyhow::Result<Self> {
         match run.checkpoint()? {
-            Some(checkpoint) => Self::restore(config, &checkpoint, changed, None),
-            None => Self::new(config),
+            Some(checkpoint) => Self::restore(config, &checkpoint, changed, None, ranks),
+            None => Self::new(config, ranks),
+        }
+    }
+
+    /// What ranks other than rank 0 do: their shares of its session, to the end.
+    pub fn serve(ranks: Ranks) {
+        let Some(Experiment { config, files }) = ranks.told() else { return };
+        let files = InputFiles::new(files.into_iter().map(|(key, content)| (key, content.into())));
+        let builder = Config::parse(&config, &[]).and_then(|config| Builder::of(&config, Inputs::Checkpoint(files)));
+        match builder {
+            Ok(builder) => builder.ranks(ranks).serve(),
+            Err(error) => ranks.refuse(&EngineError::Limit(error.to_string())),
         }
     }
 
@@ -122,9 +148,10 @@ impl Session {
         checkpoint: &Checkpoint,
         changed: &[&str],
         looked_at: Option<EvaluationConfig>,
+        ranks: Option<Ranks>,
     ) -> anyhow::Result<Self> {
         let (config, changed) = agree(checkpoint, config, changed)?;
-        let mut session = Self::build(config, Inputs::Checkpoint(checkpoint.files()?), looked_at)?;
+        let mut session = Self::build(config, Inputs::Checkpoint(checkpoint.files()?), looked_at, ranks)?;
         session.changed = changed;
         session.trainer.restore(checkpoint)?;
         session.log_lines = checkpoint.text(Checkpoint::LOG_LINES)?;

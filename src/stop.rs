@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 /// Why work is to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Reason {
     /// Somebody wants it to end.
     Interrupt,

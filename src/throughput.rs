@@ -111,7 +111,7 @@ pub fn measure(config: &EngineConfig, problem: Problem, seconds: f64) -> Result<
     let target = Arc::new(Flat(sites));
     let process = SiteFilling { sites, values: 2, order: Order::Uniform, encoding: target.encoding() };
     let layout = Layout::new(sites, &vec![width; layers], process.actions());
-    let (mut engine, which) = select(config, Arc::new(process), &layout, Activation::Swish, target, batch)?;
+    let (mut engine, which) = select(config, (0, 1), Arc::new(process), &layout, Activation::Swish, target, batch)?;
     engine.set_parameters(&initialise(&layout, Initialisation::FanIn, 1, Stream::Initialisation))?;
     let request = Rollout::sample(Draw::new(1, 0, Stream::Training), batch).kept();
     let signs = (0..batch).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();

@@ -73,8 +73,9 @@ fn json_output_is_one_object_a_line_and_nothing_else() {
     assert_eq!(evaluation["samples"], 5000);
     let adapters = succeed(&["adapters", "--json"]);
     assert!(!adapters.is_empty(), "a machine without any adapter cannot run these tests");
-    for line in adapters.lines() {
-        assert!(serde_json::from_str::<Value>(line).unwrap()["name"].is_string());
+    for (index, line) in adapters.lines().enumerate() {
+        let adapter = serde_json::from_str::<Value>(line).unwrap();
+        assert!(adapter["name"].is_string() && adapter["index"] == index);
     }
 }
 
@@ -191,8 +192,24 @@ fn adapters_that_are_not_there_are_named_and_limits_too() {
     let (_place, file, out) = place();
     let gpu = ["train", &file, "--engine", "gpu", "--out", text(&out)];
     refuse(2, &["no-such-adapter", "there are"], &[&gpu[..], &["--adapter", "no-such-adapter"]].concat());
+    let beyond = ["--adapter-index", "1000"];
+    refuse(2, &["engine.adapter_index = 1000: the adapters have the indices 0 to"], &[&gpu[..], &beyond].concat());
+    let double = ["--set", "engine.precision=f64", "--adapter-index", "0", "--engine", "auto"];
+    refuse(2, &["engine.adapter_index = 0", "f64"], &[&gpu[..2], &double, &["--out", text(&out)]].concat());
     let long = ["--set", "target.side=100", "--set", "policy.hidden=[8, 8]"];
     refuse(2, &["the number of sites is 10000", "fewer sites"], &[&gpu[..], &long].concat());
+    assert!(!out.exists());
+}
+
+/// By an MPI that the program is built without. (With it, MPI itself says how many there are.)
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn one_of_several_processes_without_mpi_is_refused() {
+    let (_place, file, out) = place();
+    let mut train = std::process::Command::new(env!("CARGO_BIN_EXE_wgflow"));
+    let output = train.args(["train", &file, "--out", text(&out)]).env("OMPI_COMM_WORLD_SIZE", "2").output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && message.contains("--features mpi"), "{message}");
     assert!(!out.exists());
 }
 

@@ -65,10 +65,10 @@ impl Observer for Silent {}
 fn train(path: &Path, config: &Config, stop_after: Option<u32>) -> Outcome {
     let (run, mut session) = if RunDirectory::at(path).holds(config).unwrap() {
         let (run, _) = Claim::take(path, &[]).unwrap();
-        let session = Session::take_up(&run, config.clone(), &[]).unwrap();
+        let session = Session::take_up(&run, config.clone(), &[], None).unwrap();
         (run, session)
     } else {
-        (Claim::create(path, config).unwrap(), Session::new(config.clone()).unwrap())
+        (Claim::create(path, config).unwrap(), Session::new(config.clone(), None).unwrap())
     };
     session.run(&run, &Stop::default(), stop_after, &mut Silent).unwrap()
 }

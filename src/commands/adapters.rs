@@ -1,4 +1,4 @@
-//! `wgflow adapters`: the GPU adapters of this machine.
+//! `wgflow adapters`: the GPU adapters of this machine, and the indices that `engine.adapter_index` counts them by.
 
 use serde_json::json;
 
@@ -17,9 +17,11 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let adapters = gpu::adapters(arguments.gl);
-    for a in &adapters {
-        let object = json!({"name": a.name, "backend": a.backend, "kind": a.kind.to_string(), "driver": a.driver});
-        let line = format!("{} ({}, {}, driver {})", a.name, a.backend, a.kind, a.driver);
+    for (index, a) in adapters.iter().enumerate() {
+        let object = json!({
+            "index": index, "name": a.name, "backend": a.backend, "kind": a.kind.to_string(), "driver": a.driver
+        });
+        let line = format!("{index}: {} ({}, {}, driver {})", a.name, a.backend, a.kind, a.driver);
         give(&format!("{}\n", if arguments.json { object.to_string() } else { line }))?;
     }
     if adapters.is_empty() && !arguments.json {

@@ -12,6 +12,7 @@ mod output;
 mod paths;
 mod presets;
 mod progress;
+mod ranks;
 mod sample;
 mod signals;
 mod train;
@@ -54,7 +55,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Trains a policy and leaves a run directory
+    /// Trains a policy and leaves a run directory; on several processes with `mpirun -n R` (docs/parallel.md)
     Train(train::Arguments),
     /// Evaluates a run's policy with fresh samples
     Evaluate(evaluate::Arguments),

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::progress::Progress;
-use super::{Interrupted, output, paths, signals};
+use super::{Interrupted, output, paths, ranks, signals};
 use crate::config::{Config, EngineKind, Settings};
 use crate::evaluation::Evaluation;
+use crate::parallel::Ranks;
 use crate::presets;
 use crate::run::claim::Claim;
 use crate::run::directory::{LENGTH, RunDirectory};
@@ -34,6 +35,9 @@ pub struct Arguments {
     /// Part of the name of the adapter to use (also: the environment variable WGFLOW_ADAPTER)
     #[arg(long, value_name = "TEXT")]
     adapter: Option<String>,
+    /// Which of the adapters that match, counted from 0 (overrides engine.adapter_index)
+    #[arg(long, value_name = "N")]
+    adapter_index: Option<usize>,
     /// Overrides training.iterations; with --resume, makes the run longer or shorter
     #[arg(long, value_name = "N")]
     iterations: Option<u32>,
@@ -53,10 +57,19 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    if finished(&arguments)? {
+    let job = ranks::job()?;
+    match job.ranks() {
+        Some(ranks) if !ranks.leads() => ranks::serve(ranks),
+        ranks => lead(&arguments, ranks),
+    }
+}
+
+/// Carries out the run, with the ranks of a job if there are any.
+fn lead(arguments: &Arguments, ranks: Option<Ranks>) -> anyhow::Result<()> {
+    if finished(arguments)? {
         return Ok(());
     }
-    let Begun { run, mut session, stop, notes } = begin(&arguments)?;
+    let Begun { run, mut session, stop, notes } = begin(arguments, ranks)?;
     let mut terminal = Terminal::new(session.trainer().settings(), arguments.json);
     for note in &notes {
         terminal.progress.say(note);
@@ -95,7 +108,7 @@ fn finished(arguments: &Arguments) -> anyhow::Result<bool> {
         return Ok(false);
     }
     override_engine(&mut config, arguments);
-    let session = Session::take_up(&run, config.clone(), &[])?;
+    let session = Session::take_up(&run, config.clone(), &[], None)?;
     let mut terminal = Terminal::new(&config.settings, arguments.json);
     let summary = session.finished(&run, &mut terminal)?;
     summary.iter().for_each(|summary| terminal.finished(&run, summary));
@@ -116,12 +129,12 @@ struct Begun {
 /// A new run's engine is made before its directory: a configuration too large for the adapter leaves nothing behind.
 /// Signals are an end at once until the configuration is read, for it may come from a pipe that never says anything; from
 /// then on, before anything is written, they ask for a stop.
-fn begin(arguments: &Arguments) -> anyhow::Result<Begun> {
+fn begin(arguments: &Arguments, ranks: Option<Ranks>) -> anyhow::Result<Begun> {
     let Some(path) = &arguments.resume else {
         arguments.out.as_deref().map_or(Ok(()), paths::directory)?;
         let (name, config) = experiment(arguments)?;
         let stop = signals::stop()?;
-        let session = Session::new(config.clone())?;
+        let session = Session::new(config.clone(), ranks.map(|ranks| ranks.heeding(&stop)))?;
         let run = match &arguments.out {
             Some(path) => Claim::create(path, &config)?,
             None => Claim::create_unused(&name, &config)?,
@@ -137,7 +150,8 @@ fn begin(arguments: &Arguments) -> anyhow::Result<Begun> {
     let mut config = lasting.clone();
     override_engine(&mut config, arguments);
     let changed: &[&str] = if arguments.iterations.is_some() { &[LENGTH] } else { &[] };
-    let mut session = Session::take_up(&run, config, changed)?;
+    let ranks = ranks.map(|ranks| ranks.heeding(&stop));
+    let mut session = Session::take_up(&run, config, changed, ranks)?;
     let mut notes = Vec::new();
     // Another length than config.toml has: asked for, or settled by a process that could not write it down any more.
     lasting.settings.training.iterations = session.iterations();
@@ -187,6 +201,7 @@ fn experiment(arguments: &Arguments) -> anyhow::Result<(String, Config)> {
 fn override_engine(config: &mut Config, arguments: &Arguments) {
     let engine = &mut config.settings.engine;
     engine.kind = arguments.engine.unwrap_or(engine.kind);
+    engine.adapter_index = arguments.adapter_index.or(engine.adapter_index);
     engine.adapter = arguments.adapter.clone().unwrap_or(std::mem::take(&mut engine.adapter));
 }
 

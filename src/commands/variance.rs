@@ -107,7 +107,7 @@ fn session(arguments: &Arguments) -> anyhow::Result<Session> {
     };
     let mut config = config;
     config.settings.engine.kind = arguments.engine.unwrap_or(config.settings.engine.kind);
-    Session::new(config)
+    Session::new(config, None)
 }
 
 fn options(arguments: &Arguments, trainer: &Trainer) -> Result<Options, ConfigError> {

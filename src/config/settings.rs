@@ -201,6 +201,9 @@ pub struct EngineConfig {
     pub precision: Precision,
     /// Part of an adapter's name (as `wgflow adapters` lists them); empty for any.
     pub adapter: String,
+    /// Which of the adapters that match, counted from 0 in the order of `wgflow adapters`, however alike they are. Without this
+    /// key: the first; among the ranks of a job (docs/parallel.md), those of one machine take its GPUs in turns.
+    pub adapter_index: Option<usize>,
     /// MiB of activations kept between a rollout and its gradient, at least 1; what does not fit is replayed, with the same
     /// bits. Without this key: a quarter of the memory that is free where the run is, at most 4096 MiB.
     pub memory_mib: Option<u64>,
@@ -208,7 +211,13 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { kind: EngineKind::Auto, precision: Precision::F32, adapter: String::new(), memory_mib: None }
+        Self {
+            kind: EngineKind::Auto,
+            precision: Precision::F32,
+            adapter: String::new(),
+            adapter_index: None,
+            memory_mib: None,
+        }
     }
 }
 
@@ -291,6 +300,9 @@ impl Settings {
         let seconds = training.checkpoint_seconds;
         require((0.0..=86400.0).contains(&seconds), "training.checkpoint_seconds", seconds, "0 to 86400")?;
         self.evaluation.check()?;
+        if let Some(index) = self.engine.adapter_index {
+            require(index < 1024, "engine.adapter_index", index, "0 to 1023")?;
+        }
         if let Some(memory) = self.engine.memory_mib {
             require((1..=1 << 24).contains(&memory), "engine.memory_mib", memory, "1 to 16777216")?;
         }

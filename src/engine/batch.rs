@@ -1,7 +1,11 @@
 //! What is known of a batch of trajectories, and what they weigh in a gradient.
 
+use serde::{Deserialize, Serialize};
+
+use super::Moments;
+
 /// Log-probabilities of a batch, one number a trajectory, natural logs.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     /// log P_F of the scored steps, the choice of sites included.
     pub log_forward: Vec<f64>,
@@ -15,7 +19,7 @@ pub struct Batch {
 
 /// Log-probabilities of single steps, row-major [count, max_steps]; 0 before the first scored step and after the end of a
 /// trajectory.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Steps {
     /// Numbers in a row: the most steps that a trajectory can have.
     pub max_steps: usize,
@@ -86,7 +90,7 @@ impl Batch {
 ///
 /// Objectives on whole trajectories have a number for each, those on single steps one for each step. The latter enter at
 /// the derivative of a step's outputs, on either engine, and no stage beyond knows of them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Coefficients {
     /// c of each trajectory: what all its scored steps weigh.
     Trajectories(Vec<f64>),
@@ -98,7 +102,7 @@ pub enum Coefficients {
 ///
 /// Numbers are row-major [count, max_steps]. Those of steps that are not scored, or come after the end, do not count. A list
 /// may be empty, which stands for zeros; b and f count only where the policy says P_B and F.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepCoefficients {
     /// c, of log P_F of a step.
     pub forward: Vec<f64>,
@@ -120,6 +124,17 @@ impl From<Vec<f64>> for StepCoefficients {
     fn from(forward: Vec<f64>) -> Self {
         Self { forward, ..Self::default() }
     }
+}
+
+/// What can be summed over the trajectories of a batch, to a list in the engine's order of parameters.
+#[derive(Clone, Copy, Debug)]
+pub enum Summand<'a> {
+    /// Coefficients times grad log P_F: [`Differentiate::accumulate`](super::Differentiate::accumulate).
+    Gradient(&'a Coefficients),
+    /// The four lists of [`Moments`], one after the other, with a coefficient for each trajectory.
+    Moments(&'a [f64]),
+    /// The leave-one-out gradient, with a coefficient for each trajectory, and the moments of the whole batch.
+    LeftOut(&'a [f64], &'a Moments),
 }
 
 impl Coefficients {

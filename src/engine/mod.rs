@@ -5,7 +5,7 @@
 
 mod adapter;
 mod batch;
-mod check;
+pub(crate) mod check;
 pub mod cpu;
 #[cfg(feature = "gpu")]
 pub mod gpu;
@@ -17,7 +17,7 @@ mod with_flow;
 
 pub use adapter::{AdapterDescription, AdapterKind};
 pub(crate) use batch::RowCoefficients;
-pub use batch::{Batch, Coefficients, StepCoefficients, Steps};
+pub use batch::{Batch, Coefficients, StepCoefficients, Steps, Summand};
 pub use moments::Moments;
 pub use request::{Behaviour, Given, Rollout};
 pub use reward::check_rewards;
@@ -29,9 +29,10 @@ use std::ops::Add;
 
 use crate::network::Arrangement;
 use crate::process::{Objects, Trajectories};
+pub use crate::sums::Tree;
 
-/// Trajectories are worked on in blocks of this many, on both engines. Reductions run over blocks in order, so results
-/// depend neither on the number of threads nor on how many blocks fit the memory at once.
+/// Trajectories are worked on in blocks of this many, on both engines. Reductions run over blocks in a fixed order, so
+/// results depend neither on the number of threads nor on how many blocks fit the memory at once.
 pub const BLOCK: usize = 64;
 
 /// What went wrong in an engine.
@@ -130,6 +131,20 @@ pub trait Roll: Send {
     /// # Errors
     /// `Limit` if the target has no network.
     fn reward_gradient(&mut self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError>;
+
+    /// The same as leaves of a larger sum, as many as [`Differentiate::leaves`] says for so many blocks of objects.
+    ///
+    /// # Errors
+    /// Those of the same, and then nothing was added.
+    fn add_reward_leaves(
+        &mut self,
+        objects: &Objects,
+        coefficients: &[f64],
+        tree: &mut Tree,
+    ) -> Result<(), EngineError> {
+        tree.add(&self.reward_gradient(objects, coefficients)?);
+        Ok(())
+    }
 }
 
 /// How often an engine has called upon its device since it was opened.
@@ -209,6 +224,31 @@ pub trait Differentiate: Send {
             }
         }
         Ok(gradient)
+    }
+
+    /// How many leaves the engine makes of `blocks` blocks ([`BLOCK`]) of trajectories: here one of all that there are.
+    ///
+    /// An engine that makes one of each block has sums that do not depend on how a batch is shared out among processes.
+    fn leaves(&self, blocks: usize) -> usize {
+        usize::from(blocks > 0)
+    }
+
+    /// What one of the three sums above is over the batch held, as leaves of the sum over a larger batch.
+    ///
+    /// # Errors
+    /// Those of the same, and then nothing was added.
+    fn add_leaves(&mut self, of: Summand, tree: &mut Tree) -> Result<(), EngineError> {
+        let leaf = match of {
+            Summand::Gradient(coefficients) => {
+                let mut total = vec![0.0; self.arrangement().length()];
+                self.accumulate(coefficients, &mut total)?;
+                total
+            }
+            Summand::Moments(coefficients) => self.moments(coefficients)?.into_list(),
+            Summand::LeftOut(coefficients, moments) => self.leave_one_out_gradient(coefficients, moments)?,
+        };
+        tree.add(&leaf);
+        Ok(())
     }
 
     /// Takes the policy's parameters, in the order of [`crate::network::Layout`].

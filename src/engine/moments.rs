@@ -16,6 +16,19 @@ pub struct Moments {
 }
 
 impl Moments {
+    /// The four lists from one, in which they stand one after the other.
+    pub(crate) fn from_list(list: &[f64]) -> Self {
+        let parameters = list.len() / 4;
+        let [sum, weighted_sum, squares, weighted_squares] =
+            std::array::from_fn(|n| list[n * parameters..(n + 1) * parameters].to_vec());
+        Self { sum, weighted_sum, squares, weighted_squares }
+    }
+
+    /// The four lists, one after the other.
+    pub(crate) fn into_list(self) -> Vec<f64> {
+        [self.sum, self.weighted_sum, self.squares, self.weighted_squares].concat()
+    }
+
     /// The same lists in the order of the policy's layout, where these are in an engine's own.
     pub fn restored(&self, arrangement: &Arrangement) -> Self {
         let [sum, weighted_sum, squares, weighted_squares] =

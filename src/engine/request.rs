@@ -24,7 +24,7 @@ pub struct Rollout<'a> {
 ///
 /// With probability `epsilon` all choices that are allowed are as likely as each other, otherwise as softmax(logits / temperature)
 /// says. What is not allowed, or has less than 1e-30 of the probability of the likeliest, is never chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Behaviour {
     /// 0 to 1.
     pub epsilon: f64,

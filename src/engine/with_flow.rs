@@ -2,7 +2,7 @@
 
 use super::{
     Batch, Behaviour, Coefficients, Counts, Differentiate, Engine, EngineError, Given, Roll, Rollout, StepCoefficients,
-    check,
+    Summand, Tree, check,
 };
 use crate::network::Arrangement;
 use crate::process::{Objects, Trajectories};
@@ -27,6 +27,18 @@ impl WithFlow {
     /// Numbers of the policy among all parameters in the engine's order.
     fn split(&self) -> usize {
         self.policy.arrangement().length()
+    }
+
+    /// What steps weigh in the policy's gradient, and in that of log F.
+    fn divided(&self, steps: &StepCoefficients) -> Result<(Coefficients, Coefficients), EngineError> {
+        if !self.holds_flows {
+            let message =
+                "the batch was rolled out without its single steps, which log F is of: see Rollout::with_steps";
+            return Err(EngineError::NoBatch(message));
+        }
+        let of_policy = StepCoefficients { flow: Vec::new(), ..steps.clone() };
+        let of_flow = StepCoefficients { flow: steps.flow.clone(), ..StepCoefficients::default() };
+        Ok((Coefficients::Steps(of_policy), Coefficients::Steps(of_flow)))
     }
 }
 
@@ -90,22 +102,30 @@ impl Differentiate for WithFlow {
         check::arranged(&self.arrangement, total)?;
         let (policy, flow) = total.split_at_mut(self.split());
         let Coefficients::Steps(steps) = coefficients else { return self.policy.accumulate(coefficients, policy) };
-        let of_policy = StepCoefficients { flow: Vec::new(), ..steps.clone() };
-        self.policy.accumulate(&Coefficients::Steps(of_policy), policy)?;
-        if steps.flow.is_empty() {
-            return Ok(());
-        }
-        if !self.holds_flows {
-            let message =
-                "the batch was rolled out without its single steps, which log F is of: see Rollout::with_steps";
-            return Err(EngineError::NoBatch(message));
-        }
-        let of_flow = StepCoefficients { flow: steps.flow.clone(), ..StepCoefficients::default() };
-        self.flow.accumulate(&Coefficients::Steps(of_flow), flow)
+        let (of_policy, of_flow) = self.divided(steps)?;
+        self.policy.accumulate(&of_policy, policy)?;
+        self.flow.accumulate(&of_flow, flow)
     }
 
     fn held(&self) -> usize {
         self.policy.held()
+    }
+
+    fn leaves(&self, blocks: usize) -> usize {
+        self.policy.leaves(blocks)
+    }
+
+    fn add_leaves(&mut self, of: Summand, tree: &mut Tree) -> Result<(), EngineError> {
+        let Summand::Gradient(Coefficients::Steps(steps)) = of else {
+            let message = "with log F by a network of its own, sums over ranks are of single steps' gradients".into();
+            return Err(EngineError::Limit(message));
+        };
+        let (of_policy, of_flow) = self.divided(steps)?;
+        let (mut left, mut right) = (tree.fork(), tree.fork());
+        self.policy.add_leaves(Summand::Gradient(&of_policy), &mut left)?;
+        self.flow.add_leaves(Summand::Gradient(&of_flow), &mut right)?;
+        tree.take(left, right);
+        Ok(())
     }
 }
 

@@ -40,6 +40,11 @@ impl Arrangement {
         Self::new(places, self.length + other.length)
     }
 
+    /// The place of each parameter.
+    pub(crate) fn places(&self) -> &[u32] {
+        &self.places
+    }
+
     /// From the order of the layout to the engine's.
     ///
     /// # Panics

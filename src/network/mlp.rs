@@ -2,12 +2,13 @@
 //!
 //! The rollout never needs this, as its inputs change by one column a step; energy models do, and so does whoever asks
 //! the policy about states that no trajectory connects. Rows are worked on in blocks, a thread a block, and block
-//! gradients are added in order, so that the bits do not depend on the number of threads.
+//! gradients are added pairwise, so that the bits do not depend on the number of threads.
 
 use rayon::prelude::*;
 
 use super::real::{Matrix, Real, add_scaled, cast, multiply, vectorised};
 use super::{Activation, Layout};
+use crate::sums::Tree;
 
 /// Rows that a thread takes at a time. Part of a gradient's bits, so not a setting.
 const ROWS_AT_ONCE: usize = 64;
@@ -58,18 +59,24 @@ impl<T: Real> Mlp<T> {
 
     /// sum_i sum_o weights[i, o] * grad outputs[i, o] over the rows i of `inputs`, in the order of the layout.
     pub fn gradient(&self, inputs: &[f64], weights: &[f64]) -> Vec<f64> {
+        let mut tree = Tree::default();
+        self.add_leaves(inputs, weights, &mut tree);
+        tree.root().unwrap_or_else(|| vec![0.0; self.parameters.len()])
+    }
+
+    /// The same as leaves of a larger sum, one a block of rows.
+    pub(crate) fn add_leaves(&self, inputs: &[f64], weights: &[f64], tree: &mut Tree) {
         let (width, results) = self.ends();
         assert_eq!(inputs.len() / width, weights.len() / results, "a row of weights for each row of inputs");
         let blocks: Vec<_> = inputs.chunks(ROWS_AT_ONCE * width).zip(weights.chunks(ROWS_AT_ONCE * results)).collect();
-        let mut total = vec![0.0; self.parameters.len()];
         // As many blocks at a time as there are threads, always added in order.
         for wave in blocks.chunks(rayon::current_num_threads()) {
-            let parts: Vec<_> = wave.par_iter().map(|(inputs, weights)| self.backward(inputs, weights)).collect();
-            for part in parts {
-                total.iter_mut().zip(part).for_each(|(total, value)| *total += value.to_f64());
-            }
+            let part = |inputs: &[f64], weights: &[f64]| -> Vec<f64> {
+                self.backward(inputs, weights).iter().map(|value| value.to_f64()).collect()
+            };
+            let parts: Vec<_> = wave.par_iter().map(|(inputs, weights)| part(inputs, weights)).collect();
+            parts.iter().for_each(|part| tree.add(part));
         }
-        total
     }
 
     /// Numbers of inputs and of outputs.

@@ -51,7 +51,7 @@ pub trait Learn: Send {
         optimal: Option<Optimal>,
     ) -> Result<(), EngineError>;
 
-    /// The gradient gathered, in an order of its own: for sums over replicas of a training.
+    /// The gradient gathered, in an order of its own.
     fn gradient(&mut self) -> &mut [f64];
 
     /// Euclidean norm of the gradient gathered, before any clipping; not finite if any derivative is not.

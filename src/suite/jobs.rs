@@ -30,7 +30,7 @@ pub fn usual(runs: &[&Config]) -> usize {
     }
     let fitting = memory::available().map_or(cores, |available| {
         // Each job reckons by itself how much of the memory its activations may take.
-        let machine = Machine { available, threads: 1, adapter: None };
+        let machine = Machine { available, threads: 1, adapter: None, ranks: 1 };
         let bytes = |config: &&Config| {
             let target = config.target.build(&Inputs::Checkpoint(InputFiles::default()));
             let joint = config.target.energy_training().is_some();

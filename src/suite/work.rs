@@ -138,7 +138,7 @@ fn train(run: &Run, path: &Path, stop: &Stop, observer: &dyn Observer) -> anyhow
     let config = &run.config;
     let (mut session, directory) = if RunDirectory::at(path).holds(config)? {
         let (directory, _) = Claim::take(path, &[])?;
-        let session = Session::take_up(&directory, config.clone(), &[])?;
+        let session = Session::take_up(&directory, config.clone(), &[], None)?;
         let (iterations, asked) = (session.iterations(), config.settings.training.iterations);
         if iterations != asked {
             let why = format!("it was about to have training.iterations = {iterations}, not {asked}");
@@ -147,7 +147,7 @@ fn train(run: &Run, path: &Path, stop: &Stop, observer: &dyn Observer) -> anyhow
         }
         (session, directory)
     } else {
-        let session = Session::new(config.clone())?;
+        let session = Session::new(config.clone(), None)?;
         (session, Claim::create(path, config)?)
     };
     let mut counter = Counter { run, observer, done: 0 };

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::found::Found;
 use super::memory::{self, Machine, Purpose};
-use super::reduce::{Alone, Reduce};
 use super::replay::Buffer;
 use super::resident::Flights;
 use super::reverser::Reverser;
@@ -12,11 +11,12 @@ use super::select::select;
 use super::source::source;
 use super::{Shape, TrainError, Trainer, shape};
 use crate::config::{Config, ConfigError, EvaluationConfig, Inputs, Settings};
-use crate::engine::{Engine, WithFlow};
+use crate::engine::{Engine, EngineError, WithFlow};
 use crate::joint::{self, EnergyTraining};
 use crate::network::initialise;
 use crate::objective::{LogZStart, Objective, Source};
 use crate::optimizer::{HostLearner, Location, LogZ, Weights};
+use crate::parallel::{Ranks, Shared, serve};
 use crate::process::{Extras, Process};
 use crate::random::Stream;
 use crate::targets::{Target, check_shape};
@@ -28,7 +28,7 @@ pub struct Builder {
     process: Option<Arc<dyn Process>>,
     objective: Option<Objective>,
     energy_training: Option<joint::Settings>,
-    reduce: Box<dyn Reduce>,
+    ranks: Option<Ranks>,
     looked_at: Option<EvaluationConfig>,
 }
 
@@ -41,7 +41,7 @@ impl Builder {
             process: None,
             objective: None,
             energy_training: None,
-            reduce: Box::new(Alone),
+            ranks: None,
             looked_at: None,
         }
     }
@@ -53,6 +53,12 @@ impl Builder {
     pub fn of(config: &Config, inputs: Inputs) -> Result<Self, ConfigError> {
         let training = config.target.energy_training();
         Ok(Self::new(&config.settings, config.target.build(&inputs)?).energy_training(training))
+    }
+
+    /// What will be sampled from.
+    #[cfg(feature = "cli")]
+    pub(crate) fn target(&self) -> &dyn Target {
+        self.target.as_ref()
     }
 
     /// Objects are built by this process in place of site filling, or of the target's own process.
@@ -74,9 +80,10 @@ impl Builder {
         self
     }
 
-    /// What is summed over replicas.
-    pub fn reduce(mut self, reduce: impl Reduce + 'static) -> Self {
-        self.reduce = Box::new(reduce);
+    /// The engine is that of all these ranks together: on rank 0 for [`Builder::build`], on the others for
+    /// [`Builder::serve`]. All have to be given the same settings, target and process.
+    pub fn ranks(mut self, ranks: impl Into<Option<Ranks>>) -> Self {
+        self.ranks = ranks.into();
         self
     }
 
@@ -90,9 +97,12 @@ impl Builder {
     ///
     /// # Errors
     /// As [`Builder::build_on`], if the run does not fit the memory ([`memory::check`]), or if there is no such engine.
-    pub fn build(self) -> Result<(Trainer, String), TrainError> {
+    pub fn build(mut self) -> Result<(Trainer, String), TrainError> {
         self.check()?;
         if let Some(machine) = Machine::here(&self.settings) {
+            let (_, local) = self.ranks.as_ref().map_or((0, 1), Ranks::local);
+            let (available, ranks) = (machine.available / local as u64, self.ranks.as_ref().map_or(1, Ranks::count));
+            let machine = Machine { available, ranks, ..machine };
             let (sizes, purpose) = match &self.looked_at {
                 Some(sizes) => (sizes, Purpose::Evaluation),
                 None if self.energy_training.is_some() => (&self.settings.evaluation, Purpose::JointTraining),
@@ -101,18 +111,49 @@ impl Builder {
             let settings = Settings { evaluation: sizes.clone(), ..self.settings.clone() };
             memory::check(&settings, self.target.as_ref(), machine, purpose)?;
         }
+        let (engine, which) = self.engine()?;
+        Ok((self.build_on(engine)?, which))
+    }
+
+    /// On ranks other than rank 0: has an engine take part in the training of rank 0, to its end.
+    ///
+    /// Whatever goes wrong is told to rank 0, which ends with it.
+    ///
+    /// # Panics
+    /// Without [`Builder::ranks`], or on rank 0.
+    pub fn serve(mut self) {
+        let ranks = self.ranks.take().filter(|ranks| !ranks.leads()).expect("ranks, of which this is not the first");
+        let local = ranks.local();
+        serve(ranks, self.target.clone(), || match self.own_engine(local) {
+            Ok((engine, _)) => Ok(engine),
+            Err(TrainError::Engine(error)) => Err(error),
+            Err(other) => Err(EngineError::Limit(other.to_string())),
+        });
+    }
+
+    /// The engine that the settings ask for: this process's, or that of all ranks.
+    fn engine(&mut self) -> Result<(Box<dyn Engine>, String), TrainError> {
+        let Some(ranks) = self.ranks.take() else { return self.own_engine((0, 1)) };
+        let Shape { process, .. } = self.shape()?;
+        let (count, (engine, which)) = (ranks.count(), self.own_engine(ranks.local())?);
+        let shared = Shared::new(engine, process, self.target.clone(), ranks)?;
+        Ok((Box::new(shared), format!("{which}, on {count} ranks")))
+    }
+
+    /// This process's engine, `local` being its number among the ranks on this machine, and how many these are.
+    fn own_engine(&self, local: (usize, usize)) -> Result<(Box<dyn Engine>, String), TrainError> {
         let Shape { process, layout, flow } = self.shape()?;
         let config = match flow {
             Some(_) => &self.settings.engine.shared_by(2, crate::memory::available()),
             None => &self.settings.engine,
         };
         let (activation, batch) = (self.settings.policy.activation, self.settings.training.batch);
-        let engine = |process, layout| select(config, process, layout, activation, self.target.clone(), batch);
-        let (mut trains, which) = engine(process, &layout)?;
-        if let Some((process, layout)) = flow {
-            trains = Box::new(WithFlow::new(trains, engine(process, &layout)?.0));
-        }
-        Ok((self.build_on(trains)?, which))
+        let engine = |process, layout| select(config, local, process, layout, activation, self.target.clone(), batch);
+        let (policy, which) = engine(process, &layout)?;
+        Ok(match flow {
+            Some((process, layout)) => (Box::new(WithFlow::new(policy, engine(process, &layout)?.0)), which),
+            None => (policy, which),
+        })
     }
 
     /// A trainer at iteration 0 with freshly drawn weights, on an engine made for the same settings, process and target.
@@ -124,7 +165,7 @@ impl Builder {
         self.check()?;
         let Shape { process, layout, flow } = self.shape()?;
         let flow_layout = flow.map(|(_, layout)| layout);
-        let Self { settings, target, objective, energy_training, reduce, looked_at, .. } = self;
+        let Self { settings, target, objective, energy_training, looked_at, .. } = self;
         let batch = settings.training.batch;
         let objective = match objective {
             Some(objective) => objective,
@@ -189,11 +230,6 @@ impl Builder {
             .averaging(settings.evaluation.average);
         engine.set_parameters(&parameters)?;
         let on_device = settings.optimizer.location == Location::Device && looked_at.is_none();
-        if on_device && !reduce.is_alone() {
-            let message =
-                "optimizer.location = \"device\": gradients are summed over replicas on the host (Builder::reduce)";
-            return Err(ConfigError::new(message).into());
-        }
         let flights = if on_device {
             let has_energy = energy.is_some();
             Some(Flights::begin(&settings, &objective, process.as_ref(), target.as_ref(), has_energy, engine.as_mut())?)
@@ -219,7 +255,6 @@ impl Builder {
             reverser,
             log_z,
             flights,
-            reduce,
             iteration: 0,
             skipped: 0,
             skipped_in_a_row: 0,

@@ -25,13 +25,15 @@ pub struct Machine {
     pub threads: usize,
     /// The adapter that the run takes, if it takes one.
     pub adapter: Option<AdapterKind>,
+    /// Processes that a batch is shared out among.
+    pub ranks: usize,
 }
 
 impl Machine {
     /// This one, as a run with these settings sees it now; none where the system does not tell what is free.
     pub fn here(settings: &Settings) -> Option<Self> {
         let (available, threads) = (memory::available()?, rayon::current_num_threads());
-        Some(Self { available, threads, adapter: select::adapter_kind(&settings.engine) })
+        Some(Self { available, threads, adapter: select::adapter_kind(&settings.engine), ranks: 1 })
     }
 }
 
@@ -64,7 +66,7 @@ pub fn need(settings: &Settings, target: &dyn Target, machine: Machine, purpose:
     let has_points = target.data(1).is_some() || target.test_objects().is_some();
     let loose = sizes.most_at_once(has_points);
     let budget = settings.engine.memory_budget(Some(machine.available)) / networks.len() as u64;
-    let load = Load { batch, loose, moments };
+    let load = Load { batch: batch.div_ceil(machine.ranks), loose: loose.div_ceil(machine.ranks), moments };
     // The objects kept and those known, and a checkpoint's copy and file of them.
     let replay = settings.replay.capacity.saturating_mul(4 * sites + 80) as u64;
     let of_network = |process: &dyn Process, layout: &Layout| match machine.adapter {
@@ -212,7 +214,7 @@ mod tests {
     use crate::targets::ising::Ising;
     use crate::targets::{Sampler, TargetError};
 
-    const MACHINE: Machine = Machine { available: 4 << 30, threads: 4, adapter: None };
+    const MACHINE: Machine = Machine { available: 4 << 30, threads: 4, adapter: None, ranks: 1 };
 
     fn settings(text: &str) -> Settings {
         toml::from_str(text).unwrap()

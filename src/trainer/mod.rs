@@ -10,7 +10,6 @@ pub mod checkpoint;
 mod detours;
 mod found;
 pub mod memory;
-mod reduce;
 pub mod replay;
 mod resident;
 mod reverser;
@@ -22,7 +21,6 @@ mod state;
 mod step;
 
 pub use builder::Builder;
-pub use reduce::{Alone, Reduce};
 pub use shape::{Shape, shape};
 pub use state::RestoreError;
 pub use step::Step;
@@ -108,7 +106,6 @@ pub struct Trainer {
     log_z: LogZ,
     /// Iterations on the device, where training stays there.
     flights: Option<Flights>,
-    reduce: Box<dyn Reduce>,
     /// The modes that forward trajectories have ended in, where the target knows its modes.
     found: Option<Found>,
     /// The objects that they ended in, where some are replayed.

@@ -18,10 +18,14 @@ use crate::targets::Target;
 /// `auto` takes a hardware GPU if there is one, else the native engine: a software adapter computes the same on the same
 /// processor, only slower. The environment variable `WGFLOW_ADAPTER` stands in for an empty `engine.adapter`.
 ///
+/// `local` is the process's number among the ranks of a job on this machine, and how many these are: where the settings say
+/// nothing else, they take its GPUs in turns, and equal parts of its memory.
+///
 /// # Errors
 /// `Limit` if f64 is asked for together with a GPU, which computes in f32; what the engine says otherwise.
 pub fn select(
     config: &EngineConfig,
+    (number, ranks): (usize, usize),
     process: Arc<dyn Process>,
     layout: &Layout,
     activation: Activation,
@@ -29,10 +33,13 @@ pub fn select(
     batch: usize,
 ) -> Result<(Box<dyn Engine>, String), EngineError> {
     refuse_f64_on_gpu(config, &environment())?;
-    let memory_budget = config.memory_budget(memory::available());
+    let memory_budget = config.memory_budget(memory::available().map(|bytes| bytes / ranks as u64));
     let layout = layout.clone();
     if let Some(why) = reason_for_gpu(config) {
-        let engine = on_gpu(adapter(config), memory_budget, process, layout, activation, target)?;
+        let adapter = adapter(config);
+        let turn = || if ranks == 1 { 0 } else { number % alike(adapter.as_deref()).max(1) };
+        let index = config.adapter_index.unwrap_or_else(turn);
+        let engine = on_gpu((adapter, index), memory_budget, process, layout, activation, target)?;
         let line = format!("{} ({why})", engine.name());
         return Ok((engine, line));
     }
@@ -67,28 +74,28 @@ pub fn takes_gpu(config: &EngineConfig) -> bool {
 
 /// What the adapter runs on that a run with this configuration takes, if it takes one and there is one.
 pub fn adapter_kind(config: &EngineConfig) -> Option<AdapterKind> {
-    reason_for_gpu(config).and_then(|_| kind(adapter(config).as_deref()))
+    reason_for_gpu(config).and_then(|_| kind(adapter(config).as_deref(), config.adapter_index.unwrap_or_default()))
 }
 
 #[cfg(feature = "gpu")]
-use gpu::{has_hardware_adapter, kind};
+use gpu::{alike, has_hardware_adapter, kind};
 
 #[cfg(feature = "gpu")]
 fn on_gpu(
-    adapter: Option<String>,
+    (adapter, adapter_index): (Option<String>, usize),
     memory_budget: u64,
     process: Arc<dyn Process>,
     layout: Layout,
     activation: Activation,
     target: Arc<dyn Target>,
 ) -> Result<Box<dyn Engine>, EngineError> {
-    let options = GpuOptions { adapter, memory_budget, ..GpuOptions::default() };
+    let options = GpuOptions { adapter, adapter_index, memory_budget, ..GpuOptions::default() };
     Ok(Box::new(GpuEngine::new(process, layout, activation, target, options)?))
 }
 
 #[cfg(not(feature = "gpu"))]
 fn on_gpu(
-    _: Option<String>,
+    _: (Option<String>, usize),
     _: u64,
     _: Arc<dyn Process>,
     _: Layout,
@@ -101,8 +108,13 @@ fn on_gpu(
 }
 
 #[cfg(not(feature = "gpu"))]
-fn kind(_: Option<&str>) -> Option<AdapterKind> {
+fn kind(_: Option<&str>, _: usize) -> Option<AdapterKind> {
     None
+}
+
+#[cfg(not(feature = "gpu"))]
+fn alike(_: Option<&str>) -> usize {
+    0
 }
 
 #[cfg(not(feature = "gpu"))]
@@ -113,7 +125,7 @@ fn has_hardware_adapter() -> bool {
 fn reason_for_gpu(config: &EngineConfig) -> Option<&'static str> {
     match config.kind {
         EngineKind::Gpu => Some("asked for"),
-        EngineKind::Auto if adapter(config).is_some() => Some("an adapter was named"),
+        EngineKind::Auto if adapter(config).is_some() || config.adapter_index.is_some() => Some("an adapter was named"),
         EngineKind::Auto if config.precision == Precision::F32 && has_hardware() => Some("a hardware GPU was found"),
         EngineKind::Auto | EngineKind::Cpu => None,
     }
@@ -129,7 +141,10 @@ fn refuse_f64_on_gpu(config: &EngineConfig, environment: &str) -> Result<(), Eng
         EngineKind::Auto if !environment.is_empty() => {
             format!("an adapter named by the environment variable WGFLOW_ADAPTER = {environment:?}")
         }
-        EngineKind::Auto => return Ok(()),
+        EngineKind::Auto => match config.adapter_index {
+            Some(index) => format!("engine.adapter_index = {index}"),
+            None => return Ok(()),
+        },
     };
     Err(EngineError::Limit(format!(
         "engine.precision = \"f64\" together with {gpu}: a GPU computes in f32, only the native engine in f64. Take \

@@ -152,7 +152,6 @@ impl Trainer {
                 gathered.forward_log_weights = Some(drawn.log_weights());
             }
         }
-        self.reduce.sum(self.learner.gradient())?;
         Ok(gathered)
     }
 

@@ -27,9 +27,11 @@ pub fn need(process: &dyn Process, layout: &Layout, load: Load, size: usize, thr
     let kept = kept_blocks(blocks, one * block as u64, budget, threads);
     let replayed = if kept < blocks { at_work } else { 0 };
     let stored = one * ((kept + replayed) * block).min(load.batch) as u64;
-    // A thread's sums, their total in f64 and the same in the order of the layout, which grows as it is written.
+    // A thread's sums and the same in f64, those of them that the tree over blocks holds at a time, and their total in the
+    // order of the layout, which grows as it is written.
     let lists = if load.moments { 4 } else { 1 };
-    let sums = parameters * (at_work * size * lists + 8 * lists + 16);
+    let nodes = blocks.checked_ilog2().map_or(0, |levels| levels as usize + 2);
+    let sums = parameters * (lists * (at_work * (size + 8) + 8 * nodes) + 16);
     Need {
         // Weights, and most of them the other way round.
         always: (2 * size * parameters) as u64,

@@ -2,7 +2,7 @@
 //!
 //! In f64 it is the oracle that every kernel is held against; in f32 it is what trains on a machine without a GPU. A
 //! thread takes a block of trajectories through its whole rollout, and later through its gradient, with
-//! single-threaded products; blocks are added in order. So nothing synchronises inside a rollout, and the bits of a
+//! single-threaded products; blocks are added pairwise (`sums`). So nothing synchronises inside a rollout, and the bits of a
 //! result do not depend on the number of threads.
 
 mod entries;
@@ -22,15 +22,16 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use self::gradient::Backward;
-use self::model::{Model, Sums, complete};
-use self::moments::{BatchMoments, LeaveOneOut, MomentSums, SquareNorms};
+use self::model::{Model, Sums};
+use self::moments::{LeaveOneOut, MomentSums, SquareNorms};
 use self::rollout::{Activations, Block, Workspace};
 use self::scores::Scores;
 use super::check::{self, Held};
-use super::{BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps};
+use super::{BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps, Summand, Tree};
 use crate::network::real::cast;
 use crate::network::{Activation, Arrangement, Layout, Real};
 use crate::process::{Objects, Process, Trajectories};
+use crate::sums::Grouped;
 use crate::targets::Target;
 
 /// The native engine in precision `T`.
@@ -43,8 +44,6 @@ pub struct CpuEngine<T> {
     block: usize,
     blocks: Vec<Block<T>>,
     held: Held,
-    /// A gradient in the making, in the order of the model's arrangement.
-    gradient: Vec<f64>,
 }
 
 /// Trajectories of a block, in trainings on batches of so many: small batches are divided among threads as well. That is the same
@@ -76,14 +75,20 @@ impl<T: Real> CpuEngine<T> {
         let process = process.into();
         check::shape(process.as_ref(), &layout)?;
         let (model, reward) = (Model::new(process, layout, activation), Reward::new(target));
-        let (blocks, gradient) = (Vec::new(), Vec::new());
-        Ok(Self { model, reward, memory_budget, block: BLOCK, blocks, held: Held::Nothing, gradient })
+        Ok(Self { model, reward, memory_budget, block: BLOCK, blocks: Vec::new(), held: Held::Nothing })
     }
 
     /// For trainings on batches of so many trajectories, however many of them it is given at a time.
     pub fn for_batches_of(mut self, batch: usize) -> Self {
         self.block = block_of(batch);
         self
+    }
+
+    /// A sum over the batch held; none if that has no trajectories.
+    fn sum(&mut self, of: Summand) -> Result<Option<Vec<f64>>, EngineError> {
+        let mut tree = Tree::default();
+        self.add_leaves(of, &mut tree)?;
+        Ok(tree.root())
     }
 
     /// Takes every block of the batch held, with its activations, through `visit`, a thread a block, and its result to
@@ -193,6 +198,17 @@ impl<T: Real> Roll for CpuEngine<T> {
         self.reward.refresh();
         self.reward.gradient(objects, coefficients)
     }
+
+    fn add_reward_leaves(
+        &mut self,
+        objects: &Objects,
+        coefficients: &[f64],
+        tree: &mut Tree,
+    ) -> Result<(), EngineError> {
+        self.reward.check(objects)?;
+        self.reward.refresh();
+        self.reward.add_leaves(objects, coefficients, tree)
+    }
 }
 
 impl<T: Real> Differentiate for CpuEngine<T> {
@@ -212,27 +228,10 @@ impl<T: Real> Differentiate for CpuEngine<T> {
     }
 
     fn accumulate(&mut self, coefficients: &Coefficients, total: &mut [f64]) -> Result<(), EngineError> {
-        let steps = self.model.process.max_steps();
-        check::weights(coefficients, self.held(), steps)?;
         check::arranged(&self.model.arrangement, total)?;
-        let mut gradient = std::mem::take(&mut self.gradient);
-        gradient.clear();
-        gradient.resize(total.len(), 0.0);
-        let model = &self.model;
-        let swept = self.sweep(
-            || (Backward::default(), Sums::zeros(&model.layout)),
-            |(backward, sums), block, activations| {
-                sums.clear();
-                backward.accumulate(model, block, activations, coefficients.rows(block.range(), steps), sums);
-            },
-            |(_, sums)| sums.add_to(&mut gradient),
-        );
-        if swept.is_ok() {
-            complete(&model.layout, &model.initial, &mut gradient);
-            total.iter_mut().zip(&gradient).for_each(|(total, part)| *total += part);
-        }
-        self.gradient = gradient;
-        swept
+        let gradient = self.sum(Summand::Gradient(coefficients))?;
+        total.iter_mut().zip(gradient.into_iter().flatten()).for_each(|(total, part)| *total += part);
+        Ok(())
     }
 
     fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
@@ -249,34 +248,66 @@ impl<T: Real> Differentiate for CpuEngine<T> {
     }
 
     fn moments(&mut self, coefficients: &[f64]) -> Result<Moments, EngineError> {
-        check::coefficients(coefficients, self.held(), "trajectories")?;
-        let layout = &self.model.layout;
-        let mut total = BatchMoments::zeros(layout);
-        self.sweep(
-            || (Scores::default(), MomentSums::zeros(layout)),
-            |(scores, sink), block, activations| {
-                sink.begin(&coefficients[block.range()]);
-                scores.visit(&self.model, block, activations, sink);
-            },
-            |(_, sink)| total.add(sink),
-        )?;
-        Ok(total.finish())
+        let lists = self.sum(Summand::Moments(coefficients))?;
+        Ok(Moments::from_list(&lists.unwrap_or_else(|| vec![0.0; 4 * self.model.layout.parameters()])))
     }
 
     fn leave_one_out_gradient(&mut self, coefficients: &[f64], moments: &Moments) -> Result<Vec<f64>, EngineError> {
-        check::coefficients(coefficients, self.held(), "trajectories")?;
-        check::moments(&self.model.arrangement, moments)?;
-        let (squares, weighted_squares) = (cast(&moments.squares), cast(&moments.weighted_squares));
-        let mut total = vec![0.0; self.model.layout.parameters()];
-        self.sweep(
-            || (Scores::default(), LeaveOneOut::new(&squares, &weighted_squares)),
-            |(scores, sink), block, activations| {
-                sink.begin(&coefficients[block.range()]);
-                scores.visit(&self.model, block, activations, sink);
-            },
-            |(_, sink)| sink.add_to(&mut total),
-        )?;
-        Ok(total)
+        let gradient = self.sum(Summand::LeftOut(coefficients, moments))?;
+        Ok(gradient.unwrap_or_else(|| vec![0.0; self.model.layout.parameters()]))
+    }
+
+    fn leaves(&self, blocks: usize) -> usize {
+        blocks
+    }
+
+    fn add_leaves(&mut self, of: Summand, tree: &mut Tree) -> Result<(), EngineError> {
+        let (model, layout) = (&self.model, &self.model.layout);
+        let mut leaves = Grouped::new(tree, BLOCK / self.block);
+        let swept = match of {
+            Summand::Gradient(coefficients) => {
+                let steps = model.process.max_steps();
+                check::weights(coefficients, self.held(), steps)?;
+                self.sweep(
+                    || (Backward::default(), Sums::zeros(layout), Vec::new()),
+                    |(backward, sums, leaf), block, activations| {
+                        sums.clear();
+                        let coefficients = coefficients.rows(block.range(), steps);
+                        backward.accumulate(model, block, activations, coefficients, sums);
+                        sums.write(&model.initial, leaf);
+                    },
+                    |(.., leaf)| leaves.add(leaf),
+                )
+            }
+            Summand::Moments(coefficients) => {
+                check::coefficients(coefficients, self.held(), "trajectories")?;
+                self.sweep(
+                    || (Scores::default(), MomentSums::zeros(layout), Vec::new()),
+                    |(scores, sink, leaf), block, activations| {
+                        sink.begin(&coefficients[block.range()]);
+                        scores.visit(model, block, activations, sink);
+                        sink.write(leaf);
+                    },
+                    |(.., leaf)| leaves.add(leaf),
+                )
+            }
+            Summand::LeftOut(coefficients, moments) => {
+                check::coefficients(coefficients, self.held(), "trajectories")?;
+                check::moments(&model.arrangement, moments)?;
+                let (squares, weighted_squares) = (cast(&moments.squares), cast(&moments.weighted_squares));
+                self.sweep(
+                    || (Scores::default(), LeaveOneOut::new(&squares, &weighted_squares), Vec::new()),
+                    |(scores, sink, leaf), block, activations| {
+                        sink.begin(&coefficients[block.range()]);
+                        scores.visit(model, block, activations, sink);
+                        sink.write(leaf);
+                    },
+                    |(.., leaf)| leaves.add(leaf),
+                )
+            }
+        };
+        leaves.finish();
+        swept
     }
 }
 

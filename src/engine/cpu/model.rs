@@ -156,23 +156,16 @@ impl<T: Real> Sums<T> {
 }
 
 impl<T: Real> Sums<T> {
-    /// Adds them to a list in the order of the model's arrangement, `start` in place of the first bias.
-    pub fn add_to(&self, total: &mut [f64]) {
-        let mut rest = total;
-        for tensor in self.tensors() {
-            let (here, later) = rest.split_at_mut(tensor.len());
-            here.iter_mut().zip(tensor).for_each(|(total, &part)| *total += part.to_f64());
-            rest = later;
+    /// Writes them as a list in the order of the model's arrangement: the inputs before the first action, `initial`, weigh
+    /// what `start` stands for.
+    pub fn write(&self, initial: &[f64], list: &mut Vec<f64>) {
+        list.clear();
+        self.tensors().for_each(|tensor| list.extend(tensor.iter().map(|number| number.to_f64())));
+        let (columns, rest) = list.split_at_mut(self.columns.len());
+        let start = &rest[..self.start.len()];
+        let weighed = columns.chunks_exact_mut(start.len()).zip(initial).filter(|(_, input)| **input != 0.0);
+        for (column, &input) in weighed {
+            column.iter_mut().zip(start).for_each(|(sum, start)| *sum += input * start);
         }
-    }
-}
-
-/// What [`Sums::add_to`] has gathered, completed: the inputs before the first action weigh what `start` stands for.
-pub fn complete(layout: &Layout, initial: &[f64], total: &mut [f64]) {
-    let first = &layout.layers()[0];
-    let (columns, rest) = total.split_at_mut(first.weight.end);
-    let start = &rest[..first.outputs];
-    for (column, &input) in columns.chunks_exact_mut(first.outputs).zip(initial).filter(|(_, input)| **input != 0.0) {
-        column.iter_mut().zip(start).for_each(|(sum, start)| *sum += input * start);
     }
 }

@@ -2,10 +2,8 @@
 //!
 //! A block's sums are in the engine's precision, over [`BLOCK`] trajectories at most; blocks are added in f64.
 
-use rayon::prelude::*;
-
 use super::scores::{Sink, TOGETHER};
-use crate::engine::{BLOCK, Moments};
+use crate::engine::BLOCK;
 use crate::network::Layout;
 use crate::network::real::{Real, cast, dot, vectorised};
 
@@ -38,23 +36,17 @@ impl<T: Real> Sink<T> for SquareNorms {
     }
 }
 
-/// sum h, sum c h, sum h^2 and sum c h^2, in this order.
-type Four<T> = [Vec<T>; 4];
-
-fn four_zeros<T: Real>(layout: &Layout) -> Four<T> {
-    [(); 4].map(|()| vec![T::default(); layout.parameters()])
-}
-
 /// The moments of a block.
 pub struct MomentSums<T> {
     /// c of each row.
     coefficients: Vec<T>,
-    sums: Four<T>,
+    /// sum h, sum c h, sum h^2 and sum c h^2.
+    sums: [Vec<T>; 4],
 }
 
 impl<T: Real> MomentSums<T> {
     pub fn zeros(layout: &Layout) -> Self {
-        Self { coefficients: Vec::new(), sums: four_zeros(layout) }
+        Self { coefficients: Vec::new(), sums: [(); 4].map(|()| vec![T::default(); layout.parameters()]) }
     }
 
     /// Starts a block with these coefficients.
@@ -75,6 +67,12 @@ impl<T: Real> Sink<T> for MomentSums<T> {
 }
 
 impl<T: Real> MomentSums<T> {
+    /// Writes the four lists, one after the other.
+    pub fn write(&self, list: &mut Vec<f64>) {
+        list.clear();
+        self.sums.iter().for_each(|sum| list.extend(sum.iter().map(|number| number.to_f64())));
+    }
+
     fn add<const N: usize>(&mut self, row: usize, at: usize, scores: [&[T]; N]) {
         let c = std::array::from_fn(|n| self.coefficients[row + n]);
         let [sum, weighted, squares, weighted_squares] = self.sums.each_mut().map(|list| &mut list[at..]);
@@ -113,24 +111,6 @@ fn add_moments<T: Real, const N: usize>(
     }
 }
 
-/// The moments of a batch.
-pub struct BatchMoments(Four<f64>);
-
-impl BatchMoments {
-    pub fn zeros(layout: &Layout) -> Self {
-        Self(four_zeros(layout))
-    }
-
-    pub fn add<T: Real>(&mut self, block: &MomentSums<T>) {
-        self.0.par_iter_mut().zip(&block.sums).for_each(|(total, part)| add(total, part));
-    }
-
-    pub fn finish(self) -> Moments {
-        let [sum, weighted_sum, squares, weighted_squares] = self.0;
-        Moments { sum, weighted_sum, squares, weighted_squares }
-    }
-}
-
 /// sum_i h_i (c_i - k_i) over a block, k_i = (sum_j c_j h_j^2 - c_i h_i^2) / (sum_j h_j^2 - h_i^2) for each parameter.
 pub struct LeaveOneOut<'a, T> {
     /// c of each row.
@@ -153,8 +133,10 @@ impl<'a, T: Real> LeaveOneOut<'a, T> {
         self.sum.fill(T::default());
     }
 
-    pub fn add_to(&self, total: &mut [f64]) {
-        add(total, &self.sum);
+    /// The block's part of the gradient.
+    pub fn write(&self, list: &mut Vec<f64>) {
+        list.clear();
+        list.extend(self.sum.iter().map(|number| number.to_f64()));
     }
 }
 
@@ -180,9 +162,4 @@ impl<T: Real> Sink<T> for LeaveOneOut<'_, T> {
             },
         );
     }
-}
-
-/// Adds a block's numbers to those of the batch.
-fn add<T: Real>(total: &mut [f64], part: &[T]) {
-    total.iter_mut().zip(part).for_each(|(total, &part)| *total += part.to_f64());
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::{EngineError, check};
+use crate::engine::{EngineError, Tree, check};
 use crate::network::{Mlp, Real};
 use crate::process::{Encoding, Objects, Order, SiteFilling};
 use crate::targets::Target;
@@ -65,9 +65,23 @@ impl<T: Real> Reward<T> {
     /// # Errors
     /// `Limit` if the target has no network, or there is not a coefficient for each object.
     pub fn gradient(&self, objects: &Objects, coefficients: &[f64]) -> Result<Vec<f64>, EngineError> {
+        Ok(self.differentiable(objects, coefficients)?.gradient(&self.process.encode(objects), coefficients))
+    }
+
+    /// The same as leaves of a larger sum, one a block of objects.
+    ///
+    /// # Errors
+    /// Those of the same.
+    pub fn add_leaves(&self, objects: &Objects, coefficients: &[f64], tree: &mut Tree) -> Result<(), EngineError> {
+        let network = self.differentiable(objects, coefficients)?;
+        network.add_leaves(&self.process.encode(objects), coefficients, tree);
+        Ok(())
+    }
+
+    /// The network, if it is one and the coefficients are as many as the objects.
+    fn differentiable(&self, objects: &Objects, coefficients: &[f64]) -> Result<&Mlp<T>, EngineError> {
         check::coefficients(coefficients, objects.count(), "objects")?;
         let none = || EngineError::Limit("this target's log R is not a network: it has no parameters".into());
-        let (_, network) = self.network.as_ref().ok_or_else(none)?;
-        Ok(network.gradient(&self.process.encode(objects), coefficients))
+        self.network.as_ref().map(|(_, network)| network).ok_or_else(none)
     }
 }

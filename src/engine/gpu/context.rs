@@ -41,8 +41,15 @@ pub fn adapters(include_gl: bool) -> Vec<AdapterDescription> {
 }
 
 /// What the adapter runs on that an engine would open, if there is one: see [`super::GpuOptions::adapter`].
-pub fn kind(wanted: Option<&str>) -> Option<AdapterKind> {
-    find(wanted.unwrap_or_default()).ok().map(|adapter| describe(&adapter).kind)
+pub fn kind(wanted: Option<&str>, index: usize) -> Option<AdapterKind> {
+    find(wanted.unwrap_or_default(), index).ok().map(|adapter| describe(&adapter).kind)
+}
+
+/// How many of the adapters that match are of the kind and backend of the first: indices below this are as good as 0.
+pub fn alike(wanted: Option<&str>) -> usize {
+    let matching: Vec<_> = matching(wanted.unwrap_or_default()).0.iter().map(describe).collect();
+    let first = |other: &&AdapterDescription| (other.kind, other.backend) == (matching[0].kind, matching[0].backend);
+    matching.iter().take_while(first).count()
 }
 
 /// Whether there is an adapter that is more than a CPU.
@@ -120,12 +127,12 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Opens the best adapter, or the best of those that match `wanted` ("gl" or "opengl" asks for OpenGL).
+    /// Opens number `index` of the adapters that match `wanted`, best first ("gl" or "opengl" asks for OpenGL).
     ///
     /// # Errors
     /// `NoAdapter` if there is none, `Device` if the driver refuses.
-    pub fn open(wanted: Option<&str>) -> Result<Self, EngineError> {
-        let adapter = find(wanted.unwrap_or_default())?;
+    pub fn open(wanted: Option<&str>, index: usize) -> Result<Self, EngineError> {
+        let adapter = find(wanted.unwrap_or_default(), index)?;
         let description = describe(&adapter);
 
         // Larger buffers and workgroups where the adapter has them, the defaults of WebGPU for all else.
@@ -197,21 +204,28 @@ impl Context {
     }
 }
 
-/// The best adapter that matches `wanted`.
-fn find(wanted: &str) -> Result<Adapter, EngineError> {
-    let gl = wanted.to_lowercase().split_whitespace().any(|word| word == "gl" || word == "opengl");
-    let mut adapters = enumerate(if gl { Backends::GL } else { PRIMARY });
-    match adapters.iter().position(|adapter| describe(adapter).matches(wanted)) {
-        Some(index) => Ok(adapters.swap_remove(index)),
-        None => Err(no_adapter(wanted, &adapters)),
+/// Number `index` of the adapters that match `wanted`.
+fn find(wanted: &str, index: usize) -> Result<Adapter, EngineError> {
+    let (mut matching, others) = matching(wanted);
+    if index < matching.len() {
+        return Ok(matching.swap_remove(index));
     }
+    let names = |adapters: &[Adapter]| adapters.iter().map(|a| describe(a).to_string()).collect::<Vec<_>>().join(", ");
+    Err(EngineError::NoAdapter(match (wanted, matching.is_empty(), others.is_empty()) {
+        ("", true, _) => "no GPU adapter was found (a software one comes with the package mesa-vulkan-drivers)".into(),
+        (_, true, true) => format!("no GPU adapter matches \"{wanted}\": none was found at all"),
+        (_, true, false) => format!("no GPU adapter matches \"{wanted}\"; there are: {}", names(&others)),
+        _ => {
+            let (last, names) = (matching.len() - 1, names(&matching));
+            let what = if wanted.is_empty() { String::new() } else { format!(" that match \"{wanted}\"") };
+            format!("engine.adapter_index = {index}: the adapters{what} have the indices 0 to {last}: {names}")
+        }
+    }))
 }
 
-fn no_adapter(wanted: &str, adapters: &[Adapter]) -> EngineError {
-    let names: Vec<_> = adapters.iter().map(|adapter| describe(adapter).to_string()).collect();
-    EngineError::NoAdapter(match (wanted, names.is_empty()) {
-        ("", _) => "no GPU adapter was found (a software one comes with the package mesa-vulkan-drivers)".into(),
-        (_, true) => format!("no GPU adapter matches \"{wanted}\": none was found at all"),
-        (_, false) => format!("no GPU adapter matches \"{wanted}\"; there are: {}", names.join(", ")),
-    })
+/// The adapters that match `wanted`, best first, and those that do not.
+fn matching(wanted: &str) -> (Vec<Adapter>, Vec<Adapter>) {
+    let gl = wanted.to_lowercase().split_whitespace().any(|word| word == "gl" || word == "opengl");
+    let adapters = enumerate(if gl { Backends::GL } else { PRIMARY });
+    adapters.into_iter().partition(|adapter| describe(adapter).matches(wanted))
 }

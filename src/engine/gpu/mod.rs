@@ -37,7 +37,7 @@ mod twins;
 mod work;
 
 pub use crate::engine::{AdapterDescription, AdapterKind};
-pub use context::{adapters, has_hardware_adapter, kind};
+pub use context::{adapters, alike, has_hardware_adapter, kind};
 pub use kernel_set::KernelSet;
 pub use memory::need;
 pub use tiling::Tiling;
@@ -68,6 +68,8 @@ pub struct GpuOptions {
     /// Words that the adapter's name, backend or driver must contain ("gl" or "opengl" for OpenGL); the best adapter
     /// if none are given.
     pub adapter: Option<String>,
+    /// Which of those that match, best first: they can be alike.
+    pub adapter_index: usize,
     /// Bytes of activations kept between a rollout and its gradient. One block of 64 trajectories is always kept. A network
     /// that gives log R may take as many again.
     pub memory_budget: u64,
@@ -79,7 +81,7 @@ pub struct GpuOptions {
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        Self { adapter: None, memory_budget: 1 << 30, tiling: None, kernels: None }
+        Self { adapter: None, adapter_index: 0, memory_budget: 1 << 30, tiling: None, kernels: None }
     }
 }
 
@@ -126,7 +128,7 @@ impl GpuEngine {
     ) -> Result<Self, EngineError> {
         let process = process.into();
         check::shape(process.as_ref(), &layout)?;
-        let context = Context::open(options.adapter.as_deref())?;
+        let context = Context::open(options.adapter.as_deref(), options.adapter_index)?;
         let widest = layout.widths[1..layout.widths.len() - 1].iter().copied().max().unwrap_or(1);
         let tiling = options.tiling.unwrap_or_else(|| Tiling::suggested(context.adapter.kind, widest));
         check_adapter(&context, process.as_ref(), &tiling)?;

@@ -25,7 +25,7 @@ use crate::targets::ising::Ising;
 use crate::targets::{RewardNetwork, Target};
 
 pub(super) fn context() -> Context {
-    Context::open(None).unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))
+    Context::open(None, 0).unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install mesa-vulkan-drivers"))
 }
 
 pub(super) fn network(tiling: Tiling) -> Network {
