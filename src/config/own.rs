@@ -32,8 +32,8 @@ impl OwnConfig {
     /// There is nothing to build it of.
     pub(super) fn build(&self) -> Result<Arc<dyn Target>, ConfigError> {
         Err(ConfigError::new(
-            "target.kind = \"own\": log R is a function that is in no file, and has to be given along: in Python by target=... of \
-             wgflow.train or wgflow.Run.open",
+            "target.kind = \"own\": log R is a function that is in no file, and has to be given along: in \
+             Python by target=... of wgflow.train or wgflow.Run.open",
         ))
     }
 }
