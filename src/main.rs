@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    wgflow::commands::main()
+    wgflow::commands::main(std::env::args_os()).into()
 }

@@ -5,6 +5,7 @@
 //! wants it to stop raises a [`Stop`].
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ use crate::run::log::MetricsLog;
 use crate::run::times::Times;
 use crate::stop::{Reason, Stop};
 use crate::summary::{self, Summary};
-use crate::targets::InputFiles;
+use crate::targets::{InputFiles, Target};
 use crate::trainer::{Builder, Step, Trainer};
 
 /// What a session tells while it runs. Every method may stay empty.
@@ -85,16 +86,26 @@ impl Session {
     /// A session at iteration 0, on all `ranks` if there are any. Nothing is written: a configuration too large for the
     /// adapter leaves nothing behind.
     pub fn new(config: Config, ranks: Option<Ranks>) -> anyhow::Result<Self> {
-        Self::build(config, Inputs::Files, None, ranks)
+        Self::build(config, None, Inputs::Files, None, ranks)
+    }
+
+    /// The same in one process on `target`, where there is one: for a configuration with `target.kind = "own"`, which has none
+    /// itself.
+    pub fn with_target(config: Config, target: Option<Arc<dyn Target>>) -> anyhow::Result<Self> {
+        Self::build(config, target, Inputs::Files, None, None)
     }
 
     fn build(
         config: Config,
+        target: Option<Arc<dyn Target>>,
         inputs: Inputs,
         looked_at: Option<EvaluationConfig>,
         ranks: Option<Ranks>,
     ) -> anyhow::Result<Self> {
-        let builder = Builder::of(&config, inputs)?;
+        let builder = match target {
+            Some(target) => Builder::new(&config.settings, target),
+            None => Builder::of(&config, inputs)?,
+        };
         if let Some(ranks) = &ranks {
             let files = builder.target().files();
             let files = files.iter().map(|(key, content)| (key.to_owned(), content.to_vec())).collect();
@@ -117,7 +128,7 @@ impl Session {
         size(&mut sizes);
         let none =
             || ConfigError::new(format!("{} has no checkpoint yet: train it with --resume first", path.display()));
-        Self::restore(config, &run.checkpoint()?.ok_or_else(none)?, &[], Some(sizes), None)
+        Self::restore(config, None, &run.checkpoint()?.ok_or_else(none)?, &[], Some(sizes), None)
     }
 
     /// A session that goes on from the run's checkpoint, or begins the run if it has none yet. `config` is the run's, but for
@@ -127,7 +138,7 @@ impl Session {
     /// If the checkpoint belongs to another configuration, naming the keys; if it is damaged; as [`Session::new`].
     pub fn take_up(run: &RunDirectory, config: Config, changed: &[&str], ranks: Option<Ranks>) -> anyhow::Result<Self> {
         match run.checkpoint()? {
-            Some(checkpoint) => Self::restore(config, &checkpoint, changed, None, ranks),
+            Some(checkpoint) => Self::restore(config, None, &checkpoint, changed, None, ranks),
             None => Self::new(config, ranks),
         }
     }
@@ -143,15 +154,29 @@ impl Session {
         }
     }
 
+    /// The same in one process on `target`, where there is one: see [`Session::with_target`].
+    pub fn take_up_with_target(
+        run: &RunDirectory,
+        config: Config,
+        target: Option<Arc<dyn Target>>,
+        changed: &[&str],
+    ) -> anyhow::Result<Self> {
+        match run.checkpoint()? {
+            Some(checkpoint) => Self::restore(config, target, &checkpoint, changed, None, None),
+            None => Self::with_target(config, target),
+        }
+    }
+
     fn restore(
         config: Config,
+        target: Option<Arc<dyn Target>>,
         checkpoint: &Checkpoint,
         changed: &[&str],
         looked_at: Option<EvaluationConfig>,
         ranks: Option<Ranks>,
     ) -> anyhow::Result<Self> {
         let (config, changed) = agree(checkpoint, config, changed)?;
-        let mut session = Self::build(config, Inputs::Checkpoint(checkpoint.files()?), looked_at, ranks)?;
+        let mut session = Self::build(config, target, Inputs::Checkpoint(checkpoint.files()?), looked_at, ranks)?;
         session.changed = changed;
         session.trainer.restore(checkpoint)?;
         session.log_lines = checkpoint.text(Checkpoint::LOG_LINES)?;
@@ -193,6 +218,11 @@ impl Session {
         run.save(&checkpoint)?;
         run.configure(config)?;
         Ok(run.save(&self.checkpoint(self.log_lines))?)
+    }
+
+    /// What both are made of.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     pub fn trainer(&mut self) -> &mut Trainer {

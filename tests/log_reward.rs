@@ -3,14 +3,16 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use common::Setting;
 use wgflow::config::Settings;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
-use wgflow::engine::{Differentiate, Roll, Rollout};
+use wgflow::engine::{Differentiate, Engine, Roll, Rollout};
 use wgflow::evaluation::evaluate;
 use wgflow::network::{Activation, Initialisation, initialise};
-use wgflow::process::{Objects, Order};
+use wgflow::process::{Encoding, Objects, Order};
 use wgflow::random::{Draw, Stream};
 use wgflow::targets::energy_model::{self, EnergyModel};
 use wgflow::targets::ising::Ising;
@@ -195,5 +197,54 @@ fn every_estimate_is_made_with_the_targets_own_log_r() {
     for (found, unshifted) in of(true).into_iter().zip(of(false)) {
         // log R near 0 in f32.
         assert!((found - unshifted - 1.0).abs() < 1e-5, "{found} {unshifted}");
+    }
+}
+
+/// A target that is asked for whole batches, and counts how often.
+struct Once(Ising, AtomicUsize, std::thread::ThreadId);
+
+impl Target for Once {
+    fn sites(&self) -> usize {
+        self.0.sites()
+    }
+
+    fn values(&self) -> usize {
+        self.0.values()
+    }
+
+    fn encoding(&self) -> Encoding {
+        self.0.encoding()
+    }
+
+    fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
+        assert_eq!(std::thread::current().id(), self.2, "asked from another thread");
+        self.1.fetch_add(1, Relaxed);
+        self.0.log_reward(objects, log_reward);
+    }
+
+    fn at_once(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_target_can_be_asked_for_a_batch_at_once_for_the_same_bits() {
+    let ising = || Ising::new(4, 0.3).unwrap();
+    let once = Arc::new(Once(ising(), AtomicUsize::new(0), std::thread::current().id()));
+    let setting = Setting::new(once.clone(), Order::Uniform, &[8], Activation::Relu);
+    let plain = Setting::new(Arc::new(ising()), Order::Uniform, &[8], Activation::Relu);
+    let mut expected = plain.native::<f32>();
+    let expected = expected.rollout(&Rollout::sample(DRAW, 300)).unwrap();
+    for mut engine in [Box::new(setting.native::<f32>()) as Box<dyn Engine>, Box::new(gpu(&setting))] {
+        once.1.store(0, Relaxed);
+        let batch = engine.rollout(&Rollout::sample(DRAW, 300)).unwrap();
+        assert_eq!(batch.log_reward, log_rewards(&once.0, &engine.objects().unwrap()), "{}", engine.name());
+        assert_eq!(once.1.load(Relaxed), 1, "{}", engine.name());
+        if engine.name().starts_with("native") {
+            assert_eq!(
+                (batch.log_forward, batch.log_reward),
+                (expected.log_forward.clone(), expected.log_reward.clone())
+            );
+        }
     }
 }

@@ -18,8 +18,8 @@ mod signals;
 mod train;
 mod variance;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -33,6 +33,9 @@ use crate::run::error::RunError;
 use crate::stop::Reason;
 use crate::trainer::{RestoreError, TrainError};
 
+const DONE: u8 = 0;
+const FAILED: u8 = 1;
+const BAD_USAGE: u8 = 2;
 /// The exit code that tells a script to start the same work again: EX_TEMPFAIL of BSD's sysexits.h.
 const RESUBMIT: u8 = 75;
 
@@ -75,11 +78,11 @@ enum Command {
     Presets(presets::Arguments),
 }
 
-/// Parses the process's arguments, runs the command, and says how it ended.
-pub fn main() -> ExitCode {
+/// Parses arguments, the first of them the program's name, runs the command, and gives the exit code that says how it ended.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     own_up_to_panics();
     signals::outlive_file_limits();
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(answer) => return say(&answer),
     };
@@ -98,7 +101,7 @@ pub fn main() -> ExitCode {
         Command::Adapters(arguments) => adapters::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),
     };
-    result.map_or_else(fail, |()| ExitCode::SUCCESS)
+    result.map_or_else(fail, |()| DONE)
 }
 
 /// Starts the threads that all work is shared by, which would panic where it fails later.
@@ -110,24 +113,24 @@ fn start_threads() -> anyhow::Result<()> {
 }
 
 /// Says what went wrong, if anything has to be said, and gives the exit code for it.
-fn fail(error: anyhow::Error) -> ExitCode {
+fn fail(error: anyhow::Error) -> u8 {
     if error.downcast_ref().is_some_and(output::Lost::unread) {
-        return ExitCode::SUCCESS;
+        return DONE;
     }
     output::complain(&format!("error: {error:#}"));
     match error.downcast_ref() {
-        Some(Interrupted { reason: Reason::Resubmit, .. }) => ExitCode::from(RESUBMIT),
-        _ if is_bad_usage(&error) => ExitCode::from(2),
-        _ => ExitCode::FAILURE,
+        Some(Interrupted { reason: Reason::Resubmit, .. }) => RESUBMIT,
+        _ if is_bad_usage(&error) => BAD_USAGE,
+        _ => FAILED,
     }
 }
 
 /// Answers arguments that ask for help or for the version, or that are wrong.
-fn say(answer: &clap::Error) -> ExitCode {
+fn say(answer: &clap::Error) -> u8 {
     let said = answer.print();
     match output::written(said) {
-        _ if answer.use_stderr() => ExitCode::from(2),
-        said => said.map_or_else(|lost| fail(lost.into()), |()| ExitCode::SUCCESS),
+        _ if answer.use_stderr() => BAD_USAGE,
+        said => said.map_or_else(|lost| fail(lost.into()), |()| DONE),
     }
 }
 
@@ -143,7 +146,7 @@ fn own_up_to_panics() {
 }
 
 /// Whether what was asked for is wrong, not how it went: code 2.
-fn is_bad_usage(error: &anyhow::Error) -> bool {
+pub fn is_bad_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<ConfigError>()
             || cause.is::<ModelError>()

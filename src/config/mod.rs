@@ -10,6 +10,7 @@ mod difference;
 mod error;
 mod file;
 mod model;
+mod own;
 mod paths;
 mod settings;
 mod table;
@@ -21,6 +22,7 @@ pub use difference::{Difference, differences};
 pub use error::ConfigError;
 pub(crate) use error::{parse, quoted};
 pub use model::ModelConfig;
+pub use own::OwnConfig;
 pub(crate) use paths::anchor;
 pub use settings::{
     BackwardPolicy, EngineConfig, EngineKind, EvaluationConfig, FillingOrder, FlowNetwork, PolicyConfig, Precision,

@@ -11,6 +11,7 @@ use super::bit_sequence::BitSequenceConfig;
 use super::density::DensityConfig;
 use super::error::{deserialise, quoted};
 use super::model::ModelConfig;
+use super::own::OwnConfig;
 use super::table::TableConfig;
 use crate::joint;
 use crate::models::{ModelError, bytes_of};
@@ -34,6 +35,8 @@ pub enum TargetConfig {
     BitSequence(BitSequenceConfig),
     /// A table of sequences and rewards from a file.
     Table(TableConfig),
+    /// A function of the caller's.
+    Own(OwnConfig),
 }
 
 /// `target.kind = "ising"`: the Ising model on a torus.
@@ -103,7 +106,7 @@ impl Inputs {
 
 impl TargetConfig {
     /// Names that `target.kind` can have.
-    pub const KINDS: &str = "\"ising\", \"density\", \"model\", \"hypergrid\", \"bit_sequence\" or \"table\"";
+    pub const KINDS: &str = "\"ising\", \"density\", \"model\", \"hypergrid\", \"bit_sequence\", \"table\" or \"own\"";
 
     /// Reads the table `[target]`.
     pub fn from_table(mut table: Table) -> Result<Self, ConfigError> {
@@ -114,6 +117,7 @@ impl TargetConfig {
             Some(Value::String(kind)) if kind == "hypergrid" => Self::Hypergrid(deserialise(table, "target")?),
             Some(Value::String(kind)) if kind == "bit_sequence" => Self::BitSequence(deserialise(table, "target")?),
             Some(Value::String(kind)) if kind == "table" => Self::Table(deserialise(table, "target")?),
+            Some(Value::String(kind)) if kind == "own" => Self::Own(deserialise(table, "target")?),
             Some(other) => {
                 let message = format!("target.kind = {}: must be {}", quoted(other), Self::KINDS);
                 return Err(ConfigError::new(message));
@@ -138,13 +142,19 @@ impl TargetConfig {
             Self::Hypergrid(grid) => grid.target().map(drop),
             Self::BitSequence(sequence) => sequence.target().map(drop),
             Self::Table(table) => table.check(),
+            Self::Own(own) => own.check(),
         }
     }
 
     /// How the target's energy model is trained along with the policy, if it is.
     pub fn energy_training(&self) -> Option<joint::Settings> {
         match self {
-            Self::Ising(_) | Self::Model(_) | Self::Hypergrid(_) | Self::BitSequence(_) | Self::Table(_) => None,
+            Self::Ising(_)
+            | Self::Model(_)
+            | Self::Hypergrid(_)
+            | Self::BitSequence(_)
+            | Self::Table(_)
+            | Self::Own(_) => None,
             Self::Density(density) => density.energy_training(),
         }
     }
@@ -158,6 +168,7 @@ impl TargetConfig {
             Self::Hypergrid(grid) => Ok(Arc::new(grid.target()?)),
             Self::BitSequence(sequence) => Ok(Arc::new(sequence.target()?)),
             Self::Table(table) => table.build(inputs),
+            Self::Own(own) => own.build(),
         }
     }
 }

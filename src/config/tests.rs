@@ -124,6 +124,24 @@ fn what_is_quoted_leaves_room_for_what_is_said_of_it() {
     assert!(error.contains("\u{e9}\u{e9} [") && error.contains("characters] \u{e9}\u{e9}"), "{error}");
 }
 
+#[test]
+fn a_function_of_the_caller_s_has_sizes_and_is_not_built_from_a_file() {
+    let own = "[target]\nkind = \"own\"\nsites = 9\nvalues = 2\n";
+    let config = Config::parse(own, &[]).unwrap();
+    assert_eq!(Config::parse(&config.to_toml(), &[]).unwrap(), config);
+    let cases: [(&[&str], &[&str]); 5] = [
+        (&[], &["target.kind", "own", "target=..."]),
+        (&["target.sites=0"], &["target.sites = 0", "1 to 16777215"]),
+        (&["target.values=1"], &["target.values = 1", "2 to 256"]),
+        (&["target.values=257"], &["target.values = 257", "2 to 256"]),
+        (&["target.side=3"], &["target", "side", "sites"]),
+    ];
+    for (changes, words) in cases {
+        let error = error_of(own, changes);
+        assert!(words.iter().all(|word| error.contains(word)), "{changes:?}: {error}");
+    }
+}
+
 const DENSITY: &str = "[target]\nkind = \"density\"\nmode = \"joint\"\ndata = \"2spirals\"\n";
 
 #[test]

@@ -54,8 +54,9 @@ pub fn allows_enumeration(trainer: &Trainer) -> Result<(), TargetError> {
     Ok(())
 }
 
-/// Whether it takes no longer than a second or two.
-pub(super) fn is_quick(trainer: &Trainer) -> bool {
+/// Whether [`enumerate`] can be asked and takes no longer than a second or two: for up to 12 sites of two values, and 200,000 states
+/// of another process.
+pub fn enumerates_quickly(trainer: &Trainer) -> bool {
     let (sites, states) = QUICK;
     let quick = match trainer.process().states().filter(|_| filling(trainer).is_none()) {
         Some(found) => found <= states,

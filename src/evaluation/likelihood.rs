@@ -49,14 +49,8 @@ pub(super) fn tested(
     if log_reward.is_empty() {
         return Ok(None);
     }
-    let one_each = trainer.process().as_site_filling().is_some_and(|filling| filling.order == Order::Fixed);
-    let trajectories = if one_each { 1 } else { sizes.nll_trajectories };
-    let mut log_likelihoods = Vec::new();
-    for set in objects.values().chunks(sizes.points_of_a_set() * sites) {
-        let set = Objects::new(sites, set.to_vec());
-        let ratios = backward_log_ratios(trainer, seed, &set, log_likelihoods.len(), trajectories, stop)?;
-        log_likelihoods.extend(ratios.chunks(trajectories).map(log_mean_exp));
-    }
+    let trajectories = if has_one_trajectory_each(trainer) { 1 } else { sizes.nll_trajectories };
+    let log_likelihoods = log_probabilities(trainer, &objects, trajectories, sizes.points_of_a_set(), seed, stop)?;
     Ok(Some(TestSet {
         objects: log_reward.len(),
         trajectories,
@@ -64,6 +58,33 @@ pub(super) fn tested(
         pearson: pearson(&log_likelihoods, &log_reward),
         spearman: spearman(&log_likelihoods, &log_reward),
     }))
+}
+
+/// Whether an object has one trajectory, as in the fixed order, so that its log-probability under the policy is that trajectory's.
+pub fn has_one_trajectory_each(trainer: &Trainer) -> bool {
+    trainer.process().as_site_filling().is_some_and(|filling| filling.order == Order::Fixed)
+}
+
+/// log P_F^T of each object, estimated from so many backward trajectories each (see [`TestSet`]), `at_once` objects at a time, from
+/// the random numbers of `seed`.
+///
+/// # Errors
+/// If the engine fails, log R is none, a number is beyond what random numbers are counted for, or `stop` was raised.
+pub fn log_probabilities(
+    trainer: &mut Trainer,
+    objects: &Objects,
+    trajectories: usize,
+    at_once: usize,
+    seed: u64,
+    stop: &Stop,
+) -> Result<Vec<f64>, EvaluationError> {
+    let mut found = Vec::new();
+    for set in objects.values().chunks(at_once * objects.sites()) {
+        let set = Objects::new(objects.sites(), set.to_vec());
+        let ratios = backward_log_ratios(trainer, seed, &set, found.len(), trajectories, stop)?;
+        found.extend(ratios.chunks(trajectories).map(log_mean_exp));
+    }
+    Ok(found)
 }
 
 /// log P_F - log P_B of so many backward trajectories of each point, row-major [points, trajectories]; `first` is the

@@ -11,8 +11,8 @@ mod text;
 mod top;
 mod trust;
 
-pub use enumerated::{Enumerated, allows_enumeration, enumerate};
-pub use likelihood::TestSet;
+pub use enumerated::{Enumerated, allows_enumeration, enumerate, enumerates_quickly};
+pub use likelihood::{TestSet, has_one_trajectory_each, log_probabilities};
 pub use seed::Seed;
 pub use shares::{Share, shares, worst};
 pub use sites::{Best, Marginals, best_of};
@@ -193,7 +193,7 @@ pub fn evaluate_sized(
         target.as_ref().ok().map(|objects| backward_log_weights(trainer, seed, objects, stop)).transpose()?;
 
     let against_data = data::compare(trainer, &gflownet, sizes, seed, stop)?;
-    let quick = enumerated::is_quick(trainer);
+    let quick = enumerates_quickly(trainer);
     let enumerated = if quick { Some(enumerate(trainer, |_| stop.check())?) } else { None };
 
     let (log_z, elbo) = (weights::log_z(&log_weights), weights::elbo(&log_weights));

@@ -58,6 +58,13 @@ pub trait Target: Send + Sync {
     /// objective that gives such objects no weight. NaN and plus infinity end training and evaluation.
     fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]);
 
+    /// Whether engines ask for log R of a whole batch in one call, on the thread that asked for the batch: for a function that
+    /// does not gain from several threads, such as one in another language. Otherwise the native engine asks for a block of
+    /// trajectories at a time, from many threads at once.
+    fn at_once(&self) -> bool {
+        false
+    }
+
     /// log sum_x R(x), where it is known; else why it is not.
     fn log_z(&self) -> Result<f64, TargetError> {
         Err(TargetError::unknown("this target has no closed form for its log Z"))

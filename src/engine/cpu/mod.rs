@@ -59,6 +59,11 @@ fn kept_blocks(blocks: usize, bytes: u64, budget: u64, threads: usize) -> usize 
     if fitting >= blocks { blocks } else { fitting.saturating_sub(threads) }
 }
 
+/// The actions of all blocks, row-major [trajectories, steps].
+fn of_actions<T>(blocks: &[Block<T>]) -> Vec<u32> {
+    blocks.iter().flat_map(|block| &block.actions).copied().collect()
+}
+
 impl<T: Real> CpuEngine<T> {
     /// `memory_budget` bounds the bytes of activations kept between a rollout and its gradient; blocks beyond are replayed,
     /// one a thread at a time whatever the budget.
@@ -148,14 +153,20 @@ impl<T: Real> Roll for CpuEngine<T> {
             block.rows = size.min(request.count - block.first);
             block.begin(model, work, request);
             block.run(model, work, index < kept);
-            let objects = model.process.finish(&Trajectories::new(steps, block.actions.clone()));
             block.log_reward.resize(block.rows, 0.0);
-            reward.log_reward(&objects, &mut block.log_reward);
+            if !reward.is_told_at_once() {
+                let objects = model.process.finish(&Trajectories::new(steps, block.actions.clone()));
+                reward.log_reward(&objects, &mut block.log_reward);
+            }
         });
 
         let of = |list: fn(&Block<T>) -> &Vec<f64>| self.blocks.iter().flat_map(list).copied().collect::<Vec<f64>>();
         let (mut log_forward, mut log_backward) = (of(|block| &block.log_choices), of(|block| &block.log_backward));
-        let log_reward = of(|block| &block.log_reward);
+        let mut log_reward = of(|block| &block.log_reward);
+        if self.reward.is_told_at_once() {
+            let trajectories = Trajectories::new(steps, of_actions(&self.blocks));
+            self.reward.log_reward(&model.process.finish(&trajectories), &mut log_reward);
+        }
         let mut steps = request.stepwise.then(|| Steps {
             max_steps: steps,
             lengths: self.blocks.iter().flat_map(|block| block.lengths(steps)).collect(),
@@ -176,8 +187,7 @@ impl<T: Real> Roll for CpuEngine<T> {
     }
 
     fn trajectories(&mut self) -> Result<Trajectories, EngineError> {
-        let actions = self.blocks.iter().flat_map(|block| &block.actions).copied().collect();
-        Ok(Trajectories::new(self.model.process.max_steps(), actions))
+        Ok(Trajectories::new(self.model.process.max_steps(), of_actions(&self.blocks)))
     }
 
     fn objects(&mut self) -> Result<Objects, EngineError> {

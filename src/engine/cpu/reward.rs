@@ -48,6 +48,11 @@ impl<T: Real> Reward<T> {
         check::objects(self.process.sites, self.process.values, objects)
     }
 
+    /// Whether it is asked for once a batch, where others are block by block.
+    pub(super) fn is_told_at_once(&self) -> bool {
+        self.network.is_none() && self.target.at_once()
+    }
+
     /// log R of each object.
     pub fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
         match &self.network {
