@@ -6,6 +6,8 @@
 // them, each as long as a layer is wide. Pairs t < u count twice.
 // `pieces` [trajectory of this dispatch][piece]; sum_norms.wgsl adds them up.
 // Register tiles of pairs, as in lib/tile.wgsl: (x) a trajectory of the block, (y) a tile, (z) a block.
+//
+// Waves on gfx1100: at least 20
 
 #import wgflow::backpropagated::{activations, slopes}
 #import wgflow::constants::{BLOCK, PAIR_TILES, PIECES, STATES, STEP_SIZE, TILE_ROWS, TILE_UNITS}

@@ -7,6 +7,8 @@
 // in registers from trajectory to trajectory.
 // `partials` [slice of this dispatch][list][weight and bias of all hidden layers]; fold.wgsl adds up the slices.
 // Register tiles, see lib/tile.wgsl: one invocation a tile of (output, input), then one a quad of the bias; (y) a slice.
+//
+// Waves on gfx1100: at least 12
 
 #import wgflow::constants::{BLOCK, DENSE, DENSE_SIZE, STATES, STEP_SIZE, TILE_ROWS, TILE_UNITS}
 #import wgflow::product::{Product, output_rows}

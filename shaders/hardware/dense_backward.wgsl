@@ -6,6 +6,8 @@
 // One workgroup takes the BLOCK trajectories of a step and 8 * BACKWARD_LANES units, an invocation a square of 8 x 8
 // (lib/square.wgsl). Operands go through workgroup memory in slices of 8 outputs of the layer, the next one on its way
 // while this one is multiplied. (x) a step and a tile of units, (y) a block.
+//
+// Waves on gfx1100: at least 14
 
 #import wgflow::constants::{BACKWARD_LANES, BLOCK, STEP_SIZE}
 #import wgflow::deltas::slopes

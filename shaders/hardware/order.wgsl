@@ -6,6 +6,8 @@
 // Writes actions[trajectory][t] = order[t] * VALUES, the value still to be chosen.
 // One workgroup takes ORDERED trajectories. All random numbers are drawn side by side; swaps, which are not, are done in workgroup
 // memory, by one invocation a trajectory.
+//
+// Waves on gfx1100: at least 16
 
 #import wgflow::constants::{BLOCK, ORDERED, SITES, UNIFORM_ORDER, VALUES}
 #import wgflow::philox::{philox, pick}

@@ -6,6 +6,8 @@
 // One workgroup takes ROWS trajectories through all of its steps. Actions known beforehand need no such long chain: then the steps
 // are dealt out over workgroups (y). Layers are those of lib/shared_layers.wgsl; HEAD_LANES share an output; a trajectory's choice is
 // that of one invocation, always the same one.
+//
+// Waves on gfx1100: at least 12
 
 #import wgflow::constants::{BLOCK, HEAD_LANES, OUTPUTS, STEP_SIZE}
 #import wgflow::shape::{GROUP, ROWS}

@@ -7,6 +7,8 @@
 // One workgroup takes 8 * GRADIENT_LANES outputs by as many inputs, an invocation a square of 8 x 8 (lib/square.wgsl).
 // Operands go through workgroup memory, DEPTH trajectories at a time, the next ones on their way while these are multiplied.
 // (x) a tile, then some quads of the bias; (y) a slice, (z) a layer.
+//
+// Waves on gfx1100: at least 16
 
 #import wgflow::backpropagated::{activations, slopes}
 #import wgflow::constants::{BLOCK, CHUNK, DENSE, DENSE_SIZE, GRADIENT_LANES, STATES, STEP_SIZE}
