@@ -194,7 +194,7 @@ fn a_task_of_a_job_array_is_a_shard() {
     let task = |id: &str| {
         let mut command = compare(&place, "out", &["--json"]);
         let variables = [("ID", id), ("COUNT", "2"), ("MIN", "5"), ("STEP", "1")];
-        variables.iter().for_each(|(name, value)| drop(command.env(format!("SLURM_ARRAY_TASK_{name}"), value)));
+        command.envs(variables.map(|(name, value)| (format!("SLURM_ARRAY_TASK_{name}"), value)));
         let output = command.output().unwrap();
         assert_code(&output, 0);
         serde_json::from_str::<Value>(words(&output.stdout).lines().next().unwrap()).unwrap()

@@ -92,7 +92,7 @@ fn unchunked(mut body: &[u8]) -> Vec<u8> {
 #[test]
 fn a_training_is_watched_as_it_goes() {
     let place = Place::new();
-    let endless = ["--iterations", "1000000", "--set", "evaluation.every=20", "--set", "evaluation.samples=256"];
+    let endless = ["--iterations", "1000000", "--set", "evaluation.every=20", "--set", "evaluation.samples=4096"];
     let (training, said) =
         start(&mut place.train("runs/first", &[&endless[..], &["--json"]].concat()), "\"event\":\"start\"");
     let watch = Watch::of(&place, "runs");

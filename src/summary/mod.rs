@@ -99,7 +99,7 @@ pub enum SummaryError {
 /// Writes the picture of what the policy samples, where the target has one: while a run is trained, a newer one takes its place
 /// after every evaluation.
 pub fn show_samples(run: &Claim, target: &dyn Target, evaluated: &Evaluated) -> Result<(), SummaryError> {
-    for picture in page::samples(target, evaluated)? {
+    if let Some(picture) = page::samples(target, evaluated)? {
         run.write(&format!("{}.png", picture.name), &picture.figure.png)?;
     }
     Ok(())

@@ -211,7 +211,9 @@ function drawChart(tag, made) {
     }
     if (leads && !logarithmic) [low, high] = [Math.min(low, exact), Math.max(high, exact)];
     if (first === last) last = first + 1;
-    const room = high > low ? 0.05 * (high - low) : Math.max(0.05 * Math.abs(high), 1e-3);
+    // What differs by rounding alone is drawn as the constant that it is.
+    const size = Math.max(Math.abs(low), Math.abs(high));
+    const room = high - low > 1e-9 * size ? 0.05 * (high - low) : Math.max(0.05 * size, 1e-3);
     [low, high] = [low - room, high + room];
     const x = (iteration) => LEFT + ((iteration - first) / (last - first)) * (WIDTH - LEFT - RIGHT);
     const y = (value) => TOP + ((high - scale(value)) / (high - low)) * (HEIGHT - TOP - BOTTOM);
@@ -304,6 +306,7 @@ for (const [id, show] of [["all", true], ["none", false]]) {
         try {
             await poll();
         } catch (error) {
+            console.error(error);
             const state = element("state");
             state.className = "lost";
             state.textContent = `no answer (${error.message}): is wgflow watch still running? Trying again`;
