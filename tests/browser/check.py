@@ -33,7 +33,9 @@ class Drawn(html.parser.HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
-        self.inside.append(tag)
+        # Those that end with their beginning hold nothing.
+        if tag not in ("input", "img", "link", "meta"):
+            self.inside.append(tag)
         if tag == "svg" and attributes.get("role") == "img":
             self.title = attributes["aria-label"].split(" over ")[0]
             self.charts[self.title] = {}
