@@ -41,7 +41,7 @@ fn crc(bytes: &[u8]) -> u32 {
 
 fn masked(bytes: &[u8]) -> u32 {
     let sum = crc(bytes);
-    (sum >> 15 | sum << 17).wrapping_add(0xa282_ead8)
+    sum.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
 /// A field of a protobuf message.

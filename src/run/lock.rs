@@ -26,7 +26,7 @@ impl Lock {
     pub fn take(directory: &Path) -> Result<Self, RunError> {
         let host = gethostname::gethostname();
         let holder = format!("process {} on {}\n", process::id(), host.display());
-        Self::lock(directory.join(NAME), File::try_lock, &holder)
+        Self::open(directory.join(NAME), File::try_lock, &holder)
     }
 
     /// Locks an existing directory against those who [`take`](Self::take) it, and not against others who share it.
@@ -34,10 +34,10 @@ impl Lock {
     /// # Errors
     /// As `take`.
     pub fn share(directory: &Path) -> Result<Self, RunError> {
-        Self::lock(directory.join(NAME), File::try_lock_shared, "shards of its suite\n")
+        Self::open(directory.join(NAME), File::try_lock_shared, "shards of its suite\n")
     }
 
-    fn lock(path: PathBuf, lock: fn(&File) -> Result<(), TryLockError>, note: &str) -> Result<Self, RunError> {
+    fn open(path: PathBuf, lock: fn(&File) -> Result<(), TryLockError>, note: &str) -> Result<Self, RunError> {
         let failed = |action| {
             let path = path.clone();
             move |cause| RunError::Io { action, path, cause }

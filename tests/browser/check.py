@@ -6,6 +6,7 @@ Needs nothing beyond Python's standard library.
 """
 
 import html.parser
+import os
 import pathlib
 import re
 import signal
@@ -57,32 +58,44 @@ class Drawn(html.parser.HTMLParser):
             self.labels.append(data)
 
 
-def browse(chromium, profile, address):
+def browse(chromium, place, address):
     """The document at an address once its scripts have run for some seconds, and what came to the console."""
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={profile}"]
-    command += ["--no-first-run", "--disable-extensions", "--disable-background-networking", "--enable-logging=stderr"]
-    command += ["--virtual-time-budget=20000", "--dump-dom", address]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return done.stdout, console
+    for _ in range(3):
+        profile = tempfile.mkdtemp(dir=place)
+        with open(place / "document", "w") as document, open(place / "errors", "w") as errors:
+            command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+            command += [f"--user-data-dir={profile}", "--disable-extensions", "--disable-background-networking"]
+            command += ["--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom", address]
+            browser = subprocess.Popen(command, stdout=document, stderr=errors, start_new_session=True)
+            try:
+                browser.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                # Seen on a busy machine: the browser's own clock stands still. All of its processes go.
+                print("browser: no answer within 30 s, starting it again", flush=True)
+                os.killpg(browser.pid, signal.SIGKILL)
+                browser.wait()
+                continue
+            console = [line for line in (place / "errors").read_text().splitlines() if "CONSOLE" in line]
+            return (place / "document").read_text(), console
+    sys.exit("error: the browser did not answer three times")
 
 
 def main(wgflow, chromium):
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         place = pathlib.Path(place)
         (place / "small.toml").write_text(EXPERIMENT)
         for seed, run in enumerate(RUNS):
             command = [wgflow, "train", place / "small.toml", "--seed", str(seed), "--out", place / "runs" / run]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         # A console that says nothing must be one that would have said something.
-        _, console = browse(chromium, place / "profile", "data:text/html,<script>throw new Error('on purpose')</script>")
+        _, console = browse(chromium, place, "data:text/html,<script>throw new Error('on purpose')</script>")
         if not any("on purpose" in line for line in console):
             sys.exit("error: an error in a script does not come to the console of this browser")
         command = [wgflow, "watch", place / "runs", "--port", "0"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
             try:
                 address = re.search(r"http://\S+", watch.stdout.readline())[0]
-                document, console = browse(chromium, place / "profile", address)
+                document, console = browse(chromium, place, address)
             finally:
                 watch.send_signal(signal.SIGINT)
         if watch.returncode != 0:
