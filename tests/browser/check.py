@@ -65,7 +65,7 @@ def browse(chromium, place, address):
         with open(place / "document", "w") as document, open(place / "errors", "w") as errors:
             command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
             command += [f"--user-data-dir={profile}", "--disable-extensions", "--disable-background-networking"]
-            command += ["--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom", address]
+            command += ["--enable-logging=stderr", "--virtual-time-budget=3000", "--dump-dom", address]
             browser = subprocess.Popen(command, stdout=document, stderr=errors, start_new_session=True)
             try:
                 browser.wait(timeout=30)
