@@ -13,7 +13,7 @@
 //! - [`engine`] turns coefficients into a gradient, [`optimizer`] into new parameters; [`trainer`] repeats;
 //! - [`metrics`] and [`evaluation`] hold the result against exact answers; [`joint`] trains an energy model along;
 //! - [`session`] keeps a run in its directory ([`run`]) until it is done or asked to [`stop`], [`summary`] and [`report`] show it
-//!   to people, [`suite`] compares many; [`memory`] says what the machine has for all that.
+//!   to people, [`suite`] compares many, [`watch`] shows them to a browser; [`memory`] says what the machine has for all that.
 //!
 //! Randomness is counter-based ([`random`]), so that runs are reproducible and resume bit for bit.
 //!
@@ -100,6 +100,10 @@ pub mod trainer;
 #[allow(missing_docs)]
 #[doc(hidden)]
 pub mod variance;
+#[cfg(feature = "cli")]
+#[allow(missing_docs)]
+#[doc(hidden)]
+pub mod watch;
 
 pub use config::Settings;
 pub use engine::Batch;

@@ -263,7 +263,7 @@ impl Session {
         let evaluated = |line: &Value| line["evaluation"].is_object() && line["iteration"] == first - 1;
         if self.evaluation_is_due() && !logged.last().is_some_and(evaluated) {
             // The session before was stopped in the middle of it.
-            self.evaluate(stop, &mut log, observer)?;
+            self.evaluate(run, stop, &mut log, observer)?;
         }
         while !self.trainer.is_done() {
             let iteration = self.trainer.iteration();
@@ -290,7 +290,7 @@ impl Session {
             self.times.iterations = self.times.iterations.saturating_add(1);
             self.note(&step, &mut log, observer)?;
             if self.evaluation_is_due() {
-                self.evaluate(stop, &mut log, observer)?;
+                self.evaluate(run, stop, &mut log, observer)?;
             }
             if saved.elapsed() >= every && !self.trainer.is_ahead() {
                 self.save(run, &mut log)?;
@@ -399,12 +399,20 @@ impl Session {
     }
 
     /// Evaluates the policy on the way and writes down what was found.
-    fn evaluate(&mut self, stop: &Stop, log: &mut MetricsLog, observer: &mut dyn Observer) -> anyhow::Result<()> {
-        let Some(Evaluated { evaluation, .. }) = self.evaluation(stop)? else { return Ok(()) };
+    fn evaluate(
+        &mut self,
+        run: &Claim,
+        stop: &Stop,
+        log: &mut MetricsLog,
+        observer: &mut dyn Observer,
+    ) -> anyhow::Result<()> {
+        let Some(evaluated) = self.evaluation(stop)? else { return Ok(()) };
+        summary::show_samples(run, self.trainer.target(), &evaluated)?;
+        let evaluation = &evaluated.evaluation;
         let (done, seconds) = (self.trainer.iteration(), self.times.training_seconds);
         let line = json!({"iteration": done - 1, "evaluation": evaluation, "seconds": seconds});
         log.append(&line)?;
-        observer.evaluated(done, &line, &evaluation);
+        observer.evaluated(done, &line, evaluation);
         Ok(())
     }
 }

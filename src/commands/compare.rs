@@ -11,7 +11,9 @@ use super::progress::target;
 use super::{Interrupted, output, paths, signals};
 use crate::config::EngineKind;
 use crate::run::claim::Shelf;
-use crate::stop::Reason;
+use crate::stop::{Reason, Stop};
+use crate::suite::queue::{self, Queue, Shared, Whole};
+use crate::suite::shard::Shard;
 use crate::suite::work::{self, State};
 use crate::suite::{Comparison, Entry, Row, Run, Suite, jobs, legend, page};
 
@@ -29,6 +31,14 @@ pub struct Arguments {
     /// Runs carried out at a time; without it, as many as pays. Results do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
+    /// Carries out the runs together with other processes, on this machine or on others that see the same directory: begins with
+    /// part I of N, goes on with what no other process has, and takes up again what killed ones left. Without it, in a job
+    /// array of SLURM, the part is that of the task (SLURM_ARRAY_TASK_ID, SLURM_ARRAY_TASK_COUNT)
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Carries out nothing: makes the table and the page of the runs that are finished, and says which are missing
+    #[arg(long, conflicts_with_all = ["shard", "jobs"])]
+    collect: bool,
     /// Overrides engine.kind of all runs
     #[arg(long)]
     engine: Option<EngineKind>,
@@ -53,42 +63,57 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("runs").join(&suite.name));
     paths::directory(&out)?;
     suite.runs.iter().try_for_each(|run| paths::directory(&out.join(&run.name)))?;
+    match arguments.shard.or_else(Shard::of_job_array) {
+        _ if arguments.collect => collect(&suite, &out, arguments.json),
+        Some(shard) => carry_out_shard(&suite, &out, shard, arguments, &stop),
+        None => carry_out_all(&suite, &out, arguments, &stop),
+    }
+}
+
+/// Carries out the whole suite, in a directory that no other process writes to.
+fn carry_out_all(suite: &Suite, out: &Path, arguments: &Arguments, stop: &Stop) -> anyhow::Result<()> {
     // Looked at before it is claimed, so that a directory that is refused stays as it is.
-    work::survey(&suite, &out)?;
-    let shelf = Shelf::claim(&out)?;
-    let mut states = work::survey(&suite, &out)?;
+    work::survey(suite, out)?;
+    let shelf = Shelf::claim(out)?;
+    let mut states = work::survey(suite, out)?;
+    let terminal = Terminal::new(suite, arguments.json);
+    let queue = Whole::new(&states);
+    terminal.carry_out(&shelf, &queue, None, arguments.jobs, stop, &mut states)?;
+    match states.iter().filter(|state| **state == State::Unfinished).count() {
+        0 => terminal.results(&shelf, &Comparison::new(suite, &states)),
+        unfinished => terminal.interrupted(out, stop.reason(), unfinished),
+    }
+}
 
-    let pending = suite.runs.iter().zip(&states).filter(|(_, state)| **state == State::Unfinished);
-    let configs: Vec<_> = pending.map(|(run, _)| &run.config).collect();
-    let jobs = arguments.jobs.map_or_else(|| jobs::usual(&configs), usize::from);
-    let terminal = Terminal::new(&suite, &states, arguments.json);
-    terminal.start(&out, jobs);
-    let result = work::carry_out(&suite, &shelf, jobs, &stop, &terminal, &mut states);
-    terminal.bar.finish_and_clear();
-    result?;
+/// Carries out a part of the suite and what others leave of theirs; makes the table if nothing is missing then.
+fn carry_out_shard(suite: &Suite, out: &Path, shard: Shard, arguments: &Arguments, stop: &Stop) -> anyhow::Result<()> {
+    queue::survey(suite, out)?;
+    let shelf = Shelf::share(out)?;
+    let mut states = queue::survey(suite, out)?;
+    let terminal = Terminal::new(suite, arguments.json);
+    let queue = Shared::join(suite, out, shard, stop)?;
+    terminal.carry_out(&shelf, &queue, Some(shard), arguments.jobs, stop, &mut states)?;
+    drop(queue);
+    let states = queue::survey(suite, out)?;
     let unfinished = states.iter().filter(|state| **state == State::Unfinished).count();
-    if unfinished > 0 {
-        let what = format!(", {unfinished} of {} runs unfinished", states.len());
-        terminal.event(|| json!({"event": "interrupted", "unfinished": unfinished, "out": output::shown(&out)}));
-        let reason = stop.reason().unwrap_or(Reason::Interrupt);
-        return Err(Interrupted::new(reason, &what, "continue with the same command").into());
+    if stop.reason().is_some() {
+        return terminal.interrupted(out, stop.reason(), unfinished);
     }
+    if unfinished == 0 {
+        return terminal.results(&shelf, &Comparison::new(suite, &states));
+    }
+    let hint = "`compare --collect` makes a table of those that are finished";
+    terminal.say(&format!("{unfinished} of {} runs are left, in other processes' hands; {hint}", states.len()));
+    terminal.event(|| json!({"event": "left", "unfinished": unfinished, "out": output::shown(out)}));
+    Ok(())
+}
 
-    let comparison = Comparison::new(&suite, &states);
-    for (name, contents) in [
-        ("comparison.md", comparison.to_markdown()),
-        ("comparison.csv", comparison.numbers().to_csv()),
-        ("comparison.html", page::render(&comparison, &out)?),
-    ] {
-        shelf.write(name, contents.as_bytes())?;
-    }
-    terminal.say(&format!("\n{}\n{}", comparison.table().to_terminal(), legend()));
-    terminal.say(&format!("report: {}", out.join("comparison.html").display()));
-    terminal.event(|| json!({"event": "comparison", "rows": rows(&comparison), "out": output::shown(&out)}));
-    match comparison.failures.len() {
-        0 => Ok(()),
-        failed => bail!("{failed} of {} runs failed; comparison.md lists them", states.len()),
-    }
+/// Makes the table of whatever is finished.
+fn collect(suite: &Suite, out: &Path, json: bool) -> anyhow::Result<()> {
+    paths::existing_directory(out, "the directory of a suite")?;
+    let shelf = Shelf::share(out)?;
+    let states = queue::survey(suite, out)?;
+    Terminal::new(suite, json).results(&shelf, &Comparison::new(suite, &states))
 }
 
 /// The rows of the comparison, each an object.
@@ -111,32 +136,104 @@ fn rows(comparison: &Comparison) -> Vec<Value> {
 struct Terminal<'a> {
     suite: &'a Suite,
     bar: ProgressBar,
-    /// Runs finished earlier.
-    kept: usize,
     json: bool,
 }
 
 impl<'a> Terminal<'a> {
-    fn new(suite: &'a Suite, states: &[State], json: bool) -> Self {
-        let iterations = |run: &Run| u64::from(run.config.settings.training.iterations);
-        let done = suite.runs.iter().zip(states).filter(|(_, state)| **state != State::Unfinished);
-        let total = suite.runs.iter().map(iterations).sum();
-        let (kept, behind) = done.fold((0, 0), |(kept, behind), (run, _)| (kept + 1, behind + iterations(run)));
-        let bar = ProgressBar::with_draw_target(Some(total), target(json));
+    fn new(suite: &'a Suite, json: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(None, target(json));
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} iterations  {per_sec}  {eta} left");
         bar.set_style(style.expect("the template is a valid one").progress_chars("=> "));
-        bar.set_position(behind);
-        bar.reset_eta();
-        Self { suite, bar, kept, json }
+        Self { suite, bar, json }
     }
 
-    fn start(&self, out: &Path, jobs: usize) {
-        let (name, all, kept) = (&self.suite.name, self.suite.runs.len(), self.kept);
-        let combinations = self.suite.combinations.len();
+    /// Carries out what the queue hands out, and shows it.
+    fn carry_out(
+        &self,
+        shelf: &Shelf,
+        queue: &dyn Queue,
+        shard: Option<Shard>,
+        jobs: Option<u16>,
+        stop: &Stop,
+        states: &mut [State],
+    ) -> anyhow::Result<()> {
+        let runs = || self.suite.runs.iter().zip(states.iter());
+        let pending: Vec<_> =
+            runs().filter(|(_, state)| **state == State::Unfinished).map(|(run, _)| &run.config).collect();
+        let jobs = jobs.map_or_else(|| jobs::usual(&pending), usize::from);
+        self.start(shelf.path()?, states, shard, jobs);
+        let result = work::carry_out(self.suite, shelf, queue, jobs, stop, self, states);
+        self.bar.finish_and_clear();
+        result
+    }
+
+    fn start(&self, out: &Path, states: &[State], shard: Option<Shard>, jobs: usize) {
+        let iterations = |run: &Run| u64::from(run.config.settings.training.iterations);
+        // What other processes do is not to be seen from here: the bar is that of the shard's own runs.
+        let own = |index: &usize| shard.is_none_or(|shard| shard.owns(*index));
+        let (mut behind, mut total) = (0, 0);
+        for index in (0..states.len()).filter(own) {
+            let done = states[index] != State::Unfinished;
+            let iterations = iterations(&self.suite.runs[index]);
+            total += iterations;
+            behind += if done { iterations } else { 0 };
+        }
+        let kept = states.iter().filter(|state| **state != State::Unfinished).count();
+        self.bar.set_length(total);
+        self.bar.set_position(behind);
+        self.bar.reset_eta();
+        let (name, all, combinations) = (&self.suite.name, states.len(), self.suite.combinations.len());
         self.say(&format!("suite {name}: {combinations} combinations, {all} runs, {kept} of them finished earlier"));
-        self.say(&format!("directory: {}; {jobs} at a time", out.display()));
-        self.event(|| json!({"event": "start", "suite": name, "runs": all, "kept": kept, "jobs": jobs, "out": output::shown(out)}));
+        let part = shard.map_or(String::new(), |shard| format!("; shard {} of {}", shard.number, shard.of));
+        self.say(&format!("directory: {}; {jobs} at a time{part}", out.display()));
+        self.event(|| {
+            let mut event = json!({
+                "event": "start", "suite": name, "runs": all, "kept": kept, "jobs": jobs, "out": output::shown(out),
+            });
+            if let Some(Shard { number, of }) = shard {
+                event["shard"] = json!({"number": number, "of": of});
+            }
+            event
+        });
         self.bar.enable_steady_tick(Duration::from_millis(250));
+    }
+
+    /// Says that the work was stopped with runs unfinished.
+    fn interrupted(&self, out: &Path, reason: Option<Reason>, unfinished: usize) -> anyhow::Result<()> {
+        let what = format!(", {unfinished} of {} runs unfinished", self.suite.runs.len());
+        self.event(|| json!({"event": "interrupted", "unfinished": unfinished, "out": output::shown(out)}));
+        let reason = reason.unwrap_or(Reason::Interrupt);
+        Err(Interrupted::new(reason, &what, "continue with the same command").into())
+    }
+
+    /// Writes and shows the table.
+    fn results(&self, shelf: &Shelf, comparison: &Comparison) -> anyhow::Result<()> {
+        let out = shelf.path()?;
+        for (name, contents) in [
+            ("comparison.md", comparison.to_markdown()),
+            ("comparison.csv", comparison.numbers().to_csv()),
+            ("comparison.html", page::render(comparison, out)?),
+        ] {
+            shelf.write(name, contents.as_bytes())?;
+        }
+        self.say(&format!("\n{}\n{}", comparison.table().to_terminal(), legend()));
+        self.say(&format!("report: {}", out.join("comparison.html").display()));
+        let (missing, all) = (&comparison.missing, self.suite.runs.len());
+        self.event(|| {
+            let mut event = json!({"event": "comparison", "rows": rows(comparison), "out": output::shown(out)});
+            if !missing.is_empty() {
+                event["missing"] = json!(missing);
+            }
+            event
+        });
+        if !missing.is_empty() {
+            let list = missing.join(", ");
+            output::complain(&format!("warning: {} of {all} runs are missing in the table: {list}", missing.len()));
+        }
+        match comparison.failures.len() {
+            0 => Ok(()),
+            failed => bail!("{failed} of {all} runs failed; comparison.md lists them"),
+        }
     }
 
     /// A line for people, above the bar.

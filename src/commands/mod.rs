@@ -17,6 +17,7 @@ mod sample;
 mod signals;
 mod train;
 mod variance;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -71,6 +72,7 @@ enum Command {
     Compare(compare::Arguments),
     /// Compares gradient estimators on a frozen policy: variance, bias, time
     Variance(variance::Arguments),
+    Watch(watch::Arguments),
     /// Lists the GPU adapters of this machine
     #[cfg(feature = "gpu")]
     Adapters(adapters::Arguments),
@@ -97,6 +99,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Variance(arguments) => variance::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         #[cfg(feature = "gpu")]
         Command::Adapters(arguments) => adapters::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),

@@ -18,9 +18,14 @@ pub fn readable(path: &Path) -> Result<(), ConfigError> {
 
 /// Checks that this is the directory of a run, as far as a look at it says.
 pub fn run(path: &Path) -> Result<(), ConfigError> {
+    existing_directory(path, "the directory of a run")
+}
+
+/// Checks that this is a directory; `what` says which one is needed.
+pub fn existing_directory(path: &Path, what: &str) -> Result<(), ConfigError> {
     match look(path) {
         Ok(Some(found)) if found.is_dir() => Ok(()),
-        Ok(Some(_)) => refuse(path, "it is a file, and the directory of a run is needed"),
+        Ok(Some(_)) => refuse(path, &format!("it is a file, and {what} is needed")),
         Ok(None) => refuse(path, "there is no such directory"),
         Err(obstacle) => refuse(path, &obstacle),
     }

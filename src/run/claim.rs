@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::Checkpoint;
 use super::directory::RunDirectory;
 use super::error::RunError;
+use super::events;
 use super::files;
 use super::lock::Lock;
 use super::log::MetricsLog;
@@ -115,6 +116,7 @@ fn refuse_occupied(run: &RunDirectory) -> Result<(), RunError> {
         path.ends_with("report.html")
             || path.ends_with("times.json")
             || path.extension().is_some_and(|end| end == "png")
+            || path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(events::PREFIX))
     };
     match entries.flatten().map(|entry| entry.path()).find(replaced) {
         Some(path) => {
@@ -141,6 +143,13 @@ impl Shelf {
         let shelf = Self { path: path.to_owned(), lock: Lock::take(path)? };
         files::sweep(path)?;
         Ok(shelf)
+    }
+
+    /// Makes the directory, unless it is there, and claims it together with others who share it: against those who
+    /// [`claim`](Self::claim) it.
+    pub fn share(path: &Path) -> Result<Self, RunError> {
+        files::create_directory(path)?;
+        Ok(Self { path: path.to_owned(), lock: Lock::share(path)? })
     }
 
     /// The directory, if it is still where it was claimed.

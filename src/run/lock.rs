@@ -24,28 +24,39 @@ impl Lock {
     /// # Errors
     /// `Held` if somebody else has it, and who; `Io` if the file system has no locks or the directory cannot be written.
     pub fn take(directory: &Path) -> Result<Self, RunError> {
-        let path = directory.join(NAME);
+        let host = gethostname::gethostname();
+        let holder = format!("process {} on {}\n", process::id(), host.display());
+        Self::open(directory.join(NAME), File::try_lock, &holder)
+    }
+
+    /// Locks an existing directory against those who [`take`](Self::take) it, and not against others who share it.
+    ///
+    /// # Errors
+    /// As `take`.
+    pub fn share(directory: &Path) -> Result<Self, RunError> {
+        Self::open(directory.join(NAME), File::try_lock_shared, "shards of its suite\n")
+    }
+
+    fn open(path: PathBuf, lock: fn(&File) -> Result<(), TryLockError>, note: &str) -> Result<Self, RunError> {
         let failed = |action| {
             let path = path.clone();
             move |cause| RunError::Io { action, path, cause }
         };
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(failed("open"))?;
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 // Where a locked file cannot be read (Windows), its holder stays unnamed.
                 let holder = file.read_to_string(&mut holder).ok().map(|_| holder.trim().to_string());
                 let holder = holder.filter(|holder| !holder.is_empty()).unwrap_or("another process".into());
-                return Err(RunError::Held { path: directory.to_owned(), holder });
+                return Err(RunError::Held { path: path.parent().unwrap_or(Path::new(".")).to_owned(), holder });
             }
             Err(TryLockError::Error(cause)) => return Err(failed("lock")(cause)),
         }
-        let host = gethostname::gethostname();
-        let holder = format!("process {} on {}\n", process::id(), host.display());
-        let note = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(holder.as_bytes()));
-        note.map_err(failed("write"))?;
+        let noted = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(note.as_bytes()));
+        noted.map_err(failed("write"))?;
         Ok(Self { file, path })
     }
 
@@ -90,6 +101,17 @@ mod tests {
         assert!(message.contains(&me) && message.contains(directory.path().to_str().unwrap()), "{message}");
         drop(lock);
         Lock::take(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_is_shared_or_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let shared = [Lock::share(directory.path()).unwrap(), Lock::share(directory.path()).unwrap()];
+        let refused = Lock::take(directory.path()).unwrap_err().to_string();
+        assert!(refused.contains("shards of its suite"), "{refused}");
+        drop(shared);
+        let _taken = Lock::take(directory.path()).unwrap();
+        assert!(matches!(Lock::share(directory.path()).unwrap_err(), RunError::Held { .. }));
     }
 
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! The metrics log of a run: one JSON object a line.
+//! The metrics log of a run: one JSON object a line, and the same numbers in an event file ([`super::events`]).
 //!
 //! A checkpoint knows how many lines belong to it, and they are on the disk before it is. A run that resumes cuts the log
 //! after the last of them, whatever the lines say, and appends: no line that belongs to the run is ever written again.
@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::error::RunError;
+use super::events::EventFile;
 use super::files;
 
 /// The log of a run in progress.
 pub struct MetricsLog {
     file: File,
+    events: EventFile,
     path: PathBuf,
     lines: u64,
 }
@@ -40,9 +42,17 @@ impl MetricsLog {
             }
             kept += line.len() as u64;
         }
+        let (mut events, copied) = EventFile::open(path.parent().unwrap_or(Path::new(".")), lines)?;
+        if copied < lines {
+            file.rewind().map_err(|cause| failed("read", cause))?;
+            for line in BufReader::new(&file).split(b'\n').take(lines as usize).skip(copied as usize) {
+                let line = line.map_err(|cause| failed("read", cause))?;
+                events.append(&serde_json::from_slice(&line).unwrap_or_default())?;
+            }
+        }
         let cut = file.set_len(kept).and_then(|()| file.seek(SeekFrom::End(0)));
         cut.map_err(|cause| failed("cut", cause))?;
-        Ok(Self { file, path: path.to_owned(), lines })
+        Ok(Self { file, events, path: path.to_owned(), lines })
     }
 
     /// Appends a line and hands it to the operating system, so that a killed run keeps it.
@@ -50,7 +60,7 @@ impl MetricsLog {
         let written = self.file.write_all(format!("{line}\n").as_bytes());
         written.map_err(|cause| RunError::Io { action: "append to", path: self.path.clone(), cause })?;
         self.lines += 1;
-        Ok(())
+        self.events.append(line)
     }
 
     /// Forces everything to the disk, and says how many lines that are.

@@ -6,8 +6,14 @@ pub mod checkpoint;
 pub mod claim;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
+pub mod claims;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod directory;
 pub mod error;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod events;
 pub mod files;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

@@ -15,6 +15,8 @@ pub struct Comparison<'a> {
     pub rows: Vec<Row<'a>>,
     /// Name and reason of each run that failed.
     pub failures: Vec<(&'a str, &'a str)>,
+    /// Names of the runs that are not done.
+    pub missing: Vec<&'a str>,
 }
 
 /// One combination's results.
@@ -55,14 +57,14 @@ impl<'a> Comparison<'a> {
     pub fn new(suite: &'a Suite, states: &'a [State]) -> Self {
         let empty = |combination| Row { combination, summaries: Vec::new(), runs: 0, entries: Vec::new() };
         let mut rows: Vec<Row> = suite.combinations.iter().map(empty).collect();
-        let mut failures = Vec::new();
+        let (mut failures, mut missing) = (Vec::new(), Vec::new());
         for (run, state) in suite.runs.iter().zip(states) {
             let row = &mut rows[run.combination];
             row.runs += 1;
             match state {
                 State::Finished(summary) => row.summaries.push(summary),
                 State::Failed(reason) => failures.push((run.name.as_str(), reason.as_str())),
-                State::Unfinished => {}
+                State::Unfinished => missing.push(run.name.as_str()),
             }
         }
         for metric in &suite.metrics {
@@ -75,7 +77,7 @@ impl<'a> Comparison<'a> {
                 }
             }
         }
-        Self { suite, rows, failures }
+        Self { suite, rows, failures, missing }
     }
 
     /// The table for people: "mean ± deviation", the best emphasised.
@@ -123,6 +125,10 @@ impl<'a> Comparison<'a> {
         if !self.failures.is_empty() {
             text += "\n## Failed runs\n\n";
             self.failures.iter().for_each(|(run, reason)| text += &format!("- `{run}`: {reason}\n"));
+        }
+        if !self.missing.is_empty() {
+            text += "\n## Missing runs\n\n";
+            self.missing.iter().for_each(|run| text += &format!("- `{run}`\n"));
         }
         text
     }

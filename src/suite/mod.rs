@@ -1,13 +1,16 @@
 //! Suites: a grid over configuration keys, times seeds, each run an ordinary run directory, and a table of them all.
 //!
 //! A suite file becomes a list of checked [`Run`]s before anything is carried out ([`Suite::read`]); [`work`] carries
-//! them out, as many at a time as pays ([`jobs`]); a [`Comparison`] makes a table of their summaries.
+//! them out, as many at a time as pays ([`jobs`]), all of them or those that other processes leave ([`queue`], [`shard`]); a
+//! [`Comparison`] makes a table of their summaries.
 
 mod comparison;
 mod file;
 mod grid;
 pub mod jobs;
 pub mod page;
+pub mod queue;
+pub mod shard;
 pub mod statistics;
 pub mod work;
 

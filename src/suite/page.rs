@@ -27,6 +27,9 @@ pub fn render(comparison: &Comparison, out: &Path) -> Result<String, SummaryErro
             failures.fold(Section::new("Failed runs"), |list, (run, why)| list.text(&format!("{run}: {why}"))),
         );
     }
+    if !comparison.missing.is_empty() {
+        page = page.section(Section::new("Missing runs").text(&comparison.missing.join("\n")));
+    }
     Ok(page
         .section(Section::new("Suite").listing("suite.toml", &suite.source))
         .footer(&format!("wgflow {}", env!("CARGO_PKG_VERSION")))

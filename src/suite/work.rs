@@ -4,15 +4,16 @@
 //! runs are kept; unfinished ones go on from their checkpoint.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rayon::ThreadPoolBuilder;
 use serde_json::Value;
 
 use super::jobs::cores;
+use super::queue::Queue;
 use super::{Run, Suite};
 use crate::config::{ConfigError, Inputs};
 use crate::engine::EngineError;
@@ -27,6 +28,9 @@ use crate::trainer::TrainError;
 /// Said where the machine has no room for another job.
 const NO_THREADS: &str =
     "cannot start threads: raise the limits on memory and processes (ulimit -v, -u), or have fewer --jobs";
+
+/// How long a killed process may take to let go of the directory of its run.
+const LETTING_GO: Duration = Duration::from_secs(5);
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,33 +77,40 @@ pub fn survey(suite: &Suite, out: &Path) -> Result<Vec<State>, RunError> {
     suite.runs.iter().map(state).collect()
 }
 
-/// Carries out the runs that `states` says are unfinished, `jobs` at a time, until all are done or `stop` is raised.
-/// Runs interrupted by that are saved and stay unfinished.
+/// Carries out the runs that the queue hands out, `jobs` at a time, until it has no more or `stop` is raised, and brings their
+/// `states` up to date. Runs interrupted by that are saved and stay unfinished.
 ///
 /// # Errors
 /// The first error other than a run's divergence ends all: running ones are saved, as if `stop` had been raised.
 pub fn carry_out(
     suite: &Suite,
     out: &Shelf,
+    queue: &dyn Queue,
     jobs: usize,
     stop: &Stop,
     observer: &dyn Observer,
     states: &mut [State],
 ) -> anyhow::Result<()> {
-    let pending: Vec<usize> = (0..states.len()).filter(|&index| states[index] == State::Unfinished).collect();
-    let (next, threads) = (AtomicUsize::new(0), (cores() / jobs.max(1)).max(1));
+    let threads = (cores() / jobs.max(1)).max(1);
     let (sender, receiver) = mpsc::channel();
-    let work = |sender: mpsc::Sender<(usize, anyhow::Result<State>)>| {
-        while stop.reason().is_none()
-            && let Some(&index) = pending.get(next.fetch_add(1, Ordering::SeqCst))
-        {
-            let run = &suite.runs[index];
-            let state = one(run, out, threads, stop, observer);
-            if state.is_err() {
+    let work = |sender: mpsc::Sender<anyhow::Result<(usize, State)>>| {
+        while stop.reason().is_none() {
+            let done = match queue.next() {
+                Ok(None) => return,
+                Ok(Some(index)) => {
+                    let run = &suite.runs[index];
+                    let state =
+                        one(run, out, threads, stop, observer).or_else(|error| left(run, queue, observer, error));
+                    let state = state.and_then(|state| Ok(queue.ended(index, &state).map(|()| (index, state))?));
+                    state.with_context(|| format!("run {}", run.name))
+                }
+                Err(error) => Err(error.into()),
+            };
+            if done.is_err() {
                 stop.raise(Reason::Interrupt);
             }
             // The receiver outlives every worker; without it there would be nobody to tell.
-            let _ = sender.send((index, state.with_context(|| format!("run {}", run.name))));
+            let _ = sender.send(done);
         }
     };
     thread::scope(|scope| {
@@ -113,9 +124,9 @@ pub fn carry_out(
             }
         }
         drop(sender);
-        for (index, state) in receiver {
-            match state {
-                Ok(state) => states[index] = state,
+        for done in receiver {
+            match done {
+                Ok((index, state)) => states[index] = state,
                 Err(cause) => error = error.or(Some(cause)),
             }
         }
@@ -134,10 +145,32 @@ fn one(run: &Run, out: &Shelf, threads: usize, stop: &Stop, observer: &dyn Obser
     Ok(state)
 }
 
+/// Where runs are shared, one that somebody trains by itself (`train --resume`) stays with them. All else is an error.
+fn left(run: &Run, queue: &dyn Queue, observer: &dyn Observer, error: anyhow::Error) -> anyhow::Result<State> {
+    match error.downcast_ref() {
+        Some(held @ RunError::Held { .. }) if queue.is_shared() => {
+            observer.warned(run, &format!("left to others: {held}"));
+            Ok(State::Unfinished)
+        }
+        _ => Err(error),
+    }
+}
+
+/// What `take` takes, once whoever was killed has let go of it.
+fn patiently<T>(take: impl Fn() -> Result<T, RunError>) -> Result<T, RunError> {
+    let begun = Instant::now();
+    loop {
+        match take() {
+            Err(RunError::Held { .. }) if begun.elapsed() < LETTING_GO => thread::sleep(Duration::from_millis(50)),
+            taken => return taken,
+        }
+    }
+}
+
 fn train(run: &Run, path: &Path, stop: &Stop, observer: &dyn Observer) -> anyhow::Result<State> {
     let config = &run.config;
     let (mut session, directory) = if RunDirectory::at(path).holds(config)? {
-        let (directory, _) = Claim::take(path, &[])?;
+        let (directory, _) = patiently(|| Claim::take(path, &[]))?;
         let session = Session::take_up(&directory, config.clone(), &[], None)?;
         let (iterations, asked) = (session.iterations(), config.settings.training.iterations);
         if iterations != asked {
@@ -148,7 +181,7 @@ fn train(run: &Run, path: &Path, stop: &Stop, observer: &dyn Observer) -> anyhow
         (session, directory)
     } else {
         let session = Session::new(config.clone(), None)?;
-        (session, Claim::create(path, config)?)
+        (session, patiently(|| Claim::create(path, config))?)
     };
     let mut counter = Counter { run, observer, done: 0 };
     match session.run(&directory, stop, None, &mut counter) {

@@ -12,7 +12,7 @@ use crate::report::PictureError;
 use crate::run::claim::Claim;
 use crate::run::error::RunError;
 use crate::run::times::Times;
-use crate::targets::Mixing;
+use crate::targets::{Mixing, Target};
 use crate::trainer::Trainer;
 
 /// The contents of `summary.json`.
@@ -94,6 +94,15 @@ pub enum SummaryError {
     Run(#[from] RunError),
     #[error(transparent)]
     Picture(#[from] PictureError),
+}
+
+/// Writes the picture of what the policy samples, where the target has one: while a run is trained, a newer one takes its place
+/// after every evaluation.
+pub fn show_samples(run: &Claim, target: &dyn Target, evaluated: &Evaluated) -> Result<(), SummaryError> {
+    if let Some(picture) = page::samples(target, evaluated)? {
+        run.write(&format!("{}.png", picture.name), &picture.figure.png)?;
+    }
+    Ok(())
 }
 
 /// Writes summary, pictures and report of a finished run. `metrics` are the lines of its log.

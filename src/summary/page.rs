@@ -36,12 +36,7 @@ pub fn pictures(
         pictures.push(learning_curve(summary, metrics)?);
     }
     pictures.extend(likelihood_curve(metrics)?);
-    match target.picture() {
-        Some(Picture::Grid { width }) => pictures.push(grids(width, evaluated)?),
-        Some(Picture::Plane { coding }) => pictures.push(plane::samples(&coding, target, evaluated)?),
-        Some(Picture::Points { height }) => pictures.extend(points(height, target, evaluated)?),
-        None => {}
-    }
+    pictures.extend(samples(target, evaluated)?);
     pictures.extend(marginals(target, evaluated)?);
     for observable in target.observables() {
         let values = |objects: &Objects| objects.rows().map(|row| (observable.of)(row)).collect::<Vec<f64>>();
@@ -58,6 +53,16 @@ pub fn pictures(
         pictures.push(Named { name, figure: Figure::new(histogram.png()?, caption, alt) });
     }
     Ok(pictures)
+}
+
+/// What the policy samples, where the target has a picture of that.
+pub fn samples(target: &dyn Target, evaluated: &Evaluated) -> Result<Option<Named>, PictureError> {
+    match target.picture() {
+        Some(Picture::Grid { width }) => grids(width, evaluated).map(Some),
+        Some(Picture::Plane { coding }) => plane::samples(&coding, target, evaluated).map(Some),
+        Some(Picture::Points { height }) => points(height, target, evaluated),
+        None => Ok(None),
+    }
 }
 
 fn learning_curve(summary: &Summary, metrics: &[Value]) -> Result<Named, PictureError> {
