@@ -125,6 +125,11 @@ impl Target for Faulty {
         2
     }
 
+    /// A batch is one question.
+    fn at_once(&self) -> bool {
+        true
+    }
+
     fn log_reward(&self, objects: &Objects, log_reward: &mut [f64]) {
         self.ising.log_reward(objects, log_reward);
         if (self.faulty)(self.asked.fetch_add(1, Ordering::SeqCst)) {
@@ -134,7 +139,6 @@ impl Target for Faulty {
 }
 
 fn faulty(faulty: fn(u32) -> bool) -> Trainer {
-    // One block a batch, so that a batch is one question.
     let mut settings = settings("kind = 'reverse_kl', control_variate = 'leave_one_out'", "kind = 'cpu'", 100);
     settings.training.batch = 64;
     let target = Faulty { ising: Ising::new(3, 0.2).unwrap(), asked: AtomicU32::new(0), faulty };
