@@ -26,6 +26,7 @@ pub(crate) use with_flow::WithFlow;
 
 use std::iter::Sum;
 use std::ops::Add;
+use std::time::Duration;
 
 use crate::network::Arrangement;
 use crate::process::{Objects, Trajectories};
@@ -156,6 +157,8 @@ pub struct Counts {
     pub submits: u64,
     /// Times that the host waited for a result.
     pub waits: u64,
+    /// How long it waited in all.
+    pub waited: Duration,
 }
 
 impl Add for Counts {
@@ -166,6 +169,7 @@ impl Add for Counts {
             dispatches: self.dispatches + other.dispatches,
             submits: self.submits + other.submits,
             waits: self.waits + other.waits,
+            waited: self.waited + other.waited,
         }
     }
 }

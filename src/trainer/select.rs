@@ -159,7 +159,7 @@ fn has_hardware() -> bool {
 }
 
 /// Part of the name of the adapter asked for, if any was.
-fn adapter(config: &EngineConfig) -> Option<String> {
+pub(crate) fn adapter(config: &EngineConfig) -> Option<String> {
     [config.adapter.clone(), environment()].into_iter().find(|text| !text.is_empty())
 }
 

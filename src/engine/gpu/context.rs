@@ -1,9 +1,12 @@
 //! The adapter and its device: what there is, which one is taken, and how its failures are reported.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use wgpu::{Adapter, Backend, Backends, DeviceType};
 
+use super::passes::Passes;
 use super::pending::Pending;
 use crate::engine::{AdapterDescription, AdapterKind, EngineError};
 
@@ -114,6 +117,9 @@ fn windowless_vulkan() -> Option<wgpu::Instance> {
 
 const COHERENT: wgpu::Features = wgpu::Features::MEMORY_DECORATION_COHERENT;
 
+/// What is taken where an adapter has it.
+const WELCOME: wgpu::Features = COHERENT.union(wgpu::Features::TIMESTAMP_QUERY);
+
 /// A device, its queue, and the first thing that went wrong on it.
 pub(super) struct Context {
     pub device: wgpu::Device,
@@ -123,6 +129,8 @@ pub(super) struct Context {
     /// Whether buffers can be coherent among the invocations of a workgroup.
     pub coherent: bool,
     pub pending: Pending,
+    /// The time stamps of dispatches, while somebody asks for them.
+    pub passes: RefCell<Option<Passes>>,
     fault: Arc<Mutex<Option<String>>>,
 }
 
@@ -148,7 +156,7 @@ impl Context {
         let request = wgpu::DeviceDescriptor {
             label: Some("wgflow"),
             required_limits: limits.clone(),
-            required_features: adapter.features() & COHERENT,
+            required_features: adapter.features() & WELCOME,
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
@@ -167,7 +175,8 @@ impl Context {
         let report = note(&fault);
         device.set_device_lost_callback(move |_, message| report(format!("the device was lost: {message}")));
         let coherent = device.features().contains(COHERENT);
-        Ok(Self { device, queue, adapter: description, limits, coherent, pending: Pending::default(), fault })
+        let (pending, passes) = (Pending::default(), RefCell::default());
+        Ok(Self { device, queue, adapter: description, limits, coherent, pending, passes, fault })
     }
 
     /// Bytes of the largest buffer that kernels may bind. (Beyond 2^31 - 1, drivers differ in what they say and do.)
@@ -196,8 +205,9 @@ impl Context {
 
     /// Waits until a submission is done, or all of them.
     pub fn wait_for(&self, submission_index: Option<wgpu::SubmissionIndex>) -> Result<(), EngineError> {
-        self.pending.wait();
+        let start = Instant::now();
         let polled = self.device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
+        self.pending.waited(start.elapsed());
         self.check()?;
         polled.map_err(|error| EngineError::Device(format!("{}: {error}", self.adapter)))?;
         Ok(())

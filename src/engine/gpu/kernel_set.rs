@@ -4,6 +4,7 @@ use crate::engine::{AdapterKind, BLOCK};
 
 /// Which kernels an engine runs where there are two for the same work. Results do not depend on it, but for rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum KernelSet {
     /// Register tiles that load from buffers, for adapters that are software: to them workgroup memory is memory like any
     /// other.

@@ -7,6 +7,7 @@
 //! by the same kernel with the same order of operations, so the budget does not show in the result.
 
 mod buffers;
+mod ceiling;
 mod context;
 mod kernel;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod memory;
 mod network;
 #[cfg(all(test, target_os = "linux"))]
 mod offline;
+mod passes;
 mod pending;
 mod recorder;
 mod resident;
@@ -37,9 +39,11 @@ mod twins;
 mod work;
 
 pub use crate::engine::{AdapterDescription, AdapterKind};
+pub use ceiling::{Ceiling, ceiling};
 pub use context::{adapters, alike, has_hardware_adapter, kind};
 pub use kernel_set::KernelSet;
 pub use memory::need;
+pub use passes::Pass;
 pub use tiling::Tiling;
 
 use std::sync::Arc;

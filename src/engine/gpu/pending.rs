@@ -5,6 +5,7 @@
 //! comes before all that is submitted with it.
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use super::context::Context;
 use crate::engine::Counts;
@@ -55,10 +56,10 @@ impl Pending {
         self.last.borrow().clone()
     }
 
-    /// Notes that the host waits.
-    pub fn wait(&self) {
+    /// Notes that the host has waited for so long.
+    pub fn waited(&self, time: Duration) {
         let counts = self.counts.get();
-        self.counts.set(Counts { waits: counts.waits + 1, ..counts });
+        self.counts.set(Counts { waits: counts.waits + 1, waited: counts.waited + time, ..counts });
     }
 
     pub fn counts(&self) -> Counts {

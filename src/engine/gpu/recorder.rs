@@ -120,7 +120,9 @@ impl<'a> Recorder<'a> {
         self.works.extend_from_slice(bytemuck::bytes_of(work));
         self.works.resize(own + STRIDE, 0);
         context.pending.record(context, 1, cost, |encoder| {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
+            let mut passes = context.passes.borrow_mut();
+            let timestamp_writes = passes.as_mut().and_then(|passes| passes.next(kernel.name()));
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
             kernel.dispatch(context, buffers, &mut pass, offset, groups.map(|count| count as u32));
         });
     }
