@@ -32,15 +32,17 @@ mod supplied;
 mod tests;
 mod tiling;
 mod told;
+mod tune;
 #[cfg(test)]
 mod twins;
 mod work;
 
 pub use crate::engine::{AdapterDescription, AdapterKind};
-pub use context::{adapters, alike, has_hardware_adapter, kind};
+pub use context::{adapters, alike, description, has_hardware_adapter, kind};
 pub use kernel_set::KernelSet;
 pub use memory::need;
 pub use tiling::Tiling;
+pub use tune::{Timing, Tuned, tune};
 
 use std::sync::Arc;
 
