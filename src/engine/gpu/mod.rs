@@ -38,7 +38,8 @@ mod twins;
 mod work;
 
 pub use crate::engine::{AdapterDescription, AdapterKind};
-pub use context::{adapters, alike, description, has_hardware_adapter, kind};
+pub(crate) use context::description;
+pub use context::{adapters, alike, has_hardware_adapter, kind};
 pub use kernel_set::KernelSet;
 pub use memory::need;
 pub use tiling::Tiling;
