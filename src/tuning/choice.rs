@@ -34,6 +34,7 @@ impl Key {
     }
 
     /// Whether it is for this adapter, and these kernels.
+    #[cfg(any(feature = "cli", test))]
     pub fn is_of(&self, adapter: &AdapterDescription) -> bool {
         *self == Self::new(adapter, &self.hidden)
     }
@@ -102,6 +103,7 @@ pub fn folder() -> Option<PathBuf> {
 }
 
 /// All choices there are that can be read, in the order of their files' names.
+#[cfg(any(feature = "cli", test))]
 pub fn list(folder: &Path) -> Vec<Choice> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();

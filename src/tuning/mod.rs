@@ -5,7 +5,9 @@ mod choice;
 
 use std::sync::OnceLock;
 
-pub use choice::{Choice, Key, folder, list};
+#[cfg(feature = "cli")]
+pub use choice::list;
+pub use choice::{Choice, Key, folder};
 
 use crate::engine::EngineError;
 use crate::engine::gpu::Tuned;
