@@ -11,19 +11,19 @@ use crate::run::files::{self, FileError};
 /// What a choice is for. With anything else times may be others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Key {
+pub(crate) struct Key {
     /// The adapter's name, its backend and its driver.
-    pub adapter: String,
-    pub backend: String,
-    pub driver: String,
+    pub(crate) adapter: String,
+    pub(crate) backend: String,
+    pub(crate) driver: String,
     /// Hidden widths of the policy.
-    pub hidden: Vec<usize>,
+    pub(crate) hidden: Vec<usize>,
     /// The version of wgflow, whose kernels change.
-    pub wgflow: String,
+    pub(crate) wgflow: String,
 }
 
 impl Key {
-    pub fn new(adapter: &AdapterDescription, hidden: &[usize]) -> Self {
+    pub(crate) fn new(adapter: &AdapterDescription, hidden: &[usize]) -> Self {
         Self {
             adapter: adapter.name.clone(),
             backend: adapter.backend.into(),
@@ -35,7 +35,7 @@ impl Key {
 
     /// Whether it is for this adapter, and these kernels.
     #[cfg(any(feature = "cli", test))]
-    pub fn is_of(&self, adapter: &AdapterDescription) -> bool {
+    pub(crate) fn is_of(&self, adapter: &AdapterDescription) -> bool {
         *self == Self::new(adapter, &self.hidden)
     }
 
@@ -50,15 +50,15 @@ impl Key {
 /// Sizes of kernels, and for what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Choice {
-    pub key: Key,
+pub(crate) struct Choice {
+    pub(crate) key: Key,
     /// None for those that suit the kind of adapter.
-    pub tiling: Option<Tiling>,
+    pub(crate) tiling: Option<Tiling>,
 }
 
 impl Choice {
     /// What is wrong with its sizes, if anything.
-    pub fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         self.tiling.and_then(|tiling| tiling.fault())
     }
 
@@ -66,7 +66,7 @@ impl Choice {
     ///
     /// # Errors
     /// What is wrong with the file.
-    pub fn read(folder: &Path, key: &Key) -> Result<Option<Self>, String> {
+    pub(crate) fn read(folder: &Path, key: &Key) -> Result<Option<Self>, String> {
         let path = folder.join(key.file());
         match Self::from_file(&path)? {
             Some(choice) if choice.key != *key => Err(format!("{} is for something else", path.display())),
@@ -88,7 +88,7 @@ impl Choice {
     }
 
     /// Writes it down whole or not at all; returns where.
-    pub fn write(&self, folder: &Path) -> Result<PathBuf, FileError> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<PathBuf, FileError> {
         files::create_directory(folder)?;
         let path = folder.join(self.key.file());
         let text = serde_json::to_string_pretty(self).expect("texts and numbers have a JSON form");
@@ -98,13 +98,13 @@ impl Choice {
 }
 
 /// Where choices are kept: `wgflow/kernels` in the user's cache folder, if there is one.
-pub fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     Some(dirs::cache_dir()?.join("wgflow").join("kernels"))
 }
 
 /// All choices there are that can be read, in the order of their files' names.
 #[cfg(any(feature = "cli", test))]
-pub fn list(folder: &Path) -> Vec<Choice> {
+pub(crate) fn list(folder: &Path) -> Vec<Choice> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));

@@ -6,8 +6,8 @@ mod choice;
 use std::sync::OnceLock;
 
 #[cfg(feature = "cli")]
-pub use choice::list;
-pub use choice::{Choice, Key, folder};
+pub(crate) use choice::list;
+pub(crate) use choice::{Choice, Key, folder};
 
 use crate::engine::EngineError;
 use crate::engine::gpu::Tuned;
