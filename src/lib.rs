@@ -96,6 +96,8 @@ pub mod targets;
 #[doc(hidden)]
 pub mod throughput;
 pub mod trainer;
+#[cfg(feature = "gpu")]
+mod tuning;
 #[cfg(feature = "cli")]
 #[allow(missing_docs)]
 #[doc(hidden)]

@@ -86,19 +86,20 @@ impl Session {
     /// A session at iteration 0, on all `ranks` if there are any. Nothing is written: a configuration too large for the
     /// adapter leaves nothing behind.
     pub fn new(config: Config, ranks: Option<Ranks>) -> anyhow::Result<Self> {
-        Self::build(config, None, Inputs::Files, None, ranks)
+        Self::build(config, None, Inputs::Files, None, None, ranks)
     }
 
     /// The same in one process on `target`, where there is one: for a configuration with `target.kind = "own"`, which has none
     /// itself.
     pub fn with_target(config: Config, target: Option<Arc<dyn Target>>) -> anyhow::Result<Self> {
-        Self::build(config, target, Inputs::Files, None, None)
+        Self::build(config, target, Inputs::Files, None, None, None)
     }
 
     fn build(
         config: Config,
         target: Option<Arc<dyn Target>>,
         inputs: Inputs,
+        checkpoint: Option<&Checkpoint>,
         looked_at: Option<EvaluationConfig>,
         ranks: Option<Ranks>,
     ) -> anyhow::Result<Self> {
@@ -112,6 +113,10 @@ impl Session {
             ranks.tell(Experiment { config: config.to_toml(), files });
         }
         let builder = builder.ranks(ranks);
+        let builder = match checkpoint {
+            Some(checkpoint) => builder.continuing(checkpoint),
+            None => builder,
+        };
         let builder = match looked_at {
             Some(sizes) => builder.only_evaluated(sizes),
             None => builder,
@@ -176,7 +181,8 @@ impl Session {
         ranks: Option<Ranks>,
     ) -> anyhow::Result<Self> {
         let (config, changed) = agree(checkpoint, config, changed)?;
-        let mut session = Self::build(config, target, Inputs::Checkpoint(checkpoint.files()?), looked_at, ranks)?;
+        let inputs = Inputs::Checkpoint(checkpoint.files()?);
+        let mut session = Self::build(config, target, inputs, Some(checkpoint), looked_at, ranks)?;
         session.changed = changed;
         session.trainer.restore(checkpoint)?;
         session.log_lines = checkpoint.text(Checkpoint::LOG_LINES)?;

@@ -183,7 +183,7 @@ fn every_tiling_gives_the_same_result() {
     oracle.rollout(&Rollout::replay(DRAW, &expected.1).kept()).unwrap();
     let terms = term_sizes(&mut oracle, &coefficients(100));
     for (rows, units, trajectories, group) in [(1, 1, 4, 8), (1, 2, 16, 128), (2, 2, 32, 16), (2, 4, 64, 64)] {
-        let tiling = Some(Tiling { rows, units, trajectories, group, dispatch: u64::MAX });
+        let tiling = Some(Tiling { rows, units, trajectories, group, ..Tiling::suggested(AdapterKind::Software, 40) });
         let found = sampled(&mut gpu_with(&setting, GpuOptions { tiling, ..GpuOptions::default() }), 100);
         assert_eq!(found.1, expected.1);
         // Compilers may fuse other pairs of operations in another tiling.
@@ -197,8 +197,38 @@ fn every_tiling_gives_the_same_result() {
     let found = sampled(&mut gpu_with(&setting, GpuOptions { tiling: Some(alone), ..GpuOptions::default() }), 64);
     assert_eq!(found, expected);
 
-    let tiling = Some(Tiling { rows: 3, units: 1, trajectories: 12, group: 8, dispatch: u64::MAX });
+    let tiling = Some(Tiling { rows: 3, units: 1, trajectories: 12, ..alone });
     assert_refused(open(&setting, GpuOptions { tiling, ..GpuOptions::default() }), "a tile of 3 x 1 quads");
+}
+
+/// What is chosen by timing on hardware does not show: neither workgroups' sizes, nor where large batches begin, nor tiles, nor how
+/// much is a dispatch.
+#[test]
+fn sizes_of_hardware_kernels_do_not_show_in_a_single_bit() {
+    for setting in [
+        Setting::wave(6, 3, Order::Uniform, &[136, 72, 136], Activation::Swish),
+        Setting::wave(7, 2, Order::Fixed, &[24, 40], Activation::Tanh),
+    ] {
+        let usual = Tiling::suggested(AdapterKind::Discrete, setting.layout.widths[1]);
+        let found = |tiling| {
+            let options =
+                GpuOptions { tiling: Some(tiling), kernels: Some(KernelSet::Hardware), ..GpuOptions::default() };
+            sampled(&mut gpu_with(&setting, options), 150)
+        };
+        let expected = found(usual);
+        assert!(expected.2.iter().any(|&entry| entry != 0.0));
+        for tiling in [
+            Tiling { small_quads: 2, ..usual },
+            Tiling { large_from: 0, large_quads: 1, ..usual },
+            Tiling { large_from: 0, gradient_tile: 64, ..usual },
+            Tiling { dispatch: 50_000, ..usual },
+        ] {
+            assert_eq!(found(tiling), expected, "{tiling:?}");
+        }
+    }
+    let setting = Setting::wave(4, 2, Order::Fixed, &[8], Activation::Relu);
+    let tiling = Some(Tiling { small_quads: 3, ..Tiling::suggested(AdapterKind::Discrete, 8) });
+    assert_refused(open(&setting, GpuOptions { tiling, ..GpuOptions::default() }), "3 and 2 quads");
 }
 
 /// log R = scale * number of neighbours that agree, in WGSL and in Rust; or WGSL that is wrong.

@@ -16,6 +16,8 @@ mod ranks;
 mod sample;
 mod signals;
 mod train;
+#[cfg(feature = "gpu")]
+mod tune;
 mod variance;
 mod watch;
 
@@ -76,6 +78,9 @@ enum Command {
     /// Lists the GPU adapters of this machine
     #[cfg(feature = "gpu")]
     Adapters(adapters::Arguments),
+    /// Chooses the sizes of GPU kernels by timing them, for later runs (docs/tuning.md)
+    #[cfg(feature = "gpu")]
+    Tune(tune::Arguments),
     /// Lists the built-in experiments and suites, or shows one
     Presets(presets::Arguments),
 }
@@ -84,6 +89,8 @@ enum Command {
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     own_up_to_panics();
     signals::outlive_file_limits();
+    #[cfg(feature = "gpu")]
+    crate::tuning::listen(output::complain);
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(answer) => return say(&answer),
@@ -102,6 +109,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Watch(arguments) => watch::run(&arguments),
         #[cfg(feature = "gpu")]
         Command::Adapters(arguments) => adapters::run(&arguments),
+        #[cfg(feature = "gpu")]
+        Command::Tune(arguments) => tune::run(&arguments),
         Command::Presets(arguments) => presets::run(&arguments),
     };
     result.map_or_else(fail, |()| DONE)

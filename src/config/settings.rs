@@ -207,6 +207,9 @@ pub struct EngineConfig {
     /// MiB of activations kept between a rollout and its gradient, at least 1; what does not fit is replayed, with the same
     /// bits. Without this key: a quarter of the memory that is free where the run is, at most 4096 MiB.
     pub memory_mib: Option<u64>,
+    /// Choose the sizes of a hardware GPU's kernels by timing them at first use, and take on any adapter those that were chosen
+    /// (`wgflow tune`). Results do not depend on it, but for rounding. The environment variable WGFLOW_TUNE=0 is the same as false.
+    pub tune: bool,
 }
 
 impl Default for EngineConfig {
@@ -217,6 +220,7 @@ impl Default for EngineConfig {
             adapter: String::new(),
             adapter_index: None,
             memory_mib: None,
+            tune: true,
         }
     }
 }

@@ -134,10 +134,11 @@ impl RunDirectory {
 
 /// Keys that a run may change between two sessions: where and how it is computed, what is written down, how it is
 /// evaluated; nothing that the trained policy depends on but for rounding.
-const FREE: [&str; 10] = [
+const FREE: [&str; 11] = [
     "engine.kind",
     "engine.adapter",
     "engine.memory_mib",
+    "engine.tune",
     "evaluation.every",
     "evaluation.mmd_samples",
     "evaluation.nll_points",

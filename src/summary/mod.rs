@@ -39,6 +39,8 @@ pub struct Summary {
     pub parameters: usize,
     pub engine: String,
     pub adapter: String,
+    /// The sizes of a GPU's kernels, and what they are for; no `tiling` where they are those that suit its kind.
+    pub kernels: Option<Value>,
     pub seed: u64,
     pub version: &'static str,
 }
@@ -75,7 +77,7 @@ pub fn number_keys() -> Vec<String> {
         eubo_missing: text,
         ..Evaluation::default()
     };
-    let full = serde_json::to_value(Summary { evaluation, ..Summary::default() });
+    let full = serde_json::to_value(Summary { evaluation, kernels: Some(Value::from("")), ..Summary::default() });
     let mut keys = Vec::new();
     collect("", &full.expect("a summary holds numbers and texts"), &mut keys);
     keys
@@ -133,6 +135,7 @@ pub fn write(
         parameters: trainer.parameters().len(),
         engine: trainer.engine().name(),
         adapter: trainer.engine().adapter(),
+        kernels: trainer.kernels().and_then(|kernels| serde_json::from_str(kernels).ok()),
         seed: trainer.settings().seed,
         version: env!("CARGO_PKG_VERSION"),
     };

@@ -7,9 +7,11 @@ use super::memory::{self, Machine, Purpose};
 use super::replay::Buffer;
 use super::resident::Flights;
 use super::reverser::Reverser;
-use super::select::select;
+use super::select::{Selected, select_keeping};
 use super::source::source;
 use super::{Shape, TrainError, Trainer, shape};
+#[cfg(feature = "cli")]
+use super::{checkpoint::Checkpoint, state::KERNELS};
 use crate::config::{Config, ConfigError, EvaluationConfig, Inputs, Settings};
 use crate::engine::{Engine, EngineError, WithFlow};
 use crate::joint::{self, EnergyTraining};
@@ -30,6 +32,7 @@ pub struct Builder {
     energy_training: Option<joint::Settings>,
     ranks: Option<Ranks>,
     looked_at: Option<EvaluationConfig>,
+    kernels: Option<String>,
 }
 
 impl Builder {
@@ -43,6 +46,7 @@ impl Builder {
             energy_training: None,
             ranks: None,
             looked_at: None,
+            kernels: None,
         }
     }
 
@@ -93,6 +97,13 @@ impl Builder {
         self
     }
 
+    /// A GPU's kernels have the sizes that this checkpoint's run began with, if it was on this machine's adapter.
+    #[cfg(feature = "cli")]
+    pub(crate) fn continuing(mut self, checkpoint: &Checkpoint) -> Self {
+        self.kernels = checkpoint.text(KERNELS).ok();
+        self
+    }
+
     /// A trainer on the engine that `settings.engine` asks for, and a line that says which it is and why.
     ///
     /// # Errors
@@ -111,7 +122,8 @@ impl Builder {
             let settings = Settings { evaluation: sizes.clone(), ..self.settings.clone() };
             memory::check(&settings, self.target.as_ref(), machine, purpose)?;
         }
-        let (engine, which) = self.engine()?;
+        let Selected { engine, which, kernels } = self.engine()?;
+        self.kernels = kernels;
         Ok((self.build_on(engine)?, which))
     }
 
@@ -125,34 +137,39 @@ impl Builder {
         let ranks = self.ranks.take().filter(|ranks| !ranks.leads()).expect("ranks, of which this is not the first");
         let local = ranks.local();
         serve(ranks, self.target.clone(), || match self.own_engine(local) {
-            Ok((engine, _)) => Ok(engine),
+            Ok(selected) => Ok(selected.engine),
             Err(TrainError::Engine(error)) => Err(error),
             Err(other) => Err(EngineError::Limit(other.to_string())),
         });
     }
 
     /// The engine that the settings ask for: this process's, or that of all ranks.
-    fn engine(&mut self) -> Result<(Box<dyn Engine>, String), TrainError> {
+    fn engine(&mut self) -> Result<Selected, TrainError> {
         let Some(ranks) = self.ranks.take() else { return self.own_engine((0, 1)) };
         let Shape { process, .. } = self.shape()?;
-        let (count, (engine, which)) = (ranks.count(), self.own_engine(ranks.local())?);
+        let (count, Selected { engine, which, kernels }) = (ranks.count(), self.own_engine(ranks.local())?);
         let shared = Shared::new(engine, process, self.target.clone(), ranks)?;
-        Ok((Box::new(shared), format!("{which}, on {count} ranks")))
+        Ok(Selected { engine: Box::new(shared), which: format!("{which}, on {count} ranks"), kernels })
     }
 
     /// This process's engine, `local` being its number among the ranks on this machine, and how many these are.
-    fn own_engine(&self, local: (usize, usize)) -> Result<(Box<dyn Engine>, String), TrainError> {
+    fn own_engine(&self, local: (usize, usize)) -> Result<Selected, TrainError> {
         let Shape { process, layout, flow } = self.shape()?;
         let config = match flow {
             Some(_) => &self.settings.engine.shared_by(2, crate::memory::available()),
             None => &self.settings.engine,
         };
         let (activation, batch) = (self.settings.policy.activation, self.settings.training.batch);
-        let engine = |process, layout| select(config, local, process, layout, activation, self.target.clone(), batch);
-        let (policy, which) = engine(process, &layout)?;
+        let at = (local, self.kernels.as_deref());
+        let select =
+            |process, layout| select_keeping(config, at, process, layout, activation, self.target.clone(), batch);
+        let policy = select(process, &layout)?;
         Ok(match flow {
-            Some((process, layout)) => (Box::new(WithFlow::new(policy, engine(process, &layout)?.0)), which),
-            None => (policy, which),
+            Some((process, layout)) => {
+                let engine = Box::new(WithFlow::new(policy.engine, select(process, &layout)?.engine));
+                Selected { engine, ..policy }
+            }
+            None => policy,
         })
     }
 
@@ -165,7 +182,7 @@ impl Builder {
         self.check()?;
         let Shape { process, layout, flow } = self.shape()?;
         let flow_layout = flow.map(|(_, layout)| layout);
-        let Self { settings, target, objective, energy_training, looked_at, .. } = self;
+        let Self { settings, target, objective, energy_training, looked_at, kernels, .. } = self;
         let batch = settings.training.batch;
         let objective = match objective {
             Some(objective) => objective,
@@ -246,6 +263,7 @@ impl Builder {
             flow_layout,
             target,
             engine,
+            kernels,
             objective,
             sources: [Source::Forward, Source::Backward, Source::Replay].map(source),
             sampler,

@@ -88,6 +88,8 @@ pub struct Trainer {
     flow_layout: Option<Layout>,
     target: Arc<dyn Target>,
     engine: Box<dyn Engine>,
+    /// The sizes of its kernels, where it is on a GPU and was selected here, as JSON.
+    kernels: Option<String>,
     objective: Objective,
     /// Where forward, backward and replayed batches come from.
     sources: [Box<dyn BatchSource>; 3],
@@ -199,6 +201,12 @@ impl Trainer {
     /// `evaluation.average` is set.
     pub fn engine(&mut self) -> &mut dyn Engine {
         self.engine.as_mut()
+    }
+
+    /// The sizes of a GPU's kernels, as JSON.
+    #[cfg(feature = "cli")]
+    pub(crate) fn kernels(&self) -> Option<&str> {
+        self.kernels.as_deref()
     }
 
     /// The learned log Z, where the objective learns one and it has started.

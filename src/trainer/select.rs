@@ -1,6 +1,8 @@
 //! Which engine a run gets, and why.
 
 use std::sync::{Arc, OnceLock};
+#[cfg(feature = "gpu")]
+use std::time::Duration;
 
 use crate::config::{EngineConfig, EngineKind, Precision};
 use crate::engine::cpu::CpuEngine;
@@ -11,6 +13,17 @@ use crate::memory;
 use crate::network::{Activation, Layout, Real};
 use crate::process::Process;
 use crate::targets::Target;
+#[cfg(feature = "gpu")]
+use crate::tuning::{self, Key};
+
+/// An engine, and what is told of it.
+pub(crate) struct Selected {
+    pub engine: Box<dyn Engine>,
+    /// Which it is and why.
+    pub which: String,
+    /// The sizes of a GPU's kernels, as the JSON text that a later engine of the same run gets them by.
+    pub kernels: Option<String>,
+}
 
 /// An engine for this process, policy and target, for trainings on batches of so many trajectories, and a line that says which it is
 /// and why.
@@ -25,13 +38,27 @@ use crate::targets::Target;
 /// `Limit` if f64 is asked for together with a GPU, which computes in f32; what the engine says otherwise.
 pub fn select(
     config: &EngineConfig,
-    (number, ranks): (usize, usize),
+    local: (usize, usize),
     process: Arc<dyn Process>,
     layout: &Layout,
     activation: Activation,
     target: Arc<dyn Target>,
     batch: usize,
 ) -> Result<(Box<dyn Engine>, String), EngineError> {
+    let selected = select_keeping(config, (local, None), process, layout, activation, target, batch)?;
+    Ok((selected.engine, selected.which))
+}
+
+/// The same for a run that may have begun before, with kernels of these sizes ([`Selected::kernels`]).
+pub(crate) fn select_keeping(
+    config: &EngineConfig,
+    ((number, ranks), kept): ((usize, usize), Option<&str>),
+    process: Arc<dyn Process>,
+    layout: &Layout,
+    activation: Activation,
+    target: Arc<dyn Target>,
+    batch: usize,
+) -> Result<Selected, EngineError> {
     refuse_f64_on_gpu(config, &environment())?;
     let memory_budget = config.memory_budget(memory::available().map(|bytes| bytes / ranks as u64));
     let layout = layout.clone();
@@ -39,9 +66,10 @@ pub fn select(
         let adapter = adapter(config);
         let turn = || if ranks == 1 { 0 } else { number % alike(adapter.as_deref()).max(1) };
         let index = config.adapter_index.unwrap_or_else(turn);
-        let engine = on_gpu((adapter, index), memory_budget, process, layout, activation, target)?;
-        let line = format!("{} ({why})", engine.name());
-        return Ok((engine, line));
+        let options = Options { adapter, index, memory_budget, tune: config.tune && tunes(), kept };
+        let (engine, kernels) = on_gpu(options, process, layout, activation, target)?;
+        let which = format!("{} ({why})", engine.name());
+        return Ok(Selected { engine, which, kernels });
     }
     let engine = match config.precision {
         Precision::F32 => native::<f32>(process, layout, activation, target, memory_budget, batch)?,
@@ -52,8 +80,8 @@ pub fn select(
         (_, Precision::F64) => "no GPU computes in f64",
         _ => "no hardware GPU was found",
     };
-    let line = format!("{} ({why})", engine.name());
-    Ok((engine, line))
+    let which = format!("{} ({why})", engine.name());
+    Ok(Selected { engine, which, kernels: None })
 }
 
 fn native<T: Real>(
@@ -80,28 +108,48 @@ pub fn adapter_kind(config: &EngineConfig) -> Option<AdapterKind> {
 #[cfg(feature = "gpu")]
 use gpu::{alike, has_hardware_adapter, kind};
 
+/// What a GPU's engine is made by, whatever it computes.
+#[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+struct Options<'a> {
+    adapter: Option<String>,
+    index: usize,
+    memory_budget: u64,
+    tune: bool,
+    kept: Option<&'a str>,
+}
+
 #[cfg(feature = "gpu")]
 fn on_gpu(
-    (adapter, adapter_index): (Option<String>, usize),
-    memory_budget: u64,
+    Options { adapter, index, memory_budget, tune, kept }: Options,
     process: Arc<dyn Process>,
     layout: Layout,
     activation: Activation,
     target: Arc<dyn Target>,
-) -> Result<Box<dyn Engine>, EngineError> {
-    let options = GpuOptions { adapter, adapter_index, memory_budget, ..GpuOptions::default() };
-    Ok(Box::new(GpuEngine::new(process, layout, activation, target, options)?))
+) -> Result<(Box<dyn Engine>, Option<String>), EngineError> {
+    let description = gpu::description(adapter.as_deref(), index);
+    let options = GpuOptions { adapter, adapter_index: index, memory_budget, ..GpuOptions::default() };
+    let make = |options| GpuEngine::new(process.clone(), layout.clone(), activation, target.clone(), options);
+    let Some(adapter) = description else { return Ok((Box::new(make(options)?), None)) };
+    let key = Key::new(&adapter, &layout.widths[1..layout.widths.len() - 1]);
+    let choice = tuning::choose(key, (adapter.kind.is_hardware(), tune), kept, || {
+        // Two engines are there at once.
+        let memory_budget = memory_budget / 2;
+        gpu::tune(tuning::LARGEST, Duration::from_secs_f64(tuning::SECONDS), |tiling| {
+            make(GpuOptions { tiling, memory_budget, ..options.clone() })
+        })
+    });
+    let kernels = serde_json::to_string(&choice).expect("texts and numbers have a JSON form");
+    Ok((Box::new(make(GpuOptions { tiling: choice.tiling, ..options.clone() })?), Some(kernels)))
 }
 
 #[cfg(not(feature = "gpu"))]
 fn on_gpu(
-    _: (Option<String>, usize),
-    _: u64,
+    _: Options,
     _: Arc<dyn Process>,
     _: Layout,
     _: Activation,
     _: Arc<dyn Target>,
-) -> Result<Box<dyn Engine>, EngineError> {
+) -> Result<(Box<dyn Engine>, Option<String>), EngineError> {
     let message =
         "wgflow was built without its GPU engine (the feature `gpu`): take engine.kind = \"cpu\", and no adapter";
     Err(EngineError::NoAdapter(message.into()))
@@ -161,6 +209,11 @@ fn has_hardware() -> bool {
 /// Part of the name of the adapter asked for, if any was.
 pub(crate) fn adapter(config: &EngineConfig) -> Option<String> {
     [config.adapter.clone(), environment()].into_iter().find(|text| !text.is_empty())
+}
+
+/// Whether the environment allows that kernels are tuned.
+fn tunes() -> bool {
+    std::env::var_os("WGFLOW_TUNE").is_none_or(|value| value != "0")
 }
 
 /// The value of `WGFLOW_ADAPTER`, empty if it is not set.

@@ -19,6 +19,8 @@ const AVERAGE: &str = "policy_average";
 const ENERGY_OPTIMIZER: &str = "energy_optimizer";
 /// Name of the text that is the target's checksum.
 const TARGET_CHECKSUM: &str = "target_checksum";
+/// Name of the text that is the sizes of a GPU's kernels.
+pub(super) const KERNELS: &str = "kernels";
 
 impl Trainer {
     /// Everything that later iterations depend on.
@@ -53,6 +55,9 @@ impl Trainer {
         }
         if let Some(checksum) = self.target.checksum() {
             checkpoint.put_text(TARGET_CHECKSUM, checksum);
+        }
+        if let Some(kernels) = &self.kernels {
+            checkpoint.put_text(KERNELS, kernels);
         }
         checkpoint.put_files(&self.target.files());
         if let Some(found) = &self.found {

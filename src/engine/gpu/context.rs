@@ -43,9 +43,14 @@ pub fn adapters(include_gl: bool) -> Vec<AdapterDescription> {
     enumerate(backends).iter().map(describe).collect()
 }
 
-/// What the adapter runs on that an engine would open, if there is one: see [`super::GpuOptions::adapter`].
+/// The adapter that an engine would open, if there is one: see [`super::GpuOptions::adapter`].
+pub fn description(wanted: Option<&str>, index: usize) -> Option<AdapterDescription> {
+    find(wanted.unwrap_or_default(), index).ok().map(|adapter| describe(&adapter))
+}
+
+/// What that adapter runs on.
 pub fn kind(wanted: Option<&str>, index: usize) -> Option<AdapterKind> {
-    find(wanted.unwrap_or_default(), index).ok().map(|adapter| describe(&adapter).kind)
+    description(wanted, index).map(|adapter| adapter.kind)
 }
 
 /// How many of the adapters that match are of the kind and backend of the first: indices below this are as good as 0.

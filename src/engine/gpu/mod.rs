@@ -34,17 +34,20 @@ mod supplied;
 mod tests;
 mod tiling;
 mod told;
+mod tune;
 #[cfg(test)]
 mod twins;
 mod work;
 
 pub use crate::engine::{AdapterDescription, AdapterKind};
 pub use ceiling::{Ceiling, ceiling};
+pub(crate) use context::description;
 pub use context::{adapters, alike, has_hardware_adapter, kind};
 pub use kernel_set::KernelSet;
 pub use memory::need;
 pub use passes::Pass;
 pub use tiling::Tiling;
+pub use tune::{Timing, Tuned, tune};
 
 use std::sync::Arc;
 

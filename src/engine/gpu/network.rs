@@ -185,7 +185,11 @@ impl Network {
 
     /// Those of either side of a tile in hardware/weight_gradient.wgsl.
     pub fn gradient_lanes(&self) -> u32 {
-        Self::lanes(self.layers[1..].iter().map(|layer| layer.inputs.max(layer.outputs)), 8, 16)
+        Self::lanes(
+            self.layers[1..].iter().map(|layer| layer.inputs.max(layer.outputs)),
+            8,
+            self.tiling.gradient_tile as u32 / 8,
+        )
     }
 
     /// States of a trajectory that the network sees.

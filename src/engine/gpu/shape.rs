@@ -22,8 +22,6 @@ pub(super) const HEAD_LANES: usize = 8;
 const GROUP: usize = 256;
 /// More workgroup memory than this leaves too few workgroups side by side.
 const MEMORY: usize = 48 << 10;
-/// Workgroups that are as good as more: below, a GPU has multiprocessors to spare.
-const ENOUGH: usize = 64;
 
 /// Shapes for small batches, whose workgroups should be many, and for large ones, which should load weights seldom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,11 +42,12 @@ impl Shapes {
         }
         let splits = if CHAINS * lanes <= GROUP { CHAINS } else { 1 };
         let teams = (GROUP / lanes).min(8);
-        let small = Shape { lanes, splits, teams: if splits > 1 { 1 } else { teams }, quads: 1 };
-        let large = [2, 1].map(|quads| Shape { lanes, splits: 1, teams, quads });
-        let fits = |shape: &Shape| shape.memory(network) <= network.workgroup_memory.min(MEMORY);
-        let small = Some(small).filter(fits)?;
-        Some(Self { small, large: large.into_iter().find(fits).unwrap_or(small) })
+        let fitting = |most: usize, splits: usize, teams: usize| {
+            let shapes = [most, 1].map(|quads| Shape { lanes, splits, teams, quads });
+            shapes.into_iter().find(|shape| shape.memory(network) <= network.workgroup_memory.min(MEMORY))
+        };
+        let small = fitting(network.tiling.small_quads, splits, if splits > 1 { 1 } else { teams })?;
+        Some(Self { small, large: fitting(network.tiling.large_quads, 1, teams).unwrap_or(small) })
     }
 
     /// Each with what holds in a kernel of that shape.
@@ -58,9 +57,9 @@ impl Shapes {
         each
     }
 
-    /// The place among [`Shapes::each`] of the better one for so many trajectories.
-    pub fn best(&self, trajectories: usize) -> usize {
-        usize::from(self.large != self.small && trajectories / self.large.trajectories() >= ENOUGH)
+    /// The place among [`Shapes::each`] of the one for so many trajectories, where `large_from` workgroups are many.
+    pub fn best(&self, trajectories: usize, large_from: usize) -> usize {
+        usize::from(self.large != self.small && trajectories / self.large.trajectories() >= large_from)
     }
 }
 

@@ -34,7 +34,17 @@ pub(super) fn network(tiling: Tiling) -> Network {
     Network::new(process, Input::States, layout, tiling).unwrap()
 }
 
-pub(super) const TILING: Tiling = Tiling { rows: 1, units: 2, trajectories: 16, group: 16, dispatch: 1 };
+pub(super) const TILING: Tiling = Tiling {
+    rows: 1,
+    units: 2,
+    trajectories: 16,
+    group: 16,
+    dispatch: 1,
+    small_quads: 1,
+    large_quads: 2,
+    large_from: 64,
+    gradient_tile: 128,
+};
 
 /// What the WGSL function `f(x: u32) -> u32` gives for each of `inputs`, where it may use what `imports` says.
 pub(super) fn evaluate(imports: &str, f: &str, inputs: &[u32], activation: Activation) -> Vec<u32> {
@@ -253,7 +263,7 @@ fn buffers_have_one_binding_number_each() {
 
 #[test]
 fn packing_pads_with_zeros_and_unpacking_takes_the_padding_away() {
-    let network = network(Tiling { rows: 2, units: 4, trajectories: 16, group: 16, dispatch: 1 });
+    let network = network(Tiling { rows: 2, units: 4, ..TILING });
     let count = network.layout.parameters();
     let parameters: Vec<f64> = (1..=count).map(|i| i as f64).collect();
     let context = context();

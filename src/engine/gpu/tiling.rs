@@ -1,9 +1,13 @@
 //! How large the pieces are that an invocation and a workgroup take.
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::AdapterKind;
 
-/// Sizes of register tiles and of the rollout's workgroups. Results do not depend on them, but for rounding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Sizes of register tiles and of workgroups, which `tune` chooses by timing. Results do not depend on them, but for rounding;
+/// on those of the hardware kernels not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tiling {
     /// Height of an invocation's tile, in quads (4 trajectories): 1, 2 or 4.
     pub rows: usize,
@@ -15,6 +19,15 @@ pub struct Tiling {
     pub group: usize,
     /// Multiply-adds of one dispatch, and an eighth of those of one submission; more are split up.
     pub dispatch: u64,
+    /// Hardware kernels: quads of trajectories of an invocation in the rollout of small batches, and of large ones, where
+    /// workgroup memory has room for so many: 1 or 2.
+    pub small_quads: usize,
+    /// See `small_quads`.
+    pub large_quads: usize,
+    /// Hardware kernels: workgroups from which on a batch is a large one.
+    pub large_from: usize,
+    /// Hardware kernels: units along a side of a weight gradient's tile, where layers are as wide: 64 or 128.
+    pub gradient_tile: usize,
 }
 
 /// Multiply-adds that any GPU surely does in 100 ms: systems reset a device that does not answer for some seconds.
@@ -28,8 +41,19 @@ impl Tiling {
     pub fn suggested(kind: AdapterKind, width: usize) -> Self {
         let (rows, units, trajectories, dispatch) =
             if kind.is_hardware() { (1, 1, 16, HARDWARE_DISPATCH) } else { (2, 4, 32, u64::MAX) };
+        // Below 64 workgroups a GPU has multiprocessors to spare.
+        let (small_quads, large_quads, large_from, gradient_tile) = (1, 2, 64, 128);
+        let group = 16;
+        let tiling =
+            Self { rows, units, trajectories, group, dispatch, small_quads, large_quads, large_from, gradient_tile };
+        tiling.with_tiles(rows, units, trajectories, width)
+    }
+
+    /// The same with other register tiles, and as many invocations as a workgroup of the rollout has tiles, for hidden layers at
+    /// most `width` wide.
+    pub(super) fn with_tiles(self, rows: usize, units: usize, trajectories: usize, width: usize) -> Self {
         let tiles = trajectories / (4 * rows) * width.div_ceil(4 * units);
-        Self { rows, units, trajectories, group: tiles.next_power_of_two().clamp(16, 256), dispatch }
+        Self { rows, units, trajectories, group: tiles.next_power_of_two().clamp(16, 256), ..self }
     }
 
     /// Hidden widths are padded to a multiple of this.
@@ -39,7 +63,14 @@ impl Tiling {
 
     /// What is wrong with these sizes, if anything.
     pub fn fault(&self) -> Option<String> {
-        let Self { rows, units, trajectories, group, .. } = *self;
+        let Self { rows, units, trajectories, group, small_quads, large_quads, gradient_tile, .. } = *self;
+        if ![small_quads, large_quads].iter().all(|quads| [1, 2].contains(quads)) || ![64, 128].contains(&gradient_tile)
+        {
+            return Some(format!(
+                "{small_quads} and {large_quads} quads of trajectories, or a gradient's tile of {gradient_tile} units, are not \
+                 possible: 1 or 2 quads, and 64 or 128 units"
+            ));
+        }
         let good = [1, 2, 4].contains(&rows)
             && [1, 2, 4].contains(&units)
             && trajectories > 0

@@ -48,7 +48,7 @@ impl ForwardKernels {
     /// All trajectories of `work`, of so many chains of steps each; `cost` is in multiply-adds.
     pub fn record(&mut self, recorder: &mut Recorder, network: &Network, work: &Work, cost: f64) {
         let (count, chains) = (BLOCK * work.blocks as usize, work.chains.max(1) as usize);
-        let best = Shapes::of(network).map_or(0, |shapes| shapes.best(count * chains));
+        let best = Shapes::of(network).map_or(0, |shapes| shapes.best(count * chains, network.tiling.large_from));
         let (kernel, rows) = &mut self.0[best];
         recorder.dispatch(kernel, work, [count / *rows, chains, 1], cost);
     }
