@@ -184,7 +184,8 @@ fn every_tiling_gives_the_same_result() {
     let terms = term_sizes(&mut oracle, &coefficients(100));
     for (rows, units, trajectories, group) in [(1, 1, 4, 8), (1, 2, 16, 128), (2, 2, 32, 16), (2, 4, 64, 64)] {
         let tiling = Some(Tiling { rows, units, trajectories, group, ..Tiling::suggested(AdapterKind::Software, 40) });
-        let found = sampled(&mut gpu_with(&setting, GpuOptions { tiling, ..GpuOptions::default() }), 100);
+        let options = GpuOptions { tiling, kernels: Some(KernelSet::Software), ..GpuOptions::default() };
+        let found = sampled(&mut gpu_with(&setting, options), 100);
         assert_eq!(found.1, expected.1);
         // Compilers may fuse other pairs of operations in another tiling.
         assert_close(&found.0.log_forward, &expected.0.log_forward, 1e-6, "log P_F");
@@ -194,7 +195,8 @@ fn every_tiling_gives_the_same_result() {
     let setting = Setting::wave(64, 2, Order::Uniform, &[64, 64], Activation::Tanh);
     let expected = sampled(&mut gpu(&setting, KernelSet::Software), 64);
     let alone = Tiling { group: 1, ..Tiling::suggested(AdapterKind::Software, 64) };
-    let found = sampled(&mut gpu_with(&setting, GpuOptions { tiling: Some(alone), ..GpuOptions::default() }), 64);
+    let options = GpuOptions { tiling: Some(alone), kernels: Some(KernelSet::Software), ..GpuOptions::default() };
+    let found = sampled(&mut gpu_with(&setting, options), 64);
     assert_eq!(found, expected);
 
     let tiling = Some(Tiling { rows: 3, units: 1, trajectories: 12, ..alone });

@@ -68,24 +68,37 @@ pub fn has_hardware_adapter() -> bool {
 const PRIMARY: Backends = Backends::VULKAN.union(Backends::METAL).union(Backends::DX12);
 
 fn enumerate(backends: Backends) -> Vec<Adapter> {
-    let mut adapters = Vec::new();
-    #[cfg(target_os = "linux")]
-    let backends = {
-        if backends.contains(Backends::VULKAN)
-            && let Some(instance) = windowless_vulkan()
-        {
-            adapters.extend(pollster::block_on(instance.enumerate_adapters(Backends::VULKAN)));
-        }
-        backends - Backends::VULKAN
-    };
-    if !backends.is_empty() {
-        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-        descriptor.backends = backends;
-        let instance = wgpu::Instance::new(descriptor);
-        adapters.extend(pollster::block_on(instance.enumerate_adapters(backends)));
-    }
+    let parts = [backends & Backends::VULKAN, backends - Backends::VULKAN];
+    let mut adapters: Vec<_> = parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .filter_map(|part| Some((part, instance(part)?)))
+        .flat_map(|(part, instance)| pollster::block_on(instance.enumerate_adapters(part)))
+        .collect();
     adapters.sort_by_key(|adapter| kind_of(adapter.get_info().device_type));
     adapters
+}
+
+/// The way to the drivers of these backends, if there is one: opened once a process. NVIDIA's driver finds no adapter any more
+/// after some dozens of them.
+fn instance(backends: Backends) -> Option<wgpu::Instance> {
+    static OPENED: Mutex<Vec<(Backends, Option<wgpu::Instance>)>> = Mutex::new(Vec::new());
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, instance)) = opened.iter().find(|(of, _)| *of == backends) {
+        return instance.clone();
+    }
+    #[cfg(target_os = "linux")]
+    let made = if backends == Backends::VULKAN { windowless_vulkan() } else { Some(usual(backends)) };
+    #[cfg(not(target_os = "linux"))]
+    let made = Some(usual(backends));
+    opened.push((backends, made.clone()));
+    made
+}
+
+fn usual(backends: Backends) -> wgpu::Instance {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    wgpu::Instance::new(descriptor)
 }
 
 /// Vulkan without the extensions that draw on a window system's windows, if there is a Vulkan at all.
