@@ -8,9 +8,10 @@
 
 use std::ops::Range;
 
+use super::activations::Activations;
 use super::entries::Entries;
 use super::model::{Model, Sums};
-use super::rollout::{Activations, Block};
+use super::rollout::Block;
 use crate::engine::RowCoefficients;
 use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
 use crate::process::{Flow, NO_ACTION};

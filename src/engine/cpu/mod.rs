@@ -5,6 +5,7 @@
 //! single-threaded products; blocks are added pairwise (`sums`). So nothing synchronises inside a rollout, and the bits of a
 //! result do not depend on the number of threads.
 
+mod activations;
 mod entries;
 mod gradient;
 mod memory;
@@ -21,10 +22,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use self::activations::Activations;
 use self::gradient::Backward;
 use self::model::{Model, Sums};
 use self::moments::{LeaveOneOut, MomentSums, SquareNorms};
-use self::rollout::{Activations, Block, Workspace};
+use self::rollout::{Block, Workspace};
 use self::scores::Scores;
 use super::check::{self, Held};
 use super::{BLOCK, Batch, Coefficients, Differentiate, EngineError, Moments, Roll, Rollout, Steps, Summand, Tree};

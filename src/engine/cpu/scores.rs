@@ -11,9 +11,10 @@
 
 use std::ops::Range;
 
+use super::activations::Activations;
 use super::gradient::masked_errors;
 use super::model::Model;
-use super::rollout::{Activations, Block};
+use super::rollout::Block;
 use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
 
 /// Rows (trajectories times steps) that one product takes at most, unless one trajectory has more.
