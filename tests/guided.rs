@@ -138,15 +138,7 @@ impl Case {
 }
 
 fn replay(trajectories: &Trajectories) -> Rollout<'_> {
-    let given = Given { trajectories, scored_from: 0, sampled_from: trajectories.max_steps() };
-    Rollout {
-        draw: DRAW,
-        count: trajectories.count(),
-        given: Some(given),
-        keep: true,
-        stepwise: false,
-        behaviour: Default::default(),
-    }
+    Rollout::replay(DRAW, trajectories).kept()
 }
 
 /// Small enough to go through all trajectories: 512, 3! * 27, 2^4 with a pair that is forbidden.

@@ -188,14 +188,7 @@ fn gpu(setting: &Setting, options: GpuOptions) -> GpuEngine {
 /// Trajectories whose scores count from `scored_from` on, for statistics.
 fn replay(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
     let given = Given { trajectories, scored_from, sampled_from: trajectories.max_steps() };
-    Rollout {
-        draw: DRAW,
-        count: trajectories.count(),
-        given: Some(given),
-        keep: true,
-        stepwise: false,
-        behaviour: Default::default(),
-    }
+    Rollout { given: Some(given), ..Rollout::replay(DRAW, trajectories).kept() }
 }
 
 #[test]

@@ -7,12 +7,13 @@
 
 use std::collections::VecDeque;
 
+use super::rewards::TrainingBatch;
 use super::step::{Fault, Step, fault, unbounded_gradient};
 use super::{PATIENCE, TrainError, Trainer};
 use crate::config::{ConfigError, Settings};
 use crate::engine::resident::{Landed, Launch, Plan, Resident, State};
-use crate::engine::{Engine, EngineError, Rollout, check_rewards};
-use crate::objective::{Objective, Source};
+use crate::engine::{Batch, Engine, EngineError, Rollout, check_rewards};
+use crate::objective::{Contribution, Objective, Source};
 use crate::optimizer::{LearnerState, Weights};
 use crate::process::{LOG_PAIR, Process};
 use crate::random::{Draw, Stream};
@@ -198,14 +199,20 @@ impl Trainer {
         }
     }
 
-    /// Counts an iteration, and says what it did.
-    fn told(&mut self, Landed { mut batch, log_z, gradient_norm, applied, .. }: Landed) -> Step {
+    /// An iteration's trajectories as they are trained on, and what the objective makes of them.
+    fn weighed(&mut self, mut batch: Batch, log_z: Option<f64>) -> (TrainingBatch, Contribution) {
         if self.process.is_folded() {
             batch.prepend(LOG_PAIR);
         }
         let drawn = self.as_trained(batch);
         let term = self.objective.terms(self.progress()).remove(0);
-        let loss = term.contribution(&drawn.batch, log_z.unwrap_or_default()).loss;
+        let contribution = term.contribution(&drawn.batch, log_z.unwrap_or_default());
+        (drawn, contribution)
+    }
+
+    /// Counts an iteration, and says what it did.
+    fn told(&mut self, Landed { batch, log_z, gradient_norm, applied, .. }: Landed) -> Step {
+        let (drawn, Contribution { loss, .. }) = self.weighed(batch, log_z);
         let iteration = self.iteration;
         self.iteration += 1;
         self.skipped += u32::from(!applied);
@@ -236,13 +243,7 @@ impl Trainer {
         if let Err(error) = check_rewards(&landed.batch.log_reward, objects) {
             return error.into();
         }
-        let mut batch = landed.batch;
-        if self.process.is_folded() {
-            batch.prepend(LOG_PAIR);
-        }
-        let drawn = self.as_trained(batch);
-        let term = self.objective.terms(self.progress()).remove(0);
-        let contribution = term.contribution(&drawn.batch, landed.log_z.unwrap_or_default());
+        let (drawn, contribution) = self.weighed(landed.batch, landed.log_z);
         let Fault { found, advice } = if contribution.is_finite() { unbounded_gradient() } else { fault(&drawn) };
         TrainError::Diverged { iteration, found, advice }
     }

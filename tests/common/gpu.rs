@@ -44,12 +44,5 @@ pub fn assert_refused<T>(result: Result<T, EngineError>, words: &str) {
 
 pub fn replay_of(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
     let given = Given { trajectories, scored_from, sampled_from: trajectories.max_steps() };
-    Rollout {
-        draw: DRAW,
-        count: trajectories.count(),
-        given: Some(given),
-        keep: true,
-        stepwise: false,
-        behaviour: Default::default(),
-    }
+    Rollout { given: Some(given), ..Rollout::replay(DRAW, trajectories).kept() }
 }
