@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use common::Setting;
 use common::compare::assert_close;
+use common::gpu::gpu_with;
 use wgflow::config::Inputs;
-use wgflow::engine::gpu::{GpuEngine, GpuOptions};
-use wgflow::engine::{Differentiate, Roll, Rollout};
+use wgflow::engine::gpu::GpuOptions;
+use wgflow::engine::{Roll, Rollout};
 use wgflow::network::Activation;
 use wgflow::process::{Objects, Order, Trajectories};
 use wgflow::random::{Draw, Stream};
@@ -25,11 +26,7 @@ fn log_r_is_the_same_on_both_engines() {
     {
         let target = Arc::new(BitSequence::new(length, word, modes, 3, 3.7).unwrap());
         let setting = Setting::new(target.clone(), Order::Fixed, &[8], Activation::Relu);
-        let options = GpuOptions { adapter: std::env::var("WGFLOW_ADAPTER").ok(), ..GpuOptions::default() };
-        let (process, layout) = (setting.process.clone(), setting.layout.clone());
-        let mut engine = GpuEngine::new(process, layout, setting.activation, setting.target.clone(), options)
-            .expect("an adapter, for the GPU tests");
-        engine.set_parameters(&setting.parameters()).unwrap();
+        let mut engine = gpu_with(&setting, GpuOptions::default());
         let objects = target.test_objects().unwrap();
         let objects =
             Objects::new(objects.sites(), objects.values()[..objects.sites() * objects.count().min(500)].to_vec());

@@ -7,9 +7,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use common::Setting;
+use common::gpu::gpu_with;
 use wgflow::config::Settings;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
-use wgflow::engine::{Differentiate, Engine, Roll, Rollout};
+use wgflow::engine::{Engine, Roll, Rollout};
 use wgflow::evaluation::evaluate;
 use wgflow::network::{Activation, Initialisation, initialise};
 use wgflow::process::{Encoding, Objects, Order};
@@ -22,12 +23,7 @@ use wgflow::trainer::Trainer;
 const DRAW: Draw = Draw { seed: 5, iteration: 0, stream: Stream::Training, first_trajectory: 0 };
 
 fn gpu(setting: &Setting) -> GpuEngine {
-    let options = GpuOptions { adapter: std::env::var("WGFLOW_ADAPTER").ok(), ..GpuOptions::default() };
-    let (process, layout) = (setting.process.clone(), setting.layout.clone());
-    let mut engine = GpuEngine::new(process, layout, setting.activation, setting.target.clone(), options)
-        .expect("an adapter, for the GPU tests");
-    engine.set_parameters(&setting.parameters()).unwrap();
-    engine
+    gpu_with(setting, GpuOptions::default())
 }
 
 fn log_rewards(target: &dyn Target, objects: &Objects) -> Vec<f64> {

@@ -6,10 +6,11 @@ mod common;
 use std::sync::Arc;
 
 use common::compare::{assert_close_at_scale, assert_layers_close, largest};
+use common::gpu::gpu_with;
 use common::hooked::Hooked;
 use common::{Setting, coefficients, left_out_sizes, moments_of, term_sizes};
 use wgflow::engine::cpu::CpuEngine;
-use wgflow::engine::gpu::{AdapterKind, GpuEngine, GpuOptions, Tiling};
+use wgflow::engine::gpu::{AdapterKind, GpuOptions, Tiling};
 use wgflow::engine::{BLOCK, Differentiate, Engine, Given, Moments, Roll, Rollout};
 use wgflow::network::{Activation, Real};
 use wgflow::objective::{Extent, batch_form};
@@ -176,15 +177,6 @@ fn what_is_not_finite_is_handed_on() {
     }
 }
 
-fn gpu(setting: &Setting, options: GpuOptions) -> GpuEngine {
-    let options = GpuOptions { adapter: std::env::var("WGFLOW_ADAPTER").ok(), ..options };
-    let (process, layout) = (setting.process.clone(), setting.layout.clone());
-    let mut engine = GpuEngine::new(process, layout, setting.activation, setting.target.clone(), options)
-        .unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install the package mesa-vulkan-drivers"));
-    engine.set_parameters(&setting.parameters()).unwrap();
-    engine
-}
-
 /// Trajectories whose scores count from `scored_from` on, for statistics.
 fn replay(trajectories: &Trajectories, scored_from: usize) -> Rollout<'_> {
     let given = Given { trajectories, scored_from, sampled_from: trajectories.max_steps() };
@@ -198,7 +190,7 @@ fn gpu_statistics_follow_the_f64_definition() {
         // Tiles as on a CPU and as on a GPU.
         let kind = if index % 2 == 0 { AdapterKind::Software } else { AdapterKind::Discrete };
         let options = GpuOptions { tiling: Some(Tiling::suggested(kind, 40)), ..GpuOptions::default() };
-        let (mut double, mut engine) = (Hooked::by_definition(setting.native::<f64>()), gpu(&setting, options));
+        let (mut double, mut engine) = (Hooked::by_definition(setting.native::<f64>()), gpu_with(&setting, options));
         double.rollout(&Rollout::sample(DRAW, COUNT)).unwrap();
         let trajectories = double.trajectories().unwrap();
         for scored_from in [0, 2] {
@@ -213,7 +205,7 @@ fn gpu_statistics_follow_the_f64_definition() {
 fn gpu_square_norms_follow_f64_over_many_steps() {
     // 70 steps are several tiles of pairs, the last ones not full.
     let setting = Setting::wave(70, 2, Order::Uniform, &[24, 40], Activation::Swish);
-    let (mut double, mut engine) = (setting.native::<f64>(), gpu(&setting, GpuOptions::default()));
+    let (mut double, mut engine) = (setting.native::<f64>(), gpu_with(&setting, GpuOptions::default()));
     double.rollout(&Rollout::sample(DRAW, COUNT).kept()).unwrap();
     let trajectories = double.trajectories().unwrap();
     for scored_from in [0, 9, 69] {
@@ -232,7 +224,7 @@ fn gpu_square_norms_follow_f64_over_many_steps() {
 #[test]
 fn gpu_moments_follow_f64_over_as_many_steps_as_there_may_be() {
     let setting = Setting::wave(1950, 2, Order::Uniform, &[8, 8], Activation::Tanh);
-    let (mut double, mut engine) = (setting.native::<f64>(), gpu(&setting, GpuOptions::default()));
+    let (mut double, mut engine) = (setting.native::<f64>(), gpu_with(&setting, GpuOptions::default()));
     let count = BLOCK;
     double.rollout(&Rollout::sample(DRAW, count).kept()).unwrap();
     let trajectories = double.trajectories().unwrap();
@@ -253,7 +245,7 @@ fn gpu_moments_follow_f64_over_as_many_steps_as_there_may_be() {
 fn memory_dispatches_and_what_was_asked_before_change_no_bit_on_the_gpu() {
     let setting = Setting::wave(9, 2, Order::Uniform, &[24, 16], Activation::Swish);
     let statistics_within = |memory_budget, tiling| {
-        let mut engine = gpu(&setting, GpuOptions { memory_budget, tiling, ..GpuOptions::default() });
+        let mut engine = gpu_with(&setting, GpuOptions { memory_budget, tiling, ..GpuOptions::default() });
         engine.rollout(&Rollout::sample(DRAW, 3 * BLOCK + 6).kept()).unwrap();
         let c = coefficients(3 * BLOCK + 6);
         let gradient = engine.gradient(&c).unwrap();
@@ -276,7 +268,7 @@ fn memory_dispatches_and_what_was_asked_before_change_no_bit_on_the_gpu() {
 #[test]
 fn a_batch_of_one_on_the_gpu_is_left_as_it_is() {
     let setting = Setting::wave(7, 2, Order::Uniform, &[24, 40], Activation::Relu);
-    let mut engine = gpu(&setting, GpuOptions::default());
+    let mut engine = gpu_with(&setting, GpuOptions::default());
     engine.rollout(&Rollout::sample(DRAW, 1).kept()).unwrap();
     let moments = engine.moments(&[0.7]).unwrap();
     let left_out = engine.leave_one_out_gradient(&[0.7], &moments).unwrap();

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use common::Setting;
 use common::compare::{absolute_sum, assert_close_at_scale, assert_layers_close};
+use common::gpu::gpu_with;
 use wgflow::engine::gpu::{GpuEngine, GpuOptions};
-use wgflow::engine::{BLOCK, Coefficients, Differentiate, Engine, Given, Roll, Rollout};
+use wgflow::engine::{BLOCK, Coefficients, Engine, Given, Roll, Rollout};
 use wgflow::network::Activation;
 use wgflow::process::{Order, Trajectories};
 use wgflow::random::{Draw, Stream};
@@ -27,13 +28,7 @@ fn settings() -> [Setting; 4] {
 }
 
 fn gpu(setting: &Setting, memory_budget: u64) -> GpuEngine {
-    let adapter = std::env::var("WGFLOW_ADAPTER").ok();
-    let options = GpuOptions { adapter, memory_budget, ..GpuOptions::default() };
-    let (process, layout) = (setting.process.clone(), setting.layout.clone());
-    let mut engine = GpuEngine::new(process, layout, setting.activation, setting.target.clone(), options)
-        .unwrap_or_else(|error| panic!("{error}: to run the GPU tests, install the package mesa-vulkan-drivers"));
-    engine.set_parameters(&setting.parameters()).unwrap();
-    engine
+    gpu_with(setting, GpuOptions { memory_budget, ..GpuOptions::default() })
 }
 
 fn coefficients(steps: usize) -> Vec<f64> {
