@@ -360,7 +360,7 @@ impl Target for Dense {
 }
 
 /// All that an engine computes, in one list.
-fn everything(engine: &mut GpuEngine, count: usize) -> Vec<f64> {
+pub(super) fn everything(engine: &mut GpuEngine, count: usize) -> Vec<f64> {
     let coefficients: Vec<f64> = (0..count).map(|i| (1.7 * i as f64 + 0.3).sin()).collect();
     let sampled = engine.rollout(&Rollout::sample(Draw::new(1, 0, Stream::Training), count)).unwrap();
     let trajectories = engine.trajectories().unwrap();
