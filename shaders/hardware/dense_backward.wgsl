@@ -2,7 +2,6 @@
 //
 //   delta_(l-1) = (W_l^T delta_l) * f'(z_(l-1))
 //
-// The deltas take the place of the slopes, layer after layer.
 // One workgroup takes the BLOCK trajectories of a step and 8 * BACKWARD_LANES units, an invocation a square of 8 x 8
 // (lib/square.wgsl). Operands go through workgroup memory in slices of 8 outputs of the layer, the next one on its way
 // while this one is multiplied. (x) a step and a tile of units, (y) a block.
@@ -10,7 +9,7 @@
 // Waves on gfx1100: at least 14
 
 #import wgflow::constants::{BACKWARD_LANES, BLOCK, STEP_SIZE}
-#import wgflow::deltas::slopes
+#import wgflow::deltas::{put_delta, slopes}
 #import wgflow::square::{Square, add_to_square}
 #import wgflow::weights::weights
 #import wgflow::work::{group_of, network, stored_step, work}
@@ -77,10 +76,10 @@ fn place(loaded: Loaded, lane: u32, parity: u32) {
 
 fn put(at: u32, unit: u32, operands: Operands, sum: mat4x4<f32>) {
     if unit < operands.units {
-        slopes[at + unit] *= sum[0];
-        slopes[at + operands.inputs + unit] *= sum[1];
-        slopes[at + 2u * operands.inputs + unit] *= sum[2];
-        slopes[at + 3u * operands.inputs + unit] *= sum[3];
+        put_delta(at + unit, sum[0]);
+        put_delta(at + operands.inputs + unit, sum[1]);
+        put_delta(at + 2u * operands.inputs + unit, sum[2]);
+        put_delta(at + 3u * operands.inputs + unit, sum[3]);
     }
 }
 

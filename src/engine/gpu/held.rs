@@ -20,22 +20,25 @@ pub(super) struct HeldBatch {
     resident: usize,
     /// Whether their deltas are there too.
     differentiated: bool,
+    /// Whether their activations are h, where z was kept.
+    activated: bool,
 }
 
 /// What to do where buffers cannot be as large as they need to be.
 const POLICY: &str = "make the policy's hidden layers narrower, or the object smaller";
 
 impl HeldBatch {
-    /// Deltas of one kind have taken the place of what those of another one are made from: it is replayed.
-    pub fn forget_deltas(&mut self) {
+    /// Deltas of one kind are of no use for another one. What they are made from is replayed, unless it is z and is there still.
+    pub fn forget_deltas(&mut self, keeps_z: bool) {
         if self.differentiated {
-            (self.resident, self.differentiated) = (0, false);
+            let resident = if keeps_z && !self.activated { self.resident } else { 0 };
+            (self.resident, self.differentiated, self.activated) = (resident, false, false);
         }
     }
 }
 
 impl GpuEngine {
-    /// Bytes of one step of a block: of activations (as of slopes), and of probabilities.
+    /// Bytes of one step of a block: of activations (as of slopes, or deltas), and of probabilities.
     fn slot_bytes(&self) -> (u64, u64) {
         (quads(self.network.step), (4 * BLOCK * self.network.outputs()) as u64)
     }
@@ -45,9 +48,11 @@ impl GpuEngine {
         let (activations, probabilities) = self.slot_bytes();
         let steps = self.network.process.max_steps() as u64;
         let most = self.context.largest_buffer() / (steps * activations.max(probabilities));
+        // Deltas, beside z, are those of one part at a time.
+        let shared = if self.network.keeps_z() { activations } else { 0 };
         Sizes {
-            kept: steps * (2 * activations + probabilities),
-            shared: 0,
+            kept: steps * (2 * activations - shared + probabilities),
+            shared: steps * shared,
             most: most.clamp(1, MOST_BLOCKS as u64) as usize,
         }
     }
@@ -65,8 +70,10 @@ impl GpuEngine {
         let (activations, probabilities) = self.slot_bytes();
         let slots = (parts.blocks * self.network.process.max_steps()) as u64;
         let (context, buffers) = (&self.context, &mut self.buffers);
-        for (name, bytes) in [("activations", activations), ("slopes", activations), ("probabilities", probabilities)] {
-            buffers.reserve_banks(context, name, parts.banks, slots * bytes, POLICY)?;
+        buffers.reserve_banks(context, "activations", parts.banks, slots * activations, POLICY)?;
+        buffers.reserve_banks(context, "probabilities", parts.banks, slots * probabilities, POLICY)?;
+        if !self.network.keeps_z() {
+            buffers.reserve_banks(context, "slopes", parts.banks, slots * activations, POLICY)?;
         }
         self.reserve_states(parts.blocks * chains)
     }
@@ -75,8 +82,10 @@ impl GpuEngine {
     fn reserve_loose(&mut self, blocks: usize) -> Result<(), EngineError> {
         let (activations, probabilities) = self.slot_bytes();
         let (context, buffers) = (&self.context, &mut self.buffers);
-        for (name, bytes) in [("activations", activations), ("slopes", activations), ("probabilities", probabilities)] {
-            buffers.reserve(context, name, blocks as u64 * bytes, POLICY)?;
+        buffers.reserve(context, "activations", blocks as u64 * activations, POLICY)?;
+        buffers.reserve(context, "probabilities", blocks as u64 * probabilities, POLICY)?;
+        if !self.network.keeps_z() {
+            buffers.reserve(context, "slopes", blocks as u64 * activations, POLICY)?;
         }
         self.reserve_states(blocks)
     }
@@ -108,33 +117,50 @@ impl GpuEngine {
 
     /// Takes the batch held, part by part, to its deltas and on to what is asked.
     pub(super) fn sweep(&mut self, quantity: Quantity) -> Result<(), EngineError> {
-        let HeldBatch { count, work, parts, resident, differentiated } = self.batch;
+        let HeldBatch { count, work, parts, resident, differentiated, activated } = self.batch;
         let (steps, blocks) = (self.network.process.max_steps(), count.div_ceil(BLOCK));
         let all = parts.each(blocks).count();
         if resident < all {
             self.reserve_banks(parts, steps.div_ceil(self.stages.steps.replay_steps()))?;
         }
+        if self.network.keeps_z() {
+            let bytes = (parts.blocks * steps) as u64 * self.slot_bytes().0;
+            self.buffers.reserve(&self.context, "slopes", bytes, POLICY)?;
+        }
         // What remains is known at the end.
         self.batch.resident = 0;
         let Self { context, network, stages, buffers, .. } = self;
+        let activates = network.keeps_z() && quantity.rereads_signals();
         let at_once = stages.prepare(context, buffers, network, quantity, parts.blocks)?;
         let mut recorder = Recorder::new(context, buffers, &network.tiling);
         for (index, (first, count)) in parts.each(blocks).enumerate() {
-            let part = Work { block: first as u32, blocks: count as u32, room: steps as u32, ..work };
+            let here = index < resident;
+            let mut part = Work { block: first as u32, blocks: count as u32, room: steps as u32, ..work };
             buffers.select(parts.bank(index));
-            if index >= resident {
+            if !here {
                 stages.steps.record(&mut recorder, network, &part, false);
             }
-            if index >= resident || !differentiated {
+            if !here || !differentiated {
                 stages.record_deltas(&mut recorder, network, quantity, &part);
+            }
+            part.activated = u32::from(here && activated);
+            if activates && part.activated == 0 {
+                stages.record_signals(&mut recorder, network, &part);
+                part.activated = 1;
             }
             stages.record(&mut recorder, network, quantity, &part, at_once);
         }
         buffers.select(0);
         recorder.finish()?;
-        // Parts beyond the banks have taken each other's place.
-        self.batch.resident = if all > parts.banks { parts.banks - 1 } else { all };
-        self.batch.differentiated = true;
+        // Parts beyond the banks have taken each other's place; where z is kept, all parts have that of the deltas.
+        let deltas = !network.keeps_z() || all == 1;
+        self.batch.resident = match (activates && !deltas, all > parts.banks) {
+            (true, _) => 0,
+            (false, true) => parts.banks - 1,
+            (false, false) => all,
+        };
+        self.batch.differentiated = deltas;
+        self.batch.activated = deltas && (activates || activated);
         Ok(())
     }
 
@@ -193,8 +219,10 @@ impl GpuEngine {
         stages.finish.record(&mut recorder, network, &whole);
         recorder.finish()?;
         let replay = Work { sampled_from: steps as u32, ..work };
-        (self.held, self.batch) =
-            (Held::after(request), HeldBatch { count, work: replay, parts, resident, differentiated: false });
+        (self.held, self.batch) = (
+            Held::after(request),
+            HeldBatch { count, work: replay, parts, resident, differentiated: false, activated: false },
+        );
         self.reward.of_batch(&self.context, &self.buffers, count)
     }
 

@@ -201,10 +201,10 @@ impl GpuEngine {
         }
         self.buffers.write(&self.context, "step_coefficients", &weights);
         self.buffers.write(&self.context, "coefficients", &padded(&vec![1.0; count]));
-        self.batch.forget_deltas();
+        self.batch.forget_deltas(self.network.keeps_z());
         self.sweep(Quantity::Steps)?;
         // These deltas are of no use for anything else.
-        self.batch.forget_deltas();
+        self.batch.forget_deltas(self.network.keeps_z());
         let [gradient] = self.buffers.read::<f32, 1>(&self.context, ["gradient"], length)?;
         Ok(gradient.into_iter().map(f64::from).collect())
     }

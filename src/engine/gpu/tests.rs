@@ -183,8 +183,8 @@ macro_rules! members {
 #[test]
 fn uniforms_lie_in_wgsl_as_they_lie_in_rust() {
     let work: Members = members!(Work: key, iteration, first_trajectory, stream, block, room, scored_from, sampled_from,
-        first_step, last_step, group_steps, chains, layer, first_slice, slices, blocks, count, lists, first_x, first_y,
-        first_z, epsilon, sharpness, rate_factor, beta);
+        first_step, last_step, group_steps, chains, layer, first_slice, slices, blocks, count, activated, lists, first_x,
+        first_y, first_z, epsilon, sharpness, rate_factor, beta, unused);
     let layer: Members = members!(Layer: inputs, outputs, forward, backward, bias, offset, gradient, gradient_bias);
     let network = network(TILING);
     let sources = sources_of(&network, Activation::Elu);
