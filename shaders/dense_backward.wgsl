@@ -7,7 +7,7 @@
 // (y) a block.
 
 #import wgflow::constants::{BLOCK, STEP_SIZE, TILE_ROWS, TILE_UNITS}
-#import wgflow::deltas::slopes
+#import wgflow::deltas::put_delta
 #import wgflow::product::{Product, output_rows}
 #import wgflow::tile::multiply_tile
 #import wgflow::work::{invocation_of, network, stored_step, work}
@@ -39,10 +39,10 @@ fn dense_backward(@builtin(global_invocation_id) launched: vec3<u32>) {
         for (var u = 0u; u < TILE_UNITS; u++) {
             let sum = tile.sum[r][u];
             let at = output_rows(product, row + r, unit + u);
-            slopes[at.x] *= sum[0];
-            slopes[at.y] *= sum[1];
-            slopes[at.z] *= sum[2];
-            slopes[at.w] *= sum[3];
+            put_delta(at.x, sum[0]);
+            put_delta(at.y, sum[1]);
+            put_delta(at.z, sum[2]);
+            put_delta(at.w, sum[3]);
         }
     }
 }

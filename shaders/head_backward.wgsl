@@ -7,7 +7,7 @@
 // One invocation a quad of units, one workgroup row (y) a step, (z) a block.
 
 #import wgflow::constants::{BLOCK, HEAD, LAYERS, OUTPUTS, STEP_SIZE}
-#import wgflow::deltas::slopes
+#import wgflow::deltas::put_delta
 #import wgflow::weights::weights
 #import wgflow::work::{invocation_of, network, stored_step, work}
 #ifdef OBJECTS
@@ -35,5 +35,5 @@ fn head_backward(@builtin(global_invocation_id) launched: vec3<u32>) {
         let delta = derivative(here, trajectory, step, value);
         sum = fma(vec4(delta), weights[HEAD + (first + value) * last.outputs + unit], sum);
     }
-    slopes[here * STEP_SIZE + last.offset + id.x] *= sum;
+    put_delta(here * STEP_SIZE + last.offset + id.x, sum);
 }

@@ -10,7 +10,7 @@
 // Waves on gfx1100: at least 14
 
 #import wgflow::constants::{BACKWARD_LANES, BLOCK, STEP_SIZE}
-#import wgflow::deltas::slopes
+#import wgflow::deltas::{delta_at, put_delta}
 #import wgflow::square::{Square, add_to_square}
 #import wgflow::weights::weights
 #import wgflow::work::{group_of, network, stored_step, work}
@@ -53,7 +53,7 @@ fn load(operands: Operands, lane: u32, slice: u32) -> Loaded {
     var loaded = Loaded();
     let quad = 2u * slice + lane % 2u;
     if lane < 2u * BLOCK && quad < operands.outputs {
-        loaded.deltas = slopes[operands.deltas + lane / 2u * operands.outputs + quad];
+        loaded.deltas = delta_at(operands.deltas + lane / 2u * operands.outputs + quad);
     }
     let output = 8u * slice + lane / UNIT_QUADS;
     loaded.upper = weights_at(operands, output, lane % UNIT_QUADS);
@@ -77,10 +77,10 @@ fn place(loaded: Loaded, lane: u32, parity: u32) {
 
 fn put(at: u32, unit: u32, operands: Operands, sum: mat4x4<f32>) {
     if unit < operands.units {
-        slopes[at + unit] *= sum[0];
-        slopes[at + operands.inputs + unit] *= sum[1];
-        slopes[at + 2u * operands.inputs + unit] *= sum[2];
-        slopes[at + 3u * operands.inputs + unit] *= sum[3];
+        put_delta(at + unit, sum[0]);
+        put_delta(at + operands.inputs + unit, sum[1]);
+        put_delta(at + 2u * operands.inputs + unit, sum[2]);
+        put_delta(at + 3u * operands.inputs + unit, sum[3]);
     }
 }
 
