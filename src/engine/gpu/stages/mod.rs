@@ -12,7 +12,7 @@ mod spread;
 mod sums;
 
 pub(super) use begin::Begin;
-pub(super) use deltas::Deltas;
+pub(super) use deltas::{Deltas, workgroups};
 pub(super) use evaluate::Evaluate;
 pub(super) use finish::Finish;
 pub(super) use forward::Forward;
@@ -75,7 +75,7 @@ impl Stages {
             begin: Begin::new(context, &sources, network)?,
             steps: Steps::new(context, &sources, network)?,
             finish: Finish::new(context, &sources, network)?,
-            deltas: Deltas::new(context, &sources, network.set, Weights::Trajectories)?,
+            deltas: Deltas::new(context, &sources, network, Weights::Trajectories)?,
             stepwise_deltas: None,
             sources,
             statistics: [const { None }; 5],
@@ -124,7 +124,7 @@ impl Stages {
             Statistic::Norms(_) => ("pieces", Norms::blocks_at_once(network, blocks)),
         };
         if quantity == Quantity::Steps && self.stepwise_deltas.is_none() {
-            self.stepwise_deltas = Some(Deltas::new(context, &self.sources, network.set, Weights::Steps)?);
+            self.stepwise_deltas = Some(Deltas::new(context, &self.sources, network, Weights::Steps)?);
         }
         let lists = match quantity {
             Quantity::Sums(accumulator) => accumulator.lists(),
