@@ -6,7 +6,7 @@
 // One invocation a quad of units of a trajectory; (y) a block.
 
 #import wgflow::constants::{BLOCK, STATES, STEP_SIZE}
-#import wgflow::deltas::slopes
+#import wgflow::deltas::{delta_at, slopes}
 #import wgflow::work::{invocation_of, network, stored_step, work}
 
 @compute @workgroup_size(BLOCK)
@@ -15,7 +15,7 @@ fn first_backward(@builtin(global_invocation_id) launched: vec3<u32>) {
     var sum = vec4<f32>();
     for (var left = STATES; left > work.scored_from; left--) {
         let at = stored_step(id.y, left - 1u) * STEP_SIZE + network[0].offset + id.x;
-        sum += slopes[at];
+        sum += delta_at(at);
         slopes[at] = sum;
     }
 }

@@ -203,13 +203,14 @@ fn every_tiling_gives_the_same_result() {
     assert_refused(open(&setting, GpuOptions { tiling, ..GpuOptions::default() }), "a tile of 3 x 1 quads");
 }
 
-/// What is chosen by timing on hardware does not show: neither workgroups' sizes, nor where large batches begin, nor tiles, nor how
-/// much is a dispatch.
+/// What is chosen by timing on hardware does not show: neither workgroups' sizes, nor where large batches begin, nor tiles, nor which
+/// go back through all layers at once, nor how much is a dispatch.
 #[test]
 fn sizes_of_hardware_kernels_do_not_show_in_a_single_bit() {
     for setting in [
         Setting::wave(6, 3, Order::Uniform, &[136, 72, 136], Activation::Swish),
         Setting::wave(7, 2, Order::Fixed, &[24, 40], Activation::Tanh),
+        Setting::wave(3, 2, Order::Uniform, &[520, 24], Activation::Elu),
     ] {
         let usual = Tiling::suggested(AdapterKind::Discrete, setting.layout.widths[1]);
         let found = |tiling| {
@@ -223,6 +224,8 @@ fn sizes_of_hardware_kernels_do_not_show_in_a_single_bit() {
             Tiling { small_quads: 2, ..usual },
             Tiling { large_from: 0, large_quads: 1, ..usual },
             Tiling { large_from: 0, gradient_tile: 64, ..usual },
+            Tiling { fused_below: 0, ..usual },
+            Tiling { fused_below: usize::MAX, large_from: 0, ..usual },
             Tiling { dispatch: 50_000, ..usual },
         ] {
             assert_eq!(found(tiling), expected, "{tiling:?}");
@@ -231,6 +234,29 @@ fn sizes_of_hardware_kernels_do_not_show_in_a_single_bit() {
     let setting = Setting::wave(4, 2, Order::Fixed, &[8], Activation::Relu);
     let tiling = Some(Tiling { small_quads: 3, ..Tiling::suggested(AdapterKind::Discrete, 8) });
     assert_refused(open(&setting, GpuOptions { tiling, ..GpuOptions::default() }), "3 and 2 quads");
+}
+
+/// Whether all layers are gone back through in one dispatch is for a batch as a whole to say, not for the parts that memory makes of it.
+#[test]
+fn small_batches_go_back_through_all_layers_in_one_dispatch() {
+    let setting = Setting::wave(6, 2, Order::Uniform, &[24, 40, 16], Activation::Tanh);
+    let dispatches = |fused_below, memory_budget, count: usize| {
+        let tiling = Some(Tiling { fused_below, ..Tiling::suggested(AdapterKind::Discrete, 40) });
+        let options = GpuOptions { tiling, memory_budget, kernels: Some(KernelSet::Hardware), ..GpuOptions::default() };
+        let mut engine = gpu_with(&setting, options);
+        engine.rollout(&Rollout::sample(DRAW, count).kept()).unwrap();
+        let before = engine.counts().unwrap().dispatches;
+        engine.gradient(&coefficients(count)).unwrap();
+        engine.counts().unwrap().dispatches - before
+    };
+    // Six steps of three blocks are 18 workgroups of a layer's kernel.
+    for (memory_budget, parts) in [(1 << 30, 1), (0, 3)] {
+        let layer_by_layer = dispatches(0, memory_budget, 150);
+        assert_eq!(dispatches(18, memory_budget, 150), layer_by_layer);
+        // In place of one for the head and one for each of two layers.
+        assert_eq!(dispatches(19, memory_budget, 150), layer_by_layer - 2 * parts);
+    }
+    assert!(dispatches(18, 1 << 30, 128) < dispatches(18, 1 << 30, 129));
 }
 
 /// log R = scale * number of neighbours that agree, in WGSL and in Rust; or WGSL that is wrong.

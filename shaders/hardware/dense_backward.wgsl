@@ -9,7 +9,7 @@
 // Waves on gfx1100: at least 14
 
 #import wgflow::constants::{BACKWARD_LANES, BLOCK, STEP_SIZE}
-#import wgflow::deltas::{put_delta, slopes}
+#import wgflow::deltas::{delta_at, put_delta}
 #import wgflow::square::{Square, add_to_square}
 #import wgflow::weights::weights
 #import wgflow::work::{group_of, network, stored_step, work}
@@ -52,7 +52,7 @@ fn load(operands: Operands, lane: u32, slice: u32) -> Loaded {
     var loaded = Loaded();
     let quad = 2u * slice + lane % 2u;
     if lane < 2u * BLOCK && quad < operands.outputs {
-        loaded.deltas = slopes[operands.deltas + lane / 2u * operands.outputs + quad];
+        loaded.deltas = delta_at(operands.deltas + lane / 2u * operands.outputs + quad);
     }
     let output = 8u * slice + lane / UNIT_QUADS;
     loaded.upper = weights_at(operands, output, lane % UNIT_QUADS);

@@ -68,8 +68,8 @@ const SLICE_ROWS = 16u;
 // Lanes across tiles of hardware kernels: of units in dense_backward, of outputs and of inputs in weight_gradient.
 const BACKWARD_LANES = 16u;
 const GRADIENT_LANES = 8u;
-// Hardware kernels that go through all layers (lib/shape.wgsl, lib/shared_layers.wgsl): shapes for small and for large batches, quads of
-// the widest layer, parts of a sum over inputs, lanes that share an output of the head.
+// Hardware kernels that go through all layers (lib/shape.wgsl, lib/shared_product.wgsl): shapes forward, for small and for large batches,
+// and backward, quads of the widest layer, parts of a sum over inputs, lanes that share an output of the head.
 const LANES = 8u;
 const SMALL_SPLITS = 4u;
 const SMALL_TEAMS = 1u;
@@ -77,6 +77,7 @@ const SMALL_QUADS = 1u;
 const LARGE_SPLITS = 1u;
 const LARGE_TEAMS = 8u;
 const LARGE_QUADS = 2u;
+const BACKWARD_TEAMS = 8u;
 const WIDEST = 6u;
 // Trajectories of a workgroup of hardware/order.wgsl.
 const ORDERED = 4u;

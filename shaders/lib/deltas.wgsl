@@ -1,4 +1,5 @@
-// Deltas where they are made, layer after layer: they take the place of slopes, or slopes are those of the z that is kept (KEEPS_Z).
+// Deltas, layer after layer: they take the place of slopes f'(z), or slopes are made of the z that is kept (KEEPS_Z). How a kernel reads
+// one and writes the other, and no kernel does it in another way.
 
 #define_import_path wgflow::deltas
 #ifdef KEEPS_Z
@@ -10,11 +11,18 @@
 #endif
 @group(0) @binding(4) var<storage, read_write> slopes: array<vec4<f32>>;
 
-// delta = f'(z) * sum, where `sum` is what the layer above hands back.
-fn put_delta(at: u32, sum: vec4<f32>) {
+// The deltas of a layer that has been gone back through.
+fn delta_at(at: u32) -> vec4<f32> {
+    return slopes[at];
+}
+
+// Writes, and returns, the deltas of units that the layers above hand `sum` back to.
+fn put_delta(at: u32, sum: vec4<f32>) -> vec4<f32> {
 #ifdef KEEPS_Z
-    slopes[at] = activate(activations[at]).slope * sum;
+    let delta = activate(activations[at]).slope * sum;
 #else
-    slopes[at] *= sum;
+    let delta = slopes[at] * sum;
 #endif
+    slopes[at] = delta;
+    return delta;
 }

@@ -2,8 +2,13 @@
 // quad each, times the SPLITS of a sum, times the TEAMS that take 4 * QUADS trajectories each.
 
 #define_import_path wgflow::shape
-#import wgflow::constants::{LANES, LARGE_QUADS, LARGE_SPLITS, LARGE_TEAMS, SMALL_QUADS, SMALL_SPLITS, SMALL_TEAMS}
+#import wgflow::constants::{BACKWARD_TEAMS, LANES, LARGE_QUADS, LARGE_SPLITS, LARGE_TEAMS, SMALL_QUADS, SMALL_SPLITS, SMALL_TEAMS}
 
+#ifdef BACKWARD
+const SPLITS = 1u;
+const TEAMS = BACKWARD_TEAMS;
+const QUADS = 1u;
+#else
 #ifdef LARGE
 const SPLITS = LARGE_SPLITS;
 const TEAMS = LARGE_TEAMS;
@@ -12,6 +17,7 @@ const QUADS = LARGE_QUADS;
 const SPLITS = SMALL_SPLITS;
 const TEAMS = SMALL_TEAMS;
 const QUADS = SMALL_QUADS;
+#endif
 #endif
 
 // Invocations and trajectories of a workgroup. Trajectories start at a multiple of ROWS.

@@ -9,62 +9,36 @@
 // Every function is for all invocations of a workgroup, and ends with a barrier if others read what it writes.
 
 #define_import_path wgflow::shared_layers
-#import wgflow::constants::{CHAINS, HEAD, HEAD_BIAS, HEAD_LANES, LANES, LAYERS, STEP_SIZE, WIDEST}
-#import wgflow::multiply::multiply
+#import wgflow::constants::{CHAINS, HEAD, HEAD_BIAS, HEAD_LANES, LANES, LAYERS, STEP_SIZE}
 #import wgflow::shape::{GROUP, QUADS, ROWS, SPLITS}
+#import wgflow::shared_product::{Matrix, Rows, chain_of, shared_rows}
 #import wgflow::signals::keep
 #import wgflow::weights::weights
 #import wgflow::work::{Layer, network}
 
-// Signals h of the layer last gone through: [trajectory][quad of units].
-var<workgroup> shared_signals: array<vec4<f32>, ROWS * WIDEST>;
 // Chains of the layer that is gone through, where there are as many splits as chains: [chain][trajectory][quad of units].
 var<workgroup> shared_sums: array<vec4<f32>, 1u + SPLITS / CHAINS * CHAINS * ROWS * LANES>;
 // Parts of outputs of the head.
 var<workgroup> head_sums: array<f32, GROUP>;
 
-// Column r of tile [q] is trajectory 4 q + r of those of a team.
-struct Rows {
-    sum: array<mat4x4<f32>, QUADS>,
-}
-
 // `stored` is the offset in activations, `place` that among the trajectories of the workgroup.
 fn activate_at(stored: u32, place: u32, z: vec4<f32>) {
-    shared_signals[place] = keep(stored, z);
+    shared_rows[place] = keep(stored, z);
 }
 
-// One chain of the sums of a quad of units, for the 4 * QUADS trajectories from `first` on.
-fn chain_of(layer: Layer, unit: u32, first: u32, chain: u32) -> Rows {
+// One of the CHAINS chains of the sums of a layer.
+fn layer_chain(layer: Layer, unit: u32, first: u32, chain: u32) -> Rows {
     let length = (layer.inputs + CHAINS - 1u) / CHAINS;
     let end = min((chain + 1u) * length, layer.inputs);
-    var rows = Rows();
-    for (var k = chain * length; k < end; k++) {
-        let w = layer.forward + 4u * k * layer.outputs + unit;
-        let right = mat4x4(
-            weights[w],
-            weights[w + layer.outputs],
-            weights[w + 2u * layer.outputs],
-            weights[w + 3u * layer.outputs],
-        );
-        for (var q = 0u; q < QUADS; q++) {
-            let x = (first + 4u * q) * layer.inputs + k;
-            let left = mat4x4(
-                shared_signals[x],
-                shared_signals[x + layer.inputs],
-                shared_signals[x + 2u * layer.inputs],
-                shared_signals[x + 3u * layer.inputs],
-            );
-            rows.sum[q] = multiply(rows.sum[q], left, right);
-        }
-    }
-    return rows;
+    let matrix = Matrix(layer.inputs, layer.outputs, layer.forward);
+    return chain_of(matrix, min(unit, layer.outputs - 1u), first, chain * length, end);
 }
 
 // A layer where an invocation takes one chain; `stored` is where its activations begin.
 fn split_layer(lane: u32, layer: Layer, stored: u32) {
     let unit = lane % LANES;
     let chain = lane / LANES;
-    let rows = chain_of(layer, min(unit, layer.outputs - 1u), 0u, chain);
+    let rows = layer_chain(layer, unit, 0u, chain);
     for (var q = 0u; q < QUADS; q++) {
         let at = (chain * ROWS + 4u * q) * LANES + unit;
         shared_sums[at] = rows.sum[q][0];
@@ -87,9 +61,9 @@ fn split_layer(lane: u32, layer: Layer, stored: u32) {
 fn whole_layer(lane: u32, layer: Layer, stored: u32) {
     let unit = lane % LANES;
     let first = lane / LANES * 4u * QUADS;
-    var rows = chain_of(layer, min(unit, layer.outputs - 1u), first, 0u);
+    var rows = layer_chain(layer, unit, first, 0u);
     for (var chain = 1u; chain < CHAINS; chain++) {
-        let more = chain_of(layer, min(unit, layer.outputs - 1u), first, chain);
+        let more = layer_chain(layer, unit, first, chain);
         for (var q = 0u; q < QUADS; q++) {
             rows.sum[q] += more.sum[q];
         }
@@ -127,7 +101,7 @@ fn head_part(row: u32, output: u32, part: u32) -> f32 {
     let width = network[LAYERS - 1u].outputs;
     var sum = vec4<f32>();
     for (var k = part; k < width; k += HEAD_LANES) {
-        sum = fma(shared_signals[row * width + k], weights[HEAD + output * width + k], sum);
+        sum = fma(shared_rows[row * width + k], weights[HEAD + output * width + k], sum);
     }
     return (sum.x + sum.y) + (sum.z + sum.w);
 }

@@ -44,7 +44,7 @@ pub const STAGES: [(&str, &[&str]); 10] = [
     ("finish", &["finish"]),
     ("reward", &["reward"]),
     ("coefficients", &["weigh"]),
-    ("deltas", &["head_backward", "dense_backward", "first_backward"]),
+    ("deltas", &["backward", "head_backward", "dense_backward", "first_backward"]),
     ("weight gradient", &["weight_gradient"]),
     ("head and first gradient", &["head_gradient", "first_gradient"]),
     ("fold", &["fold"]),

@@ -158,6 +158,18 @@ mod tests {
     }
 
     #[test]
+    fn a_choice_from_before_a_size_was_there_has_the_suggestion_in_its_place() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, written) = (place.path(), choice(&[64]));
+        let path = written.write(folder).unwrap();
+        let whole = std::fs::read_to_string(&path).unwrap();
+        let older = whole.replace(",\n    \"fused_below\": 128", "");
+        assert_ne!(older, whole);
+        std::fs::write(&path, older).unwrap();
+        assert_eq!(Choice::read(folder, &written.key), Ok(Some(written)));
+    }
+
+    #[test]
     fn files_that_are_no_choices_are_told_of_and_not_taken() {
         let place = tempfile::tempdir().unwrap();
         let (folder, written) = (place.path(), choice(&[64]));

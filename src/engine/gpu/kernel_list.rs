@@ -7,7 +7,7 @@ use super::kernel_set::KernelSet;
 use super::link::{CAPABILITIES, KERNELS, LIBRARY, Linked, find};
 use super::network::{Input, Network};
 use super::source::{GUIDE, RULES, Sources, TARGET, USABLE_BY_GUIDES, USABLE_BY_RULES, USABLE_BY_TARGETS, Weights};
-use super::stages::{Accumulator, Forward};
+use super::stages::{Accumulator, Deltas, Forward};
 use super::tiling::Tiling;
 use crate::engine::AdapterKind;
 use crate::network::{Activation, Layout};
@@ -24,6 +24,7 @@ pub fn variants(network: &Network) -> Vec<Variant> {
     let forward = |what: Forward| {
         what.variants(network).into_iter().map(|(name, holding, _)| (name, holding.to_vec())).collect::<Vec<_>>()
     };
+    let all_layers = |weights| Deltas::all_layers(network, weights).map(|(name, holding, _)| (name, holding));
     let (single, stepwise) = (Weights::Trajectories.definitions(), Weights::Steps.definitions());
     let mut variants = vec![
         ("spread", vec![]),
@@ -36,6 +37,7 @@ pub fn variants(network: &Network) -> Vec<Variant> {
     if network.keeps_z() && network.input == Input::States {
         variants.push(("activate_signals", vec![]));
     }
+    variants.extend(all_layers(Weights::Trajectories));
     if let Some([_, head, first]) = network.set.slices() {
         variants.extend([head, first].map(|part| ("fold", vec![part])));
     }
@@ -68,6 +70,7 @@ pub fn variants(network: &Network) -> Vec<Variant> {
         ("head_backward", stepwise.to_vec()),
         head(Accumulator::Gradient, stepwise),
     ]);
+    variants.extend(all_layers(Weights::Steps));
     variants.extend(forward(Forward::Rollout));
     if network.guide.is_some() {
         variants.push(("sites", vec![]));

@@ -64,8 +64,11 @@ const EVERYWHERE: &[File] = files!(
     ]
 );
 
-const HARDWARE: &[File] =
-    files!("hardware/", "hardware_", ["dense_backward", "evaluate", "finish", "order", "rollout", "weight_gradient"]);
+const HARDWARE: &[File] = files!(
+    "hardware/",
+    "hardware_",
+    ["backward", "dense_backward", "evaluate", "finish", "order", "rollout", "weight_gradient"]
+);
 
 pub(super) const LIBRARY: &[File] = files!(
     "lib/",
@@ -85,6 +88,7 @@ pub(super) const LIBRARY: &[File] = files!(
         "filled",
         "forward_product",
         "gradient_product",
+        "handed_back",
         "later",
         "layers",
         "ledger",
@@ -105,6 +109,7 @@ pub(super) const LIBRARY: &[File] = files!(
         "score_product",
         "shape",
         "shared_layers",
+        "shared_product",
         "shared_sites",
         "shared_walk",
         "signals",

@@ -370,6 +370,7 @@ impl Network {
             ("LARGE_SPLITS", shapes.large.splits as u32),
             ("LARGE_TEAMS", shapes.large.teams as u32),
             ("LARGE_QUADS", shapes.large.quads as u32),
+            ("BACKWARD_TEAMS", shapes.backward.teams as u32),
             ("WIDEST", self.widest() as u32),
             ("ORDERED", ORDERED as u32),
             ("CHAINS", CHAINS as u32),

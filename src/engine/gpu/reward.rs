@@ -274,7 +274,7 @@ impl Model {
         Ok(Self {
             spread: Spread::new(context, &sources, &network, buffers, "make the layers of log R narrower")?,
             evaluate: Evaluate::new(context, &sources, &network)?,
-            deltas: Deltas::new(context, &sources, set, Weights::Trajectories)?,
+            deltas: Deltas::new(context, &sources, &network, Weights::Trajectories)?,
             gradient: Sums::new(context, &sources, &network, Accumulator::Gradient, Weights::Trajectories)?,
             network,
             version: None,

@@ -23,11 +23,13 @@ const GROUP: usize = 256;
 /// More workgroup memory than this leaves too few workgroups side by side.
 const MEMORY: usize = 48 << 10;
 
-/// Shapes for small batches, whose workgroups should be many, and for large ones, which should load weights seldom.
+/// Shapes for small batches, whose workgroups should be many, and for large ones, which should load weights seldom; and back through
+/// all layers, for small batches as well: steps do not wait for each other there, so that workgroups are many without splits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Shapes {
     pub small: Shape,
     pub large: Shape,
+    pub backward: Shape,
 }
 
 impl Shapes {
@@ -47,7 +49,8 @@ impl Shapes {
             shapes.into_iter().find(|shape| shape.memory(network) <= network.workgroup_memory.min(MEMORY))
         };
         let small = fitting(network.tiling.small_quads, splits, if splits > 1 { 1 } else { teams })?;
-        Some(Self { small, large: fitting(network.tiling.large_quads, 1, teams).unwrap_or(small) })
+        let large = fitting(network.tiling.large_quads, 1, teams).unwrap_or(small);
+        Some(Self { small, large, backward: Shape { lanes, splits: 1, teams, quads: 1 } })
     }
 
     /// Each with what holds in a kernel of that shape.
@@ -107,8 +110,8 @@ mod tests {
 
     use super::*;
     use crate::engine::AdapterKind;
-    use crate::engine::gpu::source::Sources;
-    use crate::engine::gpu::stages::Forward;
+    use crate::engine::gpu::source::{Sources, Weights};
+    use crate::engine::gpu::stages::{Deltas, Forward};
     use crate::engine::gpu::tiling::Tiling;
     use crate::network::{Activation, Layout};
     use crate::process::{Encoding, Guided, Hypergrid, Order, Process, SiteFilling};
@@ -146,7 +149,18 @@ mod tests {
         assert_eq!(Shapes::of(&software), None);
     }
 
-    /// What the kernels declare is what is reckoned here.
+    /// Bytes of workgroup memory that a kernel declares.
+    fn declared(sources: &Sources, name: &str, holding: &[&str]) -> usize {
+        let (module, info) = sources.link(name, holding).read().unwrap();
+        let used = info.get_entry_point(0);
+        let size = |(handle, variable): (naga::Handle<naga::GlobalVariable>, &naga::GlobalVariable)| {
+            let counts = variable.space == AddressSpace::WorkGroup && !used[handle].is_empty();
+            if counts { module.types[variable.ty].inner.size(module.to_ctx()) as usize } else { 0 }
+        };
+        module.global_variables.iter().map(size).sum()
+    }
+
+    /// What the kernels declare is what is reckoned here, and backward ones have no more than any adapter has.
     #[test]
     fn kernels_declare_the_memory_that_they_are_thought_to() {
         let ising = Ising::new(10, 0.4).unwrap();
@@ -160,17 +174,15 @@ mod tests {
             let sources = Sources::new(&network, Activation::Swish);
             let shapes = Shapes::of(&network).unwrap().each();
             for ((name, holding, _), (shape, _)) in Forward::Rollout.variants(&network).into_iter().zip(shapes) {
-                let (module, info) = sources.link(name, holding).read().unwrap();
-                let used = info.get_entry_point(0);
-                let size = |(handle, variable): (naga::Handle<naga::GlobalVariable>, &naga::GlobalVariable)| {
-                    let counts = variable.space == AddressSpace::WorkGroup && !used[handle].is_empty();
-                    if counts { module.types[variable.ty].inner.size(module.to_ctx()) as usize } else { 0 }
-                };
-                let declared: usize = module.global_variables.iter().map(size).sum();
+                let declared = declared(&sources, name, holding);
                 assert!(declared <= shape.memory(&network), "{name} {shape:?}: {declared}");
                 assert!(declared + 16 * shape.trajectories() >= shape.memory(&network), "{name} {shape:?}: {declared}");
                 looked += 1;
             }
+            let (name, holding, rows) = Deltas::all_layers(&network, Weights::Trajectories).unwrap();
+            let declared = declared(&sources, name, &holding);
+            assert_eq!(declared, 16 * rows * network.widest(), "{name}");
+            assert!(declared <= 16 << 10, "{name}: {declared}");
         }
         assert_eq!(looked, 6);
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::kernel_list::every_kernel;
 
 /// Buffers in which each invocation goes on from what it wrote itself, or from what was there before the kernel.
-const OWN: [(&str, &[&str]); 4] = [
+const OWN: [(&str, &[&str]); 5] = [
     ("rollout", &["state"]),
     // What is known of a trajectory is for the invocation that chooses for it; the order of actions was there before.
     ("hardware_rollout", &["state", "actions", "walks"]),
@@ -18,6 +18,8 @@ const OWN: [(&str, &[&str]); 4] = [
     ("hardware_finish", &["walks"]),
     // A layer's slopes become deltas by those of the next layer, which stay.
     ("hardware_dense_backward", &["slopes"]),
+    // A slope becomes a delta in the invocation that reads it; rules that are there to change `walks` are not called.
+    ("hardware_backward", &["slopes", "walks"]),
 ];
 
 /// Numbers of SPIR-V's instructions and their words.

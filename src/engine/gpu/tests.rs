@@ -44,6 +44,7 @@ pub(super) const TILING: Tiling = Tiling {
     large_quads: 2,
     large_from: 64,
     gradient_tile: 128,
+    fused_below: 128,
 };
 
 /// What the WGSL function `f(x: u32) -> u32` gives for each of `inputs`, where it may use what `imports` says.

@@ -28,6 +28,15 @@ pub struct Tiling {
     pub large_from: usize,
     /// Hardware kernels: units along a side of a weight gradient's tile, where layers are as wide: 64 or 128.
     pub gradient_tile: usize,
+    /// Hardware kernels: workgroups below which a batch goes back through all layers in one kernel; counted as those of the kernel for
+    /// one layer (shaders/hardware/dense_backward.wgsl), the widest, and the whole batch.
+    #[serde(default = "fused_below")]
+    pub fused_below: usize,
+}
+
+/// Of such workgroups a multiprocessor takes one or two at once, and large GPUs have some 130 multiprocessors.
+fn fused_below() -> usize {
+    128
 }
 
 /// Multiply-adds that any GPU surely does in 100 ms: systems reset a device that does not answer for some seconds.
@@ -43,9 +52,18 @@ impl Tiling {
             if kind.is_hardware() { (1, 1, 16, HARDWARE_DISPATCH) } else { (2, 4, 32, u64::MAX) };
         // Below 64 workgroups a GPU has multiprocessors to spare.
         let (small_quads, large_quads, large_from, gradient_tile) = (1, 2, 64, 128);
-        let group = 16;
-        let tiling =
-            Self { rows, units, trajectories, group, dispatch, small_quads, large_quads, large_from, gradient_tile };
+        let tiling = Self {
+            rows,
+            units,
+            trajectories,
+            group: 16,
+            dispatch,
+            small_quads,
+            large_quads,
+            large_from,
+            gradient_tile,
+            fused_below: fused_below(),
+        };
         tiling.with_tiles(rows, units, trajectories, width)
     }
 

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::shape::Shapes;
+use super::stages::workgroups;
 use super::tiling::Tiling;
 use super::{GpuEngine, KernelSet};
 use crate::engine::{BLOCK, Coefficients, Differentiate, EngineError, Roll, Rollout};
@@ -97,58 +98,65 @@ fn software(
     Ok(Tuned { timings: timings.collect(), tiling: engines[best].network.tiling })
 }
 
-/// Seconds of the work of one size by each of both engines: a rollout by their kernel for small batches, by that for large ones, and
-/// a gradient.
-type Row = (usize, Vec<[f64; 3]>);
+/// Seconds of the work of one size by each of both engines: a rollout by their kernel for small batches, by that for large ones, a
+/// gradient that goes back through all layers at once, and one that does layer by layer.
+type Row = (usize, Vec<[f64; 4]>);
 
-/// For each kernel the better of both engines' shapes, and from where on the large batch's rollout is the faster one.
+/// For each kernel the better of both engines' shapes, and from where on the ways for large batches are the faster ones.
 fn hardware(mut engines: [GpuEngine; 2], largest: usize, end: Instant) -> Result<Tuned, EngineError> {
     let mut rows: Vec<Row> = Vec::new();
     let mut count = BLOCK.min(largest);
     while count <= largest && (rows.is_empty() || Instant::now() < end) {
         let times = turns(&mut engines, end, |engine| {
-            engine.network.tiling.large_from = usize::MAX;
-            let small = rollout(engine, count)?;
-            engine.network.tiling.large_from = 0;
-            Ok([small, rollout(engine, count)?, gradient(engine, count)?])
+            // Every gradient comes after a rollout: deltas of one batch are made once.
+            (engine.network.tiling.large_from, engine.network.tiling.fused_below) = (usize::MAX, usize::MAX);
+            let small = [rollout(engine, count)?, gradient(engine, count)?];
+            (engine.network.tiling.large_from, engine.network.tiling.fused_below) = (0, 0);
+            let large = [rollout(engine, count)?, gradient(engine, count)?];
+            Ok([small[0], large[0], small[1], large[1]])
         })?;
         rows.push((count, times));
         count *= 2;
     }
     let of = |(_, times): &Row, kernel: usize| times.iter().map(|times| times[kernel]).collect::<Vec<_>>();
     let (first, last) = (&rows[0], &rows[rows.len() - 1]);
-    let best = [pick(&of(first, 0)), pick(&of(last, 1)), pick(&of(last, 2))];
+    let tile = pick(&of(last, 3));
+    let best = [pick(&of(first, 0)), pick(&of(last, 1)), tile, tile];
     let trajectories = |engine: &GpuEngine| {
         Shapes::of(&engine.network).map_or([engine.network.tiling.trajectories; 2], |shapes| {
             [shapes.small, shapes.large].map(|shape| shape.trajectories())
         })
     };
     let of_large = trajectories(&engines[best[1]])[1];
-    let is_large = |(_, times): &&Row| times[best[1]][1] < times[best[0]][0];
-    // Where small batches are as fast to the end, larger ones than were timed are large.
-    let many = rows.iter().rev().take_while(is_large).last().map_or(2 * last.0, |(count, _)| *count);
-    let [small, large, tile] = best.map(|index| engines[index].network.tiling);
+    // Where the ways for small batches are as fast to the end, larger ones than were timed are large.
+    let large_of = |[small, large]: [usize; 2]| {
+        let is_large = |(_, times): &&Row| times[best[large]][large] < times[best[small]][small];
+        rows.iter().rev().take_while(is_large).last().map_or(2 * last.0, |(count, _)| *count)
+    };
+    let many = [large_of([0, 1]), large_of([2, 3])];
+    let [small, large, _, tile] = best.map(|index| engines[index].network.tiling);
     let tiling = Tiling {
         small_quads: small.small_quads,
         large_quads: large.large_quads,
-        large_from: many / of_large,
+        large_from: many[0] / of_large,
         gradient_tile: tile.gradient_tile,
+        fused_below: workgroups(&engines[0].network, many[1], engines[0].network.states()),
         dispatch: budget(&engines[0], &rows, best, many).unwrap_or(small.dispatch),
         ..small
     };
     let mut timings = Vec::new();
     for (count, times) in &rows {
-        for (kernel, index) in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)] {
-            let engine = &engines[index];
-            let fits = kernel == 2 || (kernel == 1) == (*count >= many);
+        for (kernel, index) in (0..4).flat_map(|kernel| [0, 1].map(|index| (kernel, index))) {
+            let (engine, large) = (&engines[index], kernel % 2);
+            let tile = engine.network.tiling.gradient_tile;
             timings.push(Timing {
-                work: format!("{} of {count}", if kernel == 2 { "gradient" } else { "rollout" }),
+                work: format!("{} of {count}", ["rollout", "gradient"][kernel / 2]),
                 candidate: match kernel {
-                    2 => format!("tiles of {0} x {0}", engine.network.tiling.gradient_tile),
-                    _ => format!("{}, {} a workgroup", ["small", "large"][kernel], trajectories(engine)[kernel]),
+                    0 | 1 => format!("{}, {} a workgroup", ["small", "large"][large], trajectories(engine)[large]),
+                    _ => format!("{}, tiles of {tile} x {tile}", ["all layers at once", "layer by layer"][large]),
                 },
                 milliseconds: 1e3 * times[index][kernel],
-                chosen: fits && index == best[kernel],
+                chosen: index == best[kernel] && (large == 1) == (*count >= many[kernel / 2]),
             });
         }
     }
@@ -157,12 +165,12 @@ fn hardware(mut engines: [GpuEngine; 2], largest: usize, end: Instant) -> Result
 
 /// Multiply-adds that a dispatch should have at the least rate that any stage ran at; none where a network has no products to
 /// reckon by.
-fn budget(engine: &GpuEngine, rows: &[Row], best: [usize; 3], many: usize) -> Option<u64> {
+fn budget(engine: &GpuEngine, rows: &[Row], best: [usize; 4], many: [usize; 2]) -> Option<u64> {
     let network = &engine.network;
     let rates = rows.iter().flat_map(|(count, times)| {
         let products = network.products() * (network.states() * count.div_ceil(BLOCK)) as f64;
-        let forward = usize::from(*count >= many);
-        [products / times[best[forward]][forward], 2.0 * products / times[best[2]][2]]
+        let seconds = [0, 1].map(|work| 2 * work + usize::from(*count >= many[work])).map(|way| times[best[way]][way]);
+        [products / seconds[0], 2.0 * products / seconds[1]]
     });
     let least = rates.fold(f64::INFINITY, f64::min);
     (least > 0.0).then(|| (least * DISPATCH).max(LEAST_DISPATCH) as u64)
@@ -243,7 +251,7 @@ mod tests {
 
     #[test]
     fn one_candidate_is_chosen_for_each_kind_of_work() {
-        for (kernels, candidates) in [(KernelSet::Software, vec![6]), (KernelSet::Hardware, vec![4, 2, 4, 2])] {
+        for (kernels, candidates) in [(KernelSet::Software, vec![6]), (KernelSet::Hardware, vec![4; 4])] {
             let Tuned { tiling, timings } = tuned(kernels, 128, Duration::from_secs(60));
             assert_eq!(tiling.fault(), None);
             let works = timings.chunk_by(|a, b| a.work == b.work);
@@ -256,7 +264,7 @@ mod tests {
     #[test]
     fn what_there_is_no_time_for_is_left_out() {
         let Tuned { tiling, timings } = tuned(KernelSet::Hardware, 1 << 20, Duration::ZERO);
-        assert_eq!(timings.len(), 6, "{timings:?}");
+        assert_eq!(timings.len(), 8, "{timings:?}");
         assert_eq!(tiling.fault(), None);
     }
 

@@ -13,7 +13,7 @@ mod spread;
 mod sums;
 
 pub(super) use begin::Begin;
-pub(super) use deltas::Deltas;
+pub(super) use deltas::{Deltas, workgroups};
 pub(super) use evaluate::Evaluate;
 pub(super) use finish::Finish;
 pub(super) use forward::Forward;
@@ -84,7 +84,7 @@ impl Stages {
             begin: Begin::new(context, &sources, network)?,
             steps: Steps::new(context, &sources, network)?,
             finish: Finish::new(context, &sources, network)?,
-            deltas: Deltas::new(context, &sources, network.set, Weights::Trajectories)?,
+            deltas: Deltas::new(context, &sources, network, Weights::Trajectories)?,
             stepwise_deltas: None,
             signals: None,
             sources,
@@ -134,7 +134,7 @@ impl Stages {
             Statistic::Norms(_) => ("pieces", Norms::blocks_at_once(network, blocks)),
         };
         if quantity == Quantity::Steps && self.stepwise_deltas.is_none() {
-            self.stepwise_deltas = Some(Deltas::new(context, &self.sources, network.set, Weights::Steps)?);
+            self.stepwise_deltas = Some(Deltas::new(context, &self.sources, network, Weights::Steps)?);
         }
         if quantity.rereads_signals() && network.keeps_z() && self.signals.is_none() {
             self.signals = Some(Signals::new(context, &self.sources)?);

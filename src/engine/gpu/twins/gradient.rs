@@ -95,6 +95,13 @@ pub fn dense_backward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut
     }
 }
 
+pub fn backward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, found: &Host) {
+    head_backward(watch, work, groups, host, found);
+    for layer in (1..watch.network.layers.len() as u32).rev() {
+        dense_backward(watch, &Work { layer, ..*work }, [groups[0], groups[2], 1], host, found);
+    }
+}
+
 pub fn first_backward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
     let width = 4 * watch.layer(0).outputs as usize;
     for (block, row) in (0..groups[1]).flat_map(|block| (0..BLOCK).map(move |row| (block, row))) {

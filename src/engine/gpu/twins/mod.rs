@@ -239,6 +239,7 @@ fn twin_of(kernel: &str) -> Twin {
         "finish" | "hardware_finish" => policy::finish,
         "reward" => policy::reward,
         "evaluate" | "hardware_evaluate" => policy::evaluate,
+        "hardware_backward" => gradient::backward,
         "head_backward" => gradient::head_backward,
         "dense_backward" | "hardware_dense_backward" => gradient::dense_backward,
         "first_backward" => gradient::first_backward,

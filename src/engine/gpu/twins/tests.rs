@@ -31,10 +31,10 @@ impl Case {
         Layout::new(self.process.columns(), self.hidden, self.process.outputs())
     }
 
-    /// With room for all of it, or for one step of one block.
+    /// With room for all of it, which then goes back through all layers at once, or for one step of one block, layer by layer.
     fn engine(&self, kept: bool, set: KernelSet) -> GpuEngine {
-        let memory_budget = if kept { 1 << 28 } else { 0 };
-        let tiling = Some(self.tiling);
+        let (memory_budget, fused_below) = if kept { (1 << 28, usize::MAX) } else { (0, 0) };
+        let tiling = Some(Tiling { fused_below, ..self.tiling });
         let options = GpuOptions { tiling, memory_budget, kernels: Some(set), ..GpuOptions::default() };
         let (process, layout) = (self.process.clone(), self.layout());
         GpuEngine::new(process, layout, self.activation, self.target.clone(), options)
