@@ -223,6 +223,7 @@ fn sizes_of_hardware_kernels_do_not_show_in_a_single_bit() {
         for tiling in [
             Tiling { small_quads: 2, ..usual },
             Tiling { large_from: 0, large_quads: 1, ..usual },
+            Tiling { large_from: 0, large_split: true, ..usual },
             Tiling { large_from: 0, gradient_tile: 64, ..usual },
             Tiling { fused_below: 0, ..usual },
             Tiling { fused_below: usize::MAX, large_from: 0, ..usual },

@@ -48,8 +48,13 @@ impl Shapes {
             let shapes = [most, 1].map(|quads| Shape { lanes, splits, teams, quads });
             shapes.into_iter().find(|shape| shape.memory(network) <= network.workgroup_memory.min(MEMORY))
         };
-        let small = fitting(network.tiling.small_quads, splits, if splits > 1 { 1 } else { teams })?;
-        let large = fitting(network.tiling.large_quads, 1, teams).unwrap_or(small);
+        let split = |most: usize| fitting(most, splits, if splits > 1 { 1 } else { teams });
+        let small = split(network.tiling.small_quads)?;
+        let large = match network.tiling.large_split {
+            true => split(network.tiling.large_quads),
+            false => fitting(network.tiling.large_quads, 1, teams),
+        };
+        let large = large.unwrap_or(small);
         Some(Self { small, large, backward: Shape { lanes, splits: 1, teams, quads: 1 } })
     }
 
@@ -145,6 +150,9 @@ mod tests {
         assert_eq!(sizes(sites(2), &[1032], portable), None, "too wide");
         assert_eq!(sizes(sites(2), &[256; 3], 1 << 14), None, "too little memory");
         assert_eq!(sizes(Arc::new(Hypergrid::new(600, 4)), &[256], portable), Some([4, 4]), "601 logits each");
+        let mut shared = network(sites(2), &[256; 3], more);
+        shared.tiling.large_split = true;
+        assert_eq!(Shapes::of(&shared).map(|shapes| shapes.large.trajectories()), Some(8), "sums are shared");
         let software = network(sites(2), &[256; 3], more).with(KernelSet::Software, more);
         assert_eq!(Shapes::of(&software), None);
     }

@@ -42,6 +42,7 @@ pub(super) const TILING: Tiling = Tiling {
     dispatch: 1,
     small_quads: 1,
     large_quads: 2,
+    large_split: false,
     large_from: 64,
     gradient_tile: 128,
     fused_below: 128,

@@ -24,6 +24,10 @@ pub struct Tiling {
     pub small_quads: usize,
     /// See `small_quads`.
     pub large_quads: usize,
+    /// Hardware kernels: whether invocations share a sum in the rollout of large batches as they do in that of small ones, for half or a
+    /// quarter of the trajectories a workgroup, and workgroups that are as many more.
+    #[serde(default)]
+    pub large_split: bool,
     /// Hardware kernels: workgroups from which on a batch is a large one.
     pub large_from: usize,
     /// Hardware kernels: units along a side of a weight gradient's tile, where layers are as wide: 64 or 128.
@@ -60,6 +64,7 @@ impl Tiling {
             dispatch,
             small_quads,
             large_quads,
+            large_split: false,
             large_from,
             gradient_tile,
             fused_below: fused_below(),

@@ -65,7 +65,8 @@ pub fn tune(
     match usual.network.set {
         KernelSet::Hardware => {
             let other = Tiling { small_quads: 2, large_quads: 1, gradient_tile: 64, ..usual.network.tiling };
-            hardware([usual, make(Some(other))?], largest, end)
+            let third = Tiling { large_split: true, ..usual.network.tiling };
+            hardware([usual, make(Some(other))?, make(Some(third))?], largest, end)
         }
         KernelSet::Software => software(usual, make, largest, end),
     }
@@ -98,21 +99,25 @@ fn software(
     Ok(Tuned { timings: timings.collect(), tiling: engines[best].network.tiling })
 }
 
-/// Seconds of the work of one size by each of both engines: a rollout by their kernel for small batches, by that for large ones, a
+/// Seconds of the work of one size by each engine: a rollout by their kernel for small batches, by that for large ones, a
 /// gradient that goes back through all layers at once, and one that does layer by layer.
 type Row = (usize, Vec<[f64; 4]>);
 
-/// For each kernel the better of both engines' shapes, and from where on the ways for large batches are the faster ones.
-fn hardware(mut engines: [GpuEngine; 2], largest: usize, end: Instant) -> Result<Tuned, EngineError> {
+/// For each kernel the best of the engines' shapes, and from where on the ways for large batches are the faster ones.
+fn hardware(mut engines: [GpuEngine; 3], largest: usize, end: Instant) -> Result<Tuned, EngineError> {
     let mut rows: Vec<Row> = Vec::new();
     let mut count = BLOCK.min(largest);
     while count <= largest && (rows.is_empty() || Instant::now() < end) {
         let times = turns(&mut engines, end, |engine| {
             // Every gradient comes after a rollout: deltas of one batch are made once.
+            (engine.network.tiling.large_from, engine.network.tiling.fused_below) = (0, 0);
+            if engine.network.tiling.large_split {
+                // In all else it is the first one.
+                return Ok([f64::INFINITY, rollout(engine, count)?, f64::INFINITY, f64::INFINITY]);
+            }
+            let large = [rollout(engine, count)?, gradient(engine, count)?];
             (engine.network.tiling.large_from, engine.network.tiling.fused_below) = (usize::MAX, usize::MAX);
             let small = [rollout(engine, count)?, gradient(engine, count)?];
-            (engine.network.tiling.large_from, engine.network.tiling.fused_below) = (0, 0);
-            let large = [rollout(engine, count)?, gradient(engine, count)?];
             Ok([small[0], large[0], small[1], large[1]])
         })?;
         rows.push((count, times));
@@ -138,6 +143,7 @@ fn hardware(mut engines: [GpuEngine; 2], largest: usize, end: Instant) -> Result
     let tiling = Tiling {
         small_quads: small.small_quads,
         large_quads: large.large_quads,
+        large_split: large.large_split,
         large_from: many[0] / of_large,
         gradient_tile: tile.gradient_tile,
         fused_below: workgroups(&engines[0].network, many[1], engines[0].network.states()),
@@ -146,7 +152,8 @@ fn hardware(mut engines: [GpuEngine; 2], largest: usize, end: Instant) -> Result
     };
     let mut timings = Vec::new();
     for (count, times) in &rows {
-        for (kernel, index) in (0..4).flat_map(|kernel| [0, 1].map(|index| (kernel, index))) {
+        let timed = |&(kernel, index): &(usize, usize)| times[index][kernel].is_finite();
+        for (kernel, index) in (0..4).flat_map(|kernel| [0, 1, 2].map(|index| (kernel, index))).filter(timed) {
             let (engine, large) = (&engines[index], kernel % 2);
             let tile = engine.network.tiling.gradient_tile;
             timings.push(Timing {
@@ -251,7 +258,7 @@ mod tests {
 
     #[test]
     fn one_candidate_is_chosen_for_each_kind_of_work() {
-        for (kernels, candidates) in [(KernelSet::Software, vec![6]), (KernelSet::Hardware, vec![4; 4])] {
+        for (kernels, candidates) in [(KernelSet::Software, vec![6]), (KernelSet::Hardware, vec![5, 4, 5, 4])] {
             let Tuned { tiling, timings } = tuned(kernels, 128, Duration::from_secs(60));
             assert_eq!(tiling.fault(), None);
             let works = timings.chunk_by(|a, b| a.work == b.work);
@@ -264,7 +271,7 @@ mod tests {
     #[test]
     fn what_there_is_no_time_for_is_left_out() {
         let Tuned { tiling, timings } = tuned(KernelSet::Hardware, 1 << 20, Duration::ZERO);
-        assert_eq!(timings.len(), 8, "{timings:?}");
+        assert_eq!(timings.len(), 9, "{timings:?}");
         assert_eq!(tiling.fault(), None);
     }
 
