@@ -92,23 +92,25 @@ struct Subject {
     workgroup_memory: u64,
 }
 
-/// The paper's Ising task, plain, guided, and with the workgroup memory that some GPUs have more of, and a hypergrid.
-fn subjects() -> [Subject; 4] {
+/// The paper's Ising task, plain, guided, with the workgroup memory that some GPUs have more of, and by the kernels for software adapters,
+/// which GPUs run where layers are too wide for the others; and a hypergrid.
+fn subjects() -> [Subject; 5] {
     let tiling = Tiling::suggested(AdapterKind::Discrete, 256);
     let ising = Ising::new(10, 0.2).unwrap();
     let filling = SiteFilling { sites: 100, values: 2, order: Order::Uniform, encoding: ising.encoding() };
     let guided: Arc<dyn Process> = Arc::new(Guided::new(filling.clone(), ising.guide().unwrap()));
-    let subject = |title, process: Arc<dyn Process>, workgroup_memory| {
+    let subject = |title, process: Arc<dyn Process>, workgroup_memory, set| {
         let layout = Layout::new(process.columns(), &[256; 3], process.outputs());
         let network = Network::new(process, Input::States, layout, tiling).unwrap();
-        let network = network.with(KernelSet::Hardware, workgroup_memory as usize);
+        let network = network.with(set, workgroup_memory as usize);
         Subject { title, network, workgroup_memory }
     };
     [
-        subject("10 x 10", Arc::new(filling.clone()), PORTABLE),
-        subject("10 x 10, guided", guided, PORTABLE),
-        subject("10 x 10, 48 KB", Arc::new(filling), LARGE),
-        subject("8^4", Arc::new(Hypergrid::new(4, 8)), PORTABLE),
+        subject("10 x 10", Arc::new(filling.clone()), PORTABLE, KernelSet::Hardware),
+        subject("10 x 10, guided", guided, PORTABLE, KernelSet::Hardware),
+        subject("10 x 10, 48 KB", Arc::new(filling.clone()), LARGE, KernelSet::Hardware),
+        subject("10 x 10, for software", Arc::new(filling), PORTABLE, KernelSet::Software),
+        subject("8^4", Arc::new(Hypergrid::new(4, 8)), PORTABLE, KernelSet::Hardware),
     ]
 }
 
