@@ -9,7 +9,8 @@
 #import wgflow::batch::value
 #import wgflow::column::set_site
 #import wgflow::constants::{BLOCK, LAYERS, ROLLOUT_GROUP, ROLLOUT_ROWS, SITES, STEP_SIZE, VALUES}
-#import wgflow::layers::{activate_at, head_output, hidden_layers}
+#import wgflow::layers::{head_output, hidden_layers}
+#import wgflow::signals::keep
 #import wgflow::weights::weights
 #import wgflow::work::{group_of, network, stored_step, work}
 
@@ -32,7 +33,7 @@ fn evaluate(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) l
         for (var site = 0u; site < SITES; site++) {
             z = set_site(z, i % width, site * VALUES + value(object, site));
         }
-        activate_at(first_unit + i, z);
+        keep(first_unit + i, z);
     }
     storageBarrier();
     hidden_layers(lane, here, first_row);

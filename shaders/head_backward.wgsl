@@ -1,7 +1,7 @@
 // From the derivatives at the outputs back through the head and the last nonlinearity, for every trajectory by itself
 // (what trajectories weigh in a sum comes in where gradients are added up):
 //
-//   slopes of the last layer  <-  f'(z) * sum over outputs of derivative * head row
+//   delta of the last layer = f'(z) * sum over outputs of derivative * head row
 //
 // One invocation a quad of units, one workgroup row (y) a step, (z) a block.
 

@@ -7,7 +7,7 @@
 // and its likes). Which trajectories: lib/members.wgsl.
 // One invocation a quad of units, one more for the bias; (y) an output, (z) a slice, if there are some.
 
-#import wgflow::backpropagated::activations
+#import wgflow::backpropagated::signal
 #import wgflow::constants::{BLOCK, HEAD_BIAS_GRADIENT, HEAD_GRADIENT, LAYERS, OUTPUTS, STEP_SIZE}
 #import wgflow::members::{add_sum, blocks_of, members_of}
 #import wgflow::work::{invocation_of, network, stored_step, work}
@@ -56,7 +56,7 @@ fn head_gradient(@builtin(global_invocation_id) launched: vec3<u32>) {
                     let here = stored_step(block, step);
                     let error = derivative(here, trajectory, step, output % OUTPUTS);
                     if unit < last.outputs {
-                        h += error * activations[here * STEP_SIZE + last.offset + row * last.outputs + unit];
+                        h += error * signal(here * STEP_SIZE + last.offset + row * last.outputs + unit);
                     } else {
                         // A bias has a quad to itself.
                         h.x += error;

@@ -16,7 +16,8 @@
 // Layers are those of lib/layers.wgsl.
 
 #import wgflow::constants::{BLOCK, LAYERS, OUTPUTS, ROLLOUT_GROUP, ROLLOUT_ROWS, STEP_SIZE}
-#import wgflow::layers::{activate_at, head_output, hidden_layers}
+#import wgflow::layers::{head_output, hidden_layers}
+#import wgflow::signals::keep
 #import wgflow::steps_taken::probabilities
 #import wgflow::work::{group_of, network, stored_step, work}
 #ifdef WALK
@@ -55,7 +56,7 @@ fn rollout(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) la
                 z = after_step(z, i % width, first_trajectory + i / width, step - 1u);
             }
             state[states + i] = z;
-            activate_at(first_unit + i, z);
+            keep(first_unit + i, z);
         }
         storageBarrier();
 

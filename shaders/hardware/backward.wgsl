@@ -3,8 +3,8 @@
 //   delta_last  = (sum over outputs of derivative * head row) * f'(z_last)
 //   delta_(l-1) = (W_l^T delta_l) * f'(z_(l-1))
 //
-// The deltas take the place of the slopes, and go from layer to layer in workgroup memory. A sum over outputs is one chain of
-// multiply-adds, as it is there: the bits are the same.
+// Deltas go from layer to layer in workgroup memory. A sum over outputs is one chain of multiply-adds, as it is there: the bits are
+// the same.
 // One workgroup takes ROWS trajectories of a step, half of a block at most; an invocation a quad of a layer's units and 4 trajectories.
 // (x) trajectories of a block, (y) a step, (z) a block.
 //

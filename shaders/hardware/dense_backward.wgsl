@@ -2,7 +2,6 @@
 //
 //   delta_(l-1) = (W_l^T delta_l) * f'(z_(l-1))
 //
-// The deltas take the place of the slopes, layer after layer.
 // One workgroup takes the BLOCK trajectories of a step and 8 * BACKWARD_LANES units, an invocation a square of 8 x 8
 // (lib/square.wgsl). Operands go through workgroup memory in slices of 8 outputs of the layer, the next one on its way
 // while this one is multiplied. (x) a step and a tile of units, (y) a block.

@@ -3,7 +3,7 @@
 //   z_0   = z_empty + sum over the sites of amount * column,   h_0 = f(z_0)
 //   log R = <head row, h_last> + bias
 //
-// Reads `fills`, and writes log_rewards and, for the gradient, activations and slopes.
+// Reads `fills`, and writes log_rewards and, for the gradient, z as activations.
 // One workgroup takes ROWS objects. Layers are those of lib/shared_layers.wgsl.
 
 #import wgflow::batch::value

@@ -1,6 +1,6 @@
 // Trajectories step by step, as rollout.wgsl, whose equations these are; what invocations exchange goes through workgroup memory.
 //
-// Reads weights, and writes actions, log_probs, and for the gradient activations h, slopes f'(z) and probabilities p.
+// Reads weights, and writes actions, log_probs, and for the gradient z as activations, and probabilities p.
 // `state` holds z_0, from the start of each chain (start.wgsl) on; an invocation goes on from what it wrote itself.
 //
 // One workgroup takes ROWS trajectories through all of its steps. Actions known beforehand need no such long chain: then the steps

@@ -10,7 +10,7 @@
 //
 // Waves on gfx1100: at least 16
 
-#import wgflow::backpropagated::{activations, slopes}
+#import wgflow::backpropagated::{signal, slopes}
 #import wgflow::constants::{BLOCK, CHUNK, DENSE, DENSE_SIZE, GRADIENT_LANES, STATES, STEP_SIZE}
 #import wgflow::square::{Square, add_to_square}
 #import wgflow::work::{group_of, network, stored_step, work}
@@ -53,7 +53,7 @@ fn load(operands: Operands, lane: u32, piece: u32) -> Loaded {
     let output = min(lane % SIDE, operands.outputs - 1u);
     let input = min(lane % SIDE, operands.inputs - 1u);
     let deltas = slopes[operands.deltas + step + row * operands.delta_stride + output];
-    let signals = activations[operands.signals + step + row * operands.signal_stride + input];
+    let signals = signal(operands.signals + step + row * operands.signal_stride + input);
     return Loaded(coefficients[operands.trajectory + row] * deltas, signals);
 }
 

@@ -1,24 +1,17 @@
 // Forward through the layers of a network, for the ROLLOUT_ROWS trajectories of a workgroup at one state:
 //
-//   h_l = f(W_l h_(l-1) + b_l),  slopes f'(z_l),  from l = 1 on         h_0 is there already, by `activate_at`
+//   h_l = f(W_l h_(l-1) + b_l),  slopes f'(z_l),  from l = 1 on         h_0 is there already, by `keep`
 //   output = <head row, h_last> + bias
 //
 // Hidden layers are register tiles, see lib/tile.wgsl: an invocation takes every ROLLOUT_GROUP-th tile of a layer.
 
 #define_import_path wgflow::layers
-#import wgflow::activation::activate
 #import wgflow::constants::{HEAD, HEAD_BIAS, LAYERS, ROLLOUT_GROUP, ROLLOUT_ROWS, STEP_SIZE, TILE_ROWS, TILE_UNITS}
 #import wgflow::product::{Product, output_rows}
-#import wgflow::signals::{activations, slopes}
+#import wgflow::signals::{activations, keep}
 #import wgflow::tile::multiply_tile
 #import wgflow::weights::weights
 #import wgflow::work::network
-
-fn activate_at(offset: u32, z: vec4<f32>) {
-    let activated = activate(z);
-    activations[offset] = activated.value;
-    slopes[offset] = activated.slope;
-}
 
 // One output of the head; `row` is the offset of h_last.
 fn head_output(row: u32, output: u32) -> f32 {
@@ -39,10 +32,10 @@ fn layer_tile(product: Product, bias: u32, row: u32, unit: u32) {
             let b = weights[bias + unit + u];
             let sum = tile.sum[r][u];
             let at = output_rows(product, row + r, unit + u);
-            activate_at(at.x, sum[0] + b);
-            activate_at(at.y, sum[1] + b);
-            activate_at(at.z, sum[2] + b);
-            activate_at(at.w, sum[3] + b);
+            keep(at.x, sum[0] + b);
+            keep(at.y, sum[1] + b);
+            keep(at.z, sum[2] + b);
+            keep(at.w, sum[3] + b);
         }
     }
 }

@@ -1,7 +1,7 @@
 // Forward through the layers of a network, for the ROWS trajectories of a workgroup at one state, as lib/layers.wgsl; what
 // invocations exchange goes through workgroup memory:
 //
-//   h_l = f(W_l h_(l-1) + b_l),  slopes f'(z_l),  from l = 1 on         h_0 is there already, by `activate_at`
+//   z_l = W_l h_(l-1) + b_l,  h_l = f(z_l),  from l = 1 on              h_0 is there already, by `activate_at`
 //   output = <head row, h_last> + bias
 //
 // A sum over inputs is CHAINS chains of multiply-adds, then added up one after the other. Where there are SPLITS, each takes a chain
@@ -9,11 +9,10 @@
 // Every function is for all invocations of a workgroup, and ends with a barrier if others read what it writes.
 
 #define_import_path wgflow::shared_layers
-#import wgflow::activation::activate
 #import wgflow::constants::{CHAINS, HEAD, HEAD_BIAS, HEAD_LANES, LANES, LAYERS, STEP_SIZE}
 #import wgflow::shape::{GROUP, QUADS, ROWS, SPLITS}
 #import wgflow::shared_product::{Matrix, Rows, chain_of, shared_rows}
-#import wgflow::signals::{activations, slopes}
+#import wgflow::signals::keep
 #import wgflow::weights::weights
 #import wgflow::work::{Layer, network}
 
@@ -24,10 +23,7 @@ var<workgroup> head_sums: array<f32, GROUP>;
 
 // `stored` is the offset in activations, `place` that among the trajectories of the workgroup.
 fn activate_at(stored: u32, place: u32, z: vec4<f32>) {
-    let activated = activate(z);
-    activations[stored] = activated.value;
-    slopes[stored] = activated.slope;
-    shared_rows[place] = activated.value;
+    shared_rows[place] = keep(stored, z);
 }
 
 // One of the CHAINS chains of the sums of a layer.

@@ -3,7 +3,7 @@
 // Trajectories come in blocks of BLOCK. A part of the batch, some whole blocks, is worked on at once. Widths are padded
 // so that a row is a whole number of tiles, and are counted in vec4s ("quads") everywhere.
 //
-//   activations, slopes   [block of the part][step][layer][trajectory of the block][unit]
+//   activations, slopes   [block of the part][step][layer][trajectory of the block][unit]: see lib/signals.wgsl
 //   probabilities         [block of the part][step][trajectory of the block][output]
 //   actions, log_probs    [trajectory of the batch][step]
 //   fills                 [trajectory of the batch][site]: the object's value, plus 256 times the step that filled the site
@@ -47,6 +47,8 @@ struct Work {
     blocks: u32,
     // Trajectories of the batch; the last block is filled up with others, which count for nothing.
     count: u32,
+    // Whether activations of the part are h, where z is kept of them at first.
+    activated: u32,
     // Lists of gradients that `fold` adds to.
     lists: u32,
     // The first workgroup of this launch among those of the whole dispatch.
@@ -59,6 +61,7 @@ struct Work {
     // What learning rates and log R are multiplied by in this iteration, where training is on the device.
     rate_factor: f32,
     beta: f32,
+    unused: u32,
 }
 
 // A hidden layer; sizes and offsets in quads.

@@ -131,12 +131,12 @@ impl Problem {
         // Numbers of four bytes.
         let (flops, numbers) = match stage {
             "order" => (0.0, states),
-            // Activations and slopes, probabilities, actions and log-probabilities.
-            "rollout" => (hidden + ends, states * (2.0 * layers * width + 4.0) + parameters),
+            // Pre-activations, probabilities, actions and log-probabilities. Engines that keep slopes beside write as many again.
+            "rollout" => (hidden + ends, states * (layers * width + 4.0) + parameters),
             "finish" => (0.0, 2.0 * states),
             "reward" => (0.0, states),
             "coefficients" => (0.0, 3.0 * self.batch as f64),
-            // Slopes become deltas; those of the layer after are read.
+            // Deltas, from pre-activations or slopes; those of the layer after are read.
             "deltas" => (hidden + ends, states * ((2.0 * layers + between) * width + 2.0) + parameters),
             // Deltas, and activations of the layer before.
             "weight gradient" => (hidden, states * 2.0 * between * width + between * width * width),

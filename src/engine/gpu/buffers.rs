@@ -9,10 +9,12 @@ use super::context::Context;
 use super::work::Work;
 use crate::engine::EngineError;
 
-/// Buffers that grow when more is needed.
+/// Buffers that grow when more is needed. Those of parts of a batch that stay come in banks.
 #[derive(Default)]
 pub(super) struct Buffers {
-    named: BTreeMap<&'static str, wgpu::Buffer>,
+    named: BTreeMap<&'static str, Vec<wgpu::Buffer>>,
+    /// The bank that names stand for.
+    bank: Cell<usize>,
     staging: Option<wgpu::Buffer>,
     generation: u64,
     /// The number of the submission that commands on them were last recorded for, from 1, and the bytes of [`Work`] that they use.
@@ -25,13 +27,44 @@ impl Buffers {
         self.generation
     }
 
+    /// Lets names stand for the buffers of this bank from now on, or for the only ones that there are of a name.
+    pub fn select(&self, bank: usize) {
+        self.bank.set(bank);
+    }
+
+    pub fn bank(&self) -> usize {
+        self.bank.get()
+    }
+
     /// # Panics
     /// If the engine never reserved a buffer of that name, a mistake in a shader.
     pub fn get(&self, name: &str) -> &wgpu::Buffer {
-        self.named.get(name).unwrap_or_else(|| panic!("no buffer is named `{name}`"))
+        let banks = self.named.get(name).map_or(&[][..], Vec::as_slice);
+        let buffer = banks.get(self.bank.get()).or(banks.first());
+        buffer.unwrap_or_else(|| panic!("no buffer is named `{name}`"))
     }
 
-    /// Makes the storage buffer `name` at least `bytes` long. Its contents are lost if it has to grow.
+    /// Makes `banks` storage buffers of that name, no more and no fewer, each at least `bytes` long. Contents of those that have to
+    /// grow are lost.
+    ///
+    /// # Errors
+    /// `Limit` if the adapter allows no such buffer; `what` says what to make smaller.
+    pub fn reserve_banks(
+        &mut self,
+        context: &Context,
+        name: &'static str,
+        banks: usize,
+        bytes: u64,
+        what: &str,
+    ) -> Result<(), EngineError> {
+        if let Some(buffers) = self.named.get_mut(name).filter(|buffers| buffers.len() > banks) {
+            buffers.truncate(banks);
+            self.generation += 1;
+        }
+        (0..banks).try_for_each(|bank| self.reserve_in(context, name, bank, bytes, what))
+    }
+
+    /// Makes the storage buffer `name`, or that of its first bank, at least `bytes` long. Its contents are lost if it has to grow.
     ///
     /// # Errors
     /// `Limit` if the adapter allows no such buffer; `what` says what to make smaller.
@@ -42,8 +75,21 @@ impl Buffers {
         bytes: u64,
         what: &str,
     ) -> Result<(), EngineError> {
+        self.reserve_in(context, name, 0, bytes, what)
+    }
+
+    /// Banks before this one are there.
+    fn reserve_in(
+        &mut self,
+        context: &Context,
+        name: &'static str,
+        bank: usize,
+        bytes: u64,
+        what: &str,
+    ) -> Result<(), EngineError> {
         let bytes = bytes.max(16).next_multiple_of(16);
-        if self.named.get(name).is_some_and(|buffer| buffer.size() >= bytes) {
+        let present = self.named.get(name).and_then(|banks| banks.get(bank));
+        if present.is_some_and(|buffer| buffer.size() >= bytes) {
             return Ok(());
         }
         let most = context.largest_buffer();
@@ -54,25 +100,30 @@ impl Buffers {
                 context.adapter.name
             )));
         }
-        self.named.remove(name);
+        // What is replaced goes first, to make room.
+        if let Some(present) = self.named.get_mut(name).filter(|banks| banks.len() > bank) {
+            present.remove(bank);
+        }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        self.create(context, name, bytes, usage)
+        self.create(context, name, bank, bytes, usage)
     }
 
     /// Makes a uniform buffer.
     pub fn uniform(&mut self, context: &Context, name: &'static str, bytes: u64) -> Result<(), EngineError> {
-        self.create(context, name, bytes, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)
+        self.named.remove(name);
+        self.create(context, name, 0, bytes, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)
     }
 
     fn create(
         &mut self,
         context: &Context,
         name: &'static str,
+        bank: usize,
         size: u64,
         usage: wgpu::BufferUsages,
     ) -> Result<(), EngineError> {
         let descriptor = wgpu::BufferDescriptor { label: Some(name), size, usage, mapped_at_creation: false };
-        self.named.insert(name, context.device.create_buffer(&descriptor));
+        self.named.entry(name).or_default().insert(bank, context.device.create_buffer(&descriptor));
         self.generation += 1;
         context.check()
     }

@@ -20,8 +20,9 @@ pub(super) struct Kernel {
     layout: wgpu::BindGroupLayout,
     /// Binding number and buffer name of each of the module's resources.
     resources: Vec<(u32, String)>,
-    /// The bind group, and the generation of buffers it is for.
-    bound: Option<(u64, wgpu::BindGroup)>,
+    /// The bind group of each bank of buffers, all of this generation.
+    bound: Vec<Option<wgpu::BindGroup>>,
+    generation: u64,
 }
 
 impl Kernel {
@@ -108,7 +109,8 @@ impl Kernel {
                 pipeline,
                 layout,
                 resources,
-                bound: None,
+                bound: Vec::new(),
+                generation: 0,
             }),
         }
     }
@@ -144,8 +146,15 @@ impl Kernel {
         offset: u32,
         groups: [u32; 3],
     ) {
-        let generation = buffers.generation();
-        if self.bound.as_ref().is_none_or(|(bound, _)| *bound != generation) {
+        let bank = buffers.bank();
+        if self.generation != buffers.generation() {
+            self.bound.clear();
+            self.generation = buffers.generation();
+        }
+        if self.bound.len() <= bank {
+            self.bound.resize(bank + 1, None);
+        }
+        let bound = self.bound[bank].get_or_insert_with(|| {
             let entries: Vec<_> = self
                 .resources
                 .iter()
@@ -157,10 +166,10 @@ impl Kernel {
                 })
                 .collect();
             let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &self.layout, entries: &entries };
-            self.bound = Some((generation, context.device.create_bind_group(&descriptor)));
-        }
+            context.device.create_bind_group(&descriptor)
+        });
         pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, self.bound.as_ref().map(|(_, group)| group), &[offset]);
+        pass.set_bind_group(0, &*bound, &[offset]);
         pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
     }
 }

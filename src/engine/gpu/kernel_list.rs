@@ -34,6 +34,9 @@ pub fn variants(network: &Network) -> Vec<Variant> {
         named(network.set.weight_gradient()),
         ("fold", vec![]),
     ];
+    if network.keeps_z() && network.input == Input::States {
+        variants.push(("activate_signals", vec![]));
+    }
     variants.extend(all_layers(Weights::Trajectories));
     if let Some([_, head, first]) = network.set.slices() {
         variants.extend([head, first].map(|part| ("fold", vec![part])));

@@ -34,6 +34,7 @@ const EVERYWHERE: &[File] = files!(
     "",
     "",
     [
+        "activate_signals",
         "adam",
         "decide",
         "dense_backward",

@@ -1,6 +1,5 @@
 //! What the GPU engine takes, on the device and on the host, reckoned without opening one.
 
-use super::MOST_BLOCKS;
 use crate::engine::AdapterKind;
 use crate::engine::{BLOCK, Load, Need};
 use crate::network::Layout;
@@ -30,8 +29,7 @@ pub fn need(process: &dyn Process, layout: &Layout, load: Load, kind: AdapterKin
         let padded_parameters = Layout { widths: padded_widths(layout, &padded) }.parameters() as u64;
         // Activations and slopes of one step of a block, and probabilities.
         let step = BLOCK as u64 * 4 * (2 * padded.iter().sum::<u64>() + outputs as u64);
-        let slots =
-            |blocks: usize, steps: u64| (blocks.min(MOST_BLOCKS) as u64 * steps * step).min(budget.max(steps * step));
+        let slots = |blocks: usize, steps: u64| (blocks as u64 * steps * step).min(budget.max(steps * step));
         let activations = slots(load.batch.div_ceil(BLOCK), steps).max(slots(load.loose.div_ceil(BLOCK), 1));
         // Weights lie there in both directions; gradients in lists, in slices, and what is known of them.
         need.always += 8 * padded_parameters + activations + count * (16 * steps + 24);

@@ -9,6 +9,7 @@
 mod buffers;
 mod ceiling;
 mod context;
+mod held;
 mod kernel;
 #[cfg(test)]
 mod kernel_list;
@@ -19,6 +20,7 @@ mod memory;
 mod network;
 #[cfg(all(test, target_os = "linux"))]
 mod offline;
+mod parts;
 mod passes;
 mod pending;
 mod recorder;
@@ -53,13 +55,13 @@ use std::sync::Arc;
 
 use self::buffers::Buffers;
 use self::context::Context;
+use self::held::HeldBatch;
 use self::limits::check_adapter;
 use self::network::{Input, Network};
 use self::recorder::Recorder;
 use self::reward::{Reward, padded};
 use self::source::Sources;
 use self::stages::{Accumulator, Quantity, Spread, Stages};
-use self::work::Work;
 use super::check::{self, Held};
 use super::resident::Resident;
 use super::{
@@ -105,18 +107,6 @@ pub struct GpuEngine {
     batch: HeldBatch,
     /// What trains on the device, where a training is there.
     training: Option<Box<resident::Training>>,
-}
-
-/// The batch held.
-#[derive(Clone, Copy, Default)]
-struct HeldBatch {
-    count: usize,
-    /// The draw of the batch and its first scored step.
-    work: Work,
-    /// Blocks, from the first on, whose activations are on the device.
-    resident: usize,
-    /// Whether their deltas are there too.
-    differentiated: bool,
 }
 
 /// Blocks of a part: kernels loop over them, see `ITERATIONS`.
@@ -172,88 +162,6 @@ impl GpuEngine {
         })
     }
 
-    /// Steps of blocks that the device has room for.
-    fn slots(&self) -> u64 {
-        let most = self.context.largest_buffer();
-        let (activations, probabilities) = self.slot_bytes();
-        let allowed =
-            (self.memory_budget / (2 * activations + probabilities)).max(self.network.process.max_steps() as u64);
-        allowed.min(most / activations).min(most / probabilities)
-    }
-
-    /// Bytes of one step of a block: of activations (as of slopes), and of probabilities.
-    fn slot_bytes(&self) -> (u64, u64) {
-        (quads(self.network.step), (4 * BLOCK * self.network.outputs()) as u64)
-    }
-
-    /// Makes room for `blocks` blocks with `room` steps each, in `chains` chains of steps a block.
-    fn reserve_part(&mut self, blocks: usize, room: usize, chains: usize) -> Result<(), EngineError> {
-        let advice = "make the policy's hidden layers narrower, or the object smaller";
-        let (activations, probabilities) = self.slot_bytes();
-        let slots = (blocks * room) as u64;
-        let states = (blocks * chains * BLOCK) as u64 * quads(self.network.layers[0].outputs);
-        let (context, buffers) = (&self.context, &mut self.buffers);
-        buffers.reserve(context, "activations", slots * activations, advice)?;
-        buffers.reserve(context, "slopes", slots * activations, advice)?;
-        buffers.reserve(context, "probabilities", slots * probabilities, advice)?;
-        buffers.reserve(context, "state", states, advice)
-    }
-
-    /// Blocks whose activations of all steps fit: at least one, or there is no gradient.
-    fn kept_blocks(&self) -> usize {
-        (self.slots() / self.network.process.max_steps() as u64).clamp(1, MOST_BLOCKS as u64) as usize
-    }
-
-    /// Makes room for what is known of every trajectory.
-    fn reserve_batch(&mut self, blocks: usize) -> Result<(), EngineError> {
-        let trajectories = (blocks * BLOCK) as u64;
-        let advice = "make the batch smaller";
-        let (context, buffers) = (&self.context, &mut self.buffers);
-        let process = &self.network.process;
-        let steps = trajectories * process.max_steps() as u64;
-        buffers.reserve(context, "actions", 4 * steps, advice)?;
-        buffers.reserve(context, "log_probs", 4 * steps * self.network.lists() as u64, advice)?;
-        buffers.reserve(context, "fills", 4 * trajectories * process.sites() as u64, advice)?;
-        if self.network.filling.is_none() {
-            buffers.reserve(context, "walks", 4 * trajectories * self.network.walk_size() as u64, advice)?;
-        }
-        for name in ["log_forward", "log_rewards", "coefficients"] {
-            buffers.reserve(context, name, 4 * trajectories, advice)?;
-        }
-        Ok(())
-    }
-
-    /// Takes the batch held, part by part, to its deltas and on to what is asked.
-    fn sweep(&mut self, quantity: Quantity) -> Result<(), EngineError> {
-        let HeldBatch { count, work, resident, differentiated } = self.batch;
-        let (steps, blocks) = (self.network.process.max_steps(), count.div_ceil(BLOCK));
-        let most = blocks.min(self.kept_blocks());
-        if resident < blocks {
-            self.reserve_part(most, steps, steps.div_ceil(self.stages.steps.replay_steps()))?;
-        }
-        // Parts take each other's place; what remains is known at the end.
-        self.batch.resident = 0;
-        let Self { context, network, stages, buffers, .. } = self;
-        let at_once = stages.prepare(context, buffers, network, quantity, most)?;
-        let mut recorder = Recorder::new(context, buffers, &network.tiling);
-        for first in (0..blocks).step_by(most) {
-            let part =
-                Work { block: first as u32, blocks: most.min(blocks - first) as u32, room: steps as u32, ..work };
-            let here = first == 0 && resident >= part.blocks as usize;
-            if !here {
-                stages.steps.record(&mut recorder, network, &part, false);
-            }
-            if !here || !differentiated {
-                stages.record_deltas(&mut recorder, network, quantity, &part);
-            }
-            stages.record(&mut recorder, network, quantity, &part, at_once);
-        }
-        recorder.finish()?;
-        self.batch.resident = if most == blocks { blocks } else { 0 };
-        self.batch.differentiated = true;
-        Ok(())
-    }
-
     /// The lists of `accumulator` over the batch held, each in the engine's order of parameters.
     fn sums<const LISTS: usize>(
         &mut self,
@@ -293,79 +201,12 @@ impl GpuEngine {
         }
         self.buffers.write(&self.context, "step_coefficients", &weights);
         self.buffers.write(&self.context, "coefficients", &padded(&vec![1.0; count]));
-        if self.batch.differentiated {
-            // Deltas have taken the place of what they are made from: it is replayed.
-            (self.batch.resident, self.batch.differentiated) = (0, false);
-        }
+        self.batch.forget_deltas(self.network.keeps_z());
         self.sweep(Quantity::Steps)?;
         // These deltas are of no use for anything else.
-        (self.batch.resident, self.batch.differentiated) = (0, false);
+        self.batch.forget_deltas(self.network.keeps_z());
         let [gradient] = self.buffers.read::<f32, 1>(&self.context, ["gradient"], length)?;
         Ok(gradient.into_iter().map(f64::from).collect())
-    }
-
-    /// Rolls out a batch and holds it, up to the log-probabilities and log-rewards that the device tells.
-    fn record_rollout(&mut self, request: &Rollout) -> Result<(), EngineError> {
-        let (steps, count) = (self.network.process.max_steps(), request.count);
-        let blocks = count.div_ceil(BLOCK);
-        let scored_from = request.given.map_or(0, |given| given.scored_from);
-        let sampled_from = request.given.map_or(0, |given| given.sampled_from);
-        (self.held, self.batch) = (Held::Nothing, HeldBatch::default());
-        if count == 0 {
-            self.held = Held::after(request);
-            return Ok(());
-        }
-        let kept = if request.keep { blocks.min(self.kept_blocks()) } else { 0 };
-        // What is not kept runs first, in parts as large as may be: then the kept blocks' activations stay.
-        let loose = (self.slots() as usize).clamp(1, MOST_BLOCKS).min(blocks - kept);
-        self.reserve_batch(blocks)?;
-        self.reserve_part(kept, steps, 1)?;
-        self.reserve_part(loose, 1, 1)?;
-
-        let draw = request.draw;
-        let work = Work {
-            key: draw.key(),
-            iteration: draw.iteration,
-            first_trajectory: draw.first_trajectory,
-            stream: draw.stream as u32,
-            scored_from: scored_from as u32,
-            sampled_from: sampled_from as u32,
-            epsilon: request.behaviour.epsilon as f32,
-            sharpness: request.behaviour.sharpness() as f32,
-            count: count as u32,
-            ..Work::default()
-        };
-        let whole = Work { blocks: blocks as u32, ..work };
-        if let Some(given) = request.given {
-            self.upload(given.trajectories, count);
-        }
-        let Self { context, network, stages, buffers, .. } = self;
-        let mut recorder = Recorder::new(context, buffers, &network.tiling);
-        stages.begin.record(&mut recorder, network, &whole, request.given.is_some());
-        for first in (kept..blocks).step_by(loose.max(1)) {
-            let part = Work { block: first as u32, blocks: loose.min(blocks - first) as u32, room: 1, ..work };
-            stages.steps.record(&mut recorder, network, &part, true);
-        }
-        if kept > 0 {
-            let part = Work { blocks: kept as u32, room: steps as u32, ..work };
-            stages.steps.record(&mut recorder, network, &part, true);
-        }
-        stages.finish.record(&mut recorder, network, &whole);
-        recorder.finish()?;
-        let replay = Work { sampled_from: steps as u32, ..work };
-        (self.held, self.batch) =
-            (Held::after(request), HeldBatch { count, work: replay, resident: kept, differentiated: false });
-        self.reward.of_batch(&self.context, &self.buffers, count)
-    }
-
-    /// Uploads given actions; trajectories that fill up the last block are like the first one.
-    fn upload(&self, trajectories: &Trajectories, count: usize) {
-        let steps = self.network.process.max_steps();
-        let mut actions = trajectories.actions()[..count * steps].to_vec();
-        let first = actions[..steps].to_vec();
-        let rest = count.next_multiple_of(BLOCK) - count;
-        actions.extend(first.iter().cycle().take(rest * steps));
-        self.buffers.write(&self.context, "actions", &actions);
     }
 }
 

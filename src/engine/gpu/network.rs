@@ -163,6 +163,12 @@ impl Network {
         Self { set, workgroup_memory, ..self }
     }
 
+    /// Whether z alone is kept of hidden layers, and h and f'(z) are made of it where they are read: where data goes through workgroup
+    /// memory. Else h is kept for the layer above to read, and f'(z) beside it.
+    pub fn keeps_z(&self) -> bool {
+        Shapes::of(self).is_some()
+    }
+
     /// The kernel that orders sites, and trajectories of a workgroup.
     pub fn order(&self) -> (&'static str, usize) {
         self.set.order(self.process.sites(), self.workgroup_memory)

@@ -94,7 +94,7 @@ impl Sources {
         let mut supplied = vec![Supplied { path: "wgflow::constants", text: header, foreign: None, trusted: true }];
         let process = if filling.is_some() { None } else { network.process.kernel() };
         let guide = network.guide.clone();
-        let holding = match (network.input, &process, &guide) {
+        let mut holding = match (network.input, &process, &guide) {
             (Input::Objects, ..) => vec!["OBJECTS"],
             (Input::States, Some(_), _) => ["WALK", "LEARNED_BACKWARD", "FLOW", "STOP_FLOW"]
                 .into_iter()
@@ -109,6 +109,9 @@ impl Sources {
             (Input::States, None, Some(_)) => vec!["GUIDED"],
             (Input::States, None, None) => vec![],
         };
+        if network.keeps_z() {
+            holding.push("KEEPS_Z");
+        }
         supplied.extend(process.map(|rules| Supplied {
             path: RULES,
             text: rules.source,

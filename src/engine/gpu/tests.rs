@@ -184,8 +184,8 @@ macro_rules! members {
 #[test]
 fn uniforms_lie_in_wgsl_as_they_lie_in_rust() {
     let work: Members = members!(Work: key, iteration, first_trajectory, stream, block, room, scored_from, sampled_from,
-        first_step, last_step, group_steps, chains, layer, first_slice, slices, blocks, count, lists, first_x, first_y,
-        first_z, epsilon, sharpness, rate_factor, beta);
+        first_step, last_step, group_steps, chains, layer, first_slice, slices, blocks, count, activated, lists, first_x,
+        first_y, first_z, epsilon, sharpness, rate_factor, beta, unused);
     let layer: Members = members!(Layer: inputs, outputs, forward, backward, bias, offset, gradient, gradient_bias);
     let network = network(TILING);
     let sources = sources_of(&network, Activation::Elu);
@@ -361,7 +361,7 @@ impl Target for Dense {
 }
 
 /// All that an engine computes, in one list.
-fn everything(engine: &mut GpuEngine, count: usize) -> Vec<f64> {
+pub(super) fn everything(engine: &mut GpuEngine, count: usize) -> Vec<f64> {
     let coefficients: Vec<f64> = (0..count).map(|i| (1.7 * i as f64 + 0.3).sin()).collect();
     let sampled = engine.rollout(&Rollout::sample(Draw::new(1, 0, Stream::Training), count)).unwrap();
     let trajectories = engine.trajectories().unwrap();

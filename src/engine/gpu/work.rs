@@ -25,6 +25,7 @@ pub(super) struct Work {
     pub slices: u32,
     pub blocks: u32,
     pub count: u32,
+    pub activated: u32,
     pub lists: u32,
     pub first_x: u32,
     pub first_y: u32,
@@ -33,6 +34,8 @@ pub(super) struct Work {
     pub sharpness: f32,
     pub rate_factor: f32,
     pub beta: f32,
+    /// WGSL rounds a size up to the alignment of the key.
+    pub unused: u32,
 }
 
 impl Work {

@@ -45,7 +45,7 @@ impl Deltas {
         Some(("hardware_backward", [&["BACKWARD"], weights.definitions()].concat(), rows))
     }
 
-    /// From a part's slopes, which are overwritten, to its deltas; those of the first layer summed over later states.
+    /// To the deltas of a part, in the place of its slopes if those were kept; those of the first layer summed over later states.
     pub fn record(&mut self, recorder: &mut Recorder, network: &Network, part: &Work) {
         let (begin, end) = (part.scored_from, network.states());
         let work = Work { first_step: begin, last_step: end as u32, ..*part };

@@ -8,6 +8,7 @@ mod finish;
 mod forward;
 mod norms;
 mod rollout;
+mod signals;
 mod spread;
 mod sums;
 
@@ -21,6 +22,7 @@ pub(super) use rollout::Steps;
 pub(super) use spread::Spread;
 pub(super) use sums::{Accumulator, Sums};
 
+use self::signals::Signals;
 use super::buffers::Buffers;
 use super::context::Context;
 use super::network::Network;
@@ -37,6 +39,8 @@ pub(super) struct Stages {
     deltas: Deltas,
     /// With coefficients of single steps, compiled when it is first asked for.
     stepwise_deltas: Option<Deltas>,
+    /// Compiled when it is first asked for.
+    signals: Option<Signals>,
     sources: Sources,
     statistics: [Option<Statistic>; 5],
 }
@@ -53,6 +57,11 @@ pub(super) enum Quantity {
 }
 
 impl Quantity {
+    /// Whether its kernels read h many times over.
+    pub fn rereads_signals(self) -> bool {
+        matches!(self, Self::Norms | Self::Sums(Accumulator::Moments | Accumulator::LeftOut))
+    }
+
     /// Place among [`Stages::statistics`].
     fn place(self) -> usize {
         match self {
@@ -77,6 +86,7 @@ impl Stages {
             finish: Finish::new(context, &sources, network)?,
             deltas: Deltas::new(context, &sources, network, Weights::Trajectories)?,
             stepwise_deltas: None,
+            signals: None,
             sources,
             statistics: [const { None }; 5],
         };
@@ -126,6 +136,9 @@ impl Stages {
         if quantity == Quantity::Steps && self.stepwise_deltas.is_none() {
             self.stepwise_deltas = Some(Deltas::new(context, &self.sources, network, Weights::Steps)?);
         }
+        if quantity.rereads_signals() && network.keeps_z() && self.signals.is_none() {
+            self.signals = Some(Signals::new(context, &self.sources)?);
+        }
         let lists = match quantity {
             Quantity::Sums(accumulator) => accumulator.lists(),
             Quantity::Steps => 1,
@@ -139,7 +152,13 @@ impl Stages {
         Ok(at_once)
     }
 
-    /// From a part's slopes, which are overwritten, to the deltas that `quantity`, which was prepared, needs.
+    /// From the z that is kept of a part, which is overwritten, to the h that `quantity`, which was prepared and reads it many times
+    /// over, needs.
+    pub fn record_signals(&mut self, recorder: &mut Recorder, network: &Network, part: &Work) {
+        self.signals.as_mut().expect("prepared before").record(recorder, network, part);
+    }
+
+    /// To the deltas of a part, in the place of its slopes if those were kept, that `quantity`, which was prepared, needs.
     pub fn record_deltas(&mut self, recorder: &mut Recorder, network: &Network, quantity: Quantity, part: &Work) {
         match &mut self.stepwise_deltas {
             Some(deltas) if quantity == Quantity::Steps => deltas.record(recorder, network, part),

@@ -71,7 +71,7 @@ pub fn head_backward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut 
                 sums.iter_mut().zip(head).for_each(|(sum, weight)| *sum += delta * weight);
             }
             let at = watch.units(work, last, block, place[1], row);
-            host.numbers_mut("slopes")[at..].iter_mut().zip(sums).for_each(|(slope, sum)| *slope *= sum);
+            watch.put_deltas(host, at, &sums);
         }
     }
 }
@@ -89,7 +89,7 @@ pub fn dense_backward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut
                     sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += delta * weight);
                 }
                 let at = watch.units(work, before, block, step, row);
-                host.numbers_mut("slopes")[at..].iter_mut().zip(sums).for_each(|(slope, sum)| *slope *= sum);
+                watch.put_deltas(host, at, &sums);
             }
         }
     }
@@ -121,12 +121,12 @@ fn add_outer(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [usize
     let (layer, before) = (watch.layer(work.layer as usize), watch.layer(work.layer as usize - 1));
     let (inputs, outputs) = (4 * layer.inputs as usize, 4 * layer.outputs as usize);
     let deltas = &host.numbers("slopes")[watch.units(work, layer, block, step, row)..][..outputs];
-    let signals = &host.numbers("activations")[watch.units(work, before, block, step, row)..][..inputs];
+    let signals = watch.signals(work, host, watch.units(work, before, block, step, row), inputs);
     let weight = 4 * (layer.gradient - watch.network.dense) as usize;
     let bias = 4 * (layer.gradient_bias - watch.network.dense) as usize;
     for (output, delta) in deltas.iter().enumerate() {
         let row = &mut dense[weight + output * inputs..];
-        row.iter_mut().zip(signals).for_each(|(sum, signal)| *sum += c * delta * signal);
+        row.iter_mut().zip(&signals).for_each(|(sum, signal)| *sum += c * delta * signal);
         dense[bias + output] += c * delta;
     }
 }
@@ -266,7 +266,7 @@ pub fn head_gradient(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut 
                     continue;
                 }
                 let error = derivative(watch, work, host, place, output - first);
-                let signals = &host.numbers("activations")[watch.units(work, watch.last(), block, step, row)..];
+                let signals = watch.signals(work, host, watch.units(work, watch.last(), block, step, row), width);
                 h.iter_mut().zip(signals).for_each(|(h, signal)| *h += error * signal);
                 bias += error;
             }

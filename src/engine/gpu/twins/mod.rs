@@ -136,6 +136,26 @@ impl<'a> Watch<'a> {
         4 * (stored * self.network.step as usize + layer.offset as usize + row * layer.outputs as usize)
     }
 
+    /// h of so many units, which are kept from `at` on.
+    fn signals(&self, work: &Work, host: &Host, at: usize, count: usize) -> Vec<f64> {
+        let kept = &host.numbers("activations")[at..][..count];
+        if self.network.keeps_z() && work.activated == 0 {
+            return kept.iter().map(|&z| self.activation.evaluate(z).0).collect();
+        }
+        kept.to_vec()
+    }
+
+    /// Puts deltas in place, of what the layer above hands back of the units that are kept from `at` on.
+    fn put_deltas(&self, host: &mut Host, at: usize, sums: &[f64]) {
+        for (at, sum) in (at..).zip(sums) {
+            let slope = match self.network.keeps_z() {
+                true => self.activation.evaluate(host.numbers("activations")[at]).1,
+                false => host.numbers("slopes")[at],
+            };
+            host.numbers_mut("slopes")[at] = slope * sum;
+        }
+    }
+
     /// Where the probabilities of a trajectory of a block at a step begin.
     fn outputs(&self, work: &Work, block: usize, step: usize, row: usize) -> usize {
         let stored = block * work.room as usize + step % work.room as usize;
@@ -205,6 +225,7 @@ type Twin = fn(&Watch, &Work, [usize; 3], &mut Host, &Host);
 fn twin_of(kernel: &str) -> Twin {
     match kernel {
         "spread" => policy::spread,
+        "activate_signals" => policy::activate_signals,
         "weigh" => training::weigh,
         "gradient_norm" => training::gradient_norm,
         "decide" => training::decide,

@@ -4,7 +4,6 @@ use super::{Host, Watch};
 use crate::engine::BLOCK;
 use crate::engine::gpu::work::Work;
 use crate::logs::log_sum_exp;
-use crate::network::Activation;
 use crate::process::{Filled, Flow, NO_ACTION, Objects, Order};
 use crate::random::{philox, uniform};
 
@@ -157,12 +156,26 @@ pub fn start(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _:
     }
 }
 
-/// Writes h = f(z) and f'(z).
-fn activate(activation: Activation, host: &mut Host, at: usize, z: &[f64]) {
+/// Keeps z, or h = f(z) and f'(z).
+fn keep(watch: &Watch, host: &mut Host, at: usize, z: &[f64]) {
+    if watch.network.keeps_z() {
+        host.numbers_mut("activations")[at..][..z.len()].copy_from_slice(z);
+        return;
+    }
     for (unit, &z) in z.iter().enumerate() {
-        let (value, slope) = activation.evaluate(z);
+        let (value, slope) = watch.activation.evaluate(z);
         host.numbers_mut("activations")[at + unit] = value;
         host.numbers_mut("slopes")[at + unit] = slope;
+    }
+}
+
+pub fn activate_signals(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, _: &Host) {
+    let first = work.first_step as usize;
+    for (block, step) in (0..groups[2]).flat_map(|block| (first..first + groups[1]).map(move |step| (block, step))) {
+        let at = watch.units(work, watch.layer(0), block, step, 0);
+        for kept in &mut host.numbers_mut("activations")[at..][..4 * watch.network.step as usize] {
+            *kept = watch.activation.evaluate(*kept).0;
+        }
     }
 }
 
@@ -172,21 +185,21 @@ fn hidden_layers(watch: &Watch, work: &Work, host: &mut Host, block: usize, step
         let [before, layer] = pair else { unreachable!("windows of two") };
         let (inputs, outputs) = (4 * layer.inputs as usize, 4 * layer.outputs as usize);
         let weights = host.numbers("weights");
-        let h = &host.numbers("activations")[watch.units(work, before, block, step, row)..][..inputs];
+        let h = watch.signals(work, host, watch.units(work, before, block, step, row), inputs);
         let mut z = weights[4 * layer.bias as usize..][..outputs].to_vec();
         for (input, h) in h.iter().enumerate() {
             let row = &weights[4 * layer.forward as usize + input * outputs..];
             z.iter_mut().zip(row).for_each(|(z, weight)| *z += h * weight);
         }
-        activate(watch.activation, host, watch.units(work, layer, block, step, row), &z);
+        keep(watch, host, watch.units(work, layer, block, step, row), &z);
     }
 }
 
 /// One output of the head, where h_last begins at `at`.
-fn head_output(watch: &Watch, host: &Host, at: usize, output: usize) -> f64 {
+fn head_output(watch: &Watch, work: &Work, host: &Host, at: usize, output: usize) -> f64 {
     let (weights, width) = (host.numbers("weights"), 4 * watch.last().outputs as usize);
     let row = &weights[4 * watch.network.head as usize + output * width..][..width];
-    let products = host.numbers("activations")[at..].iter().zip(row).map(|(h, weight)| h * weight);
+    let products = watch.signals(work, host, at, width).into_iter().zip(row).map(|(h, weight)| h * weight);
     products.sum::<f64>() + weights[4 * watch.network.head_bias as usize + output]
 }
 
@@ -206,7 +219,7 @@ pub fn rollout(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Host, 
                     after_step(watch, host, trajectory, step - 1, before, &mut z);
                 }
                 host.numbers_mut("state")[state..][..width].copy_from_slice(&z);
-                activate(watch.activation, host, watch.units(work, watch.layer(0), block, step, row), &z);
+                keep(watch, host, watch.units(work, watch.layer(0), block, step, row), &z);
                 hidden_layers(watch, work, host, block, step, row);
                 choose(watch, work, host, found, [block, step, row]);
             }
@@ -229,7 +242,8 @@ fn choose(watch: &Watch, work: &Work, host: &mut Host, found: &Host, [block, ste
     let choices = if network.filling.is_some() { network.outputs() } else { network.process.actions() };
     let allowed: Vec<usize> = (0..choices).filter(|&output| allows(output)).collect();
     let at = watch.units(work, watch.last(), block, step, row);
-    let mut logits: Vec<f64> = allowed.iter().map(|output| head_output(watch, host, at, first + output)).collect();
+    let mut logits: Vec<f64> =
+        allowed.iter().map(|output| head_output(watch, work, host, at, first + output)).collect();
     if let Some(guide) = network.process.guide() {
         let mut filled = vec![0; network.process.sites()];
         for &action in &host.words("actions")[trajectory * most..][..step] {
@@ -299,7 +313,7 @@ fn say_more(watch: &Watch, work: &Work, host: &mut Host, [block, step, row]: [us
     if let Some(taken) = before.and_then(|action| process.backward_of(action)) {
         let bit = |index: usize| host.words("walks")[mask + index / 32] >> (index % 32) & 1 == 1;
         let allowed: Vec<usize> = (0..ways_back).filter(|&backward| bit(actions + backward)).collect();
-        let logit = |host: &Host, backward: usize| head_output(watch, host, at, actions + backward);
+        let logit = |host: &Host, backward: usize| head_output(watch, work, host, at, actions + backward);
         let logits: Vec<f64> = allowed.iter().map(|&backward| logit(host, backward)).collect();
         let normaliser = log_sum_exp(&logits);
         for (backward, logit) in allowed.iter().zip(&logits) {
@@ -315,7 +329,7 @@ fn say_more(watch: &Watch, work: &Work, host: &mut Host, [block, step, row]: [us
         host.numbers_mut("log_probs")[told + 2 * most] = p.ln();
     }
     if process.flow() == Flow::Output {
-        let flow = head_output(watch, host, at, actions + ways_back);
+        let flow = head_output(watch, work, host, at, actions + ways_back);
         host.numbers_mut("probabilities")[outputs + actions + ways_back] = flow;
         host.numbers_mut("log_probs")[told + 2 * most] = flow;
     }
@@ -376,10 +390,10 @@ pub fn evaluate(watch: &Watch, work: &Work, _: [usize; 3], host: &mut Host, _: &
                 let value = host.words("fills")[object * filling.sites + site] & 255;
                 after_step(watch, host, object, 0, (site * filling.values) as u32 + value, &mut z);
             }
-            activate(watch.activation, host, watch.units(work, watch.layer(0), block, 0, row), &z);
+            keep(watch, host, watch.units(work, watch.layer(0), block, 0, row), &z);
             hidden_layers(watch, work, host, block, 0, row);
             let at = watch.units(work, watch.last(), block, 0, row);
-            host.numbers_mut("log_rewards")[object] = head_output(watch, host, at, 0);
+            host.numbers_mut("log_rewards")[object] = head_output(watch, work, host, at, 0);
         }
     }
 }
