@@ -5,8 +5,8 @@
 //
 // Deltas go from layer to layer in workgroup memory. A sum over outputs is one chain of multiply-adds, as it is there: the bits are
 // the same.
-// One workgroup takes ROWS trajectories of a step, a quarter of a block or less; LANES across the units of a layer, a quad each, and 4
-// trajectories an invocation. (x) trajectories of a block, (y) a step, (z) a block.
+// One workgroup takes ROWS trajectories of a step, half of a block at most; an invocation a quad of a layer's units and 4 trajectories.
+// (x) trajectories of a block, (y) a step, (z) a block.
 //
 // Waves on gfx1100: at least 16
 

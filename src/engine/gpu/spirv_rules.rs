@@ -16,10 +16,10 @@ const OWN: [(&str, &[&str]); 5] = [
     ("hardware_rollout", &["state", "actions", "walks"]),
     // Rules that are there to change it are part of the source, and not called.
     ("hardware_finish", &["walks"]),
+    // Nor is what reads deltas back from where they are written.
+    ("hardware_backward", &["slopes", "walks"]),
     // A layer's slopes become deltas by those of the next layer, which stay.
     ("hardware_dense_backward", &["slopes"]),
-    // A slope becomes a delta in the invocation that reads it; rules that are there to change `walks` are not called.
-    ("hardware_backward", &["slopes", "walks"]),
 ];
 
 /// Numbers of SPIR-V's instructions and their words.
