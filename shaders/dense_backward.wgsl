@@ -2,7 +2,6 @@
 //
 //   delta_(l-1) = (W_l^T delta_l) * f'(z_(l-1))
 //
-// The deltas take the place of the slopes, layer after layer.
 // Register tiles, see lib/tile.wgsl: one invocation a tile of (trajectory, unit), tiles of all steps in a row (x);
 // (y) a block.
 

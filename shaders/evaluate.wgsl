@@ -3,7 +3,7 @@
 //   z_0   = z_empty + sum over the sites of amount * column,   h_0 = f(z_0)
 //   log R = <head row, h_last> + bias
 //
-// Reads `fills`, and writes log_rewards and, for the gradient, activations and slopes.
+// Reads `fills`, and writes log_rewards and, for the gradient, activations and slopes (lib/signals.wgsl).
 // One workgroup takes ROLLOUT_ROWS objects. Layers are those of lib/layers.wgsl.
 
 #import wgflow::batch::value

@@ -4,7 +4,7 @@
 //   h of a column = initial input * S_0 + sum of amount * S_(s+1)       over the steps s that change the column by amount
 //
 // Which these are: lib/site_columns.wgsl, lib/walk_columns.wgsl.
-// `slopes` of the first layer hold S (first_backward.wgsl). What is made of h, with the trajectory's coefficient, says the
+// `deltas` of the first layer hold S (first_backward.wgsl). What is made of h, with the trajectory's coefficient, says the
 // accumulator (lib/sum.wgsl and its likes). Which trajectories: lib/members.wgsl.
 // One invocation a quad of units; (y) a column, the last one the bias; (z) a slice, if there are some.
 

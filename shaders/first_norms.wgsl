@@ -6,7 +6,7 @@
 // `pieces` [trajectory of this dispatch][piece]; these come after those of the states.
 // One invocation a quad of units of a trajectory; (y) a block.
 
-#import wgflow::backpropagated::slopes
+#import wgflow::backpropagated::deltas
 #import wgflow::batch::action_of
 #import wgflow::constants::{BLOCK, PIECES, SITES, STATES, STEP_SIZE, UNSET, VALUES}
 #import wgflow::weights::change_of
@@ -22,14 +22,14 @@ fn first_norms(@builtin(global_invocation_id) launched: vec3<u32>) {
     let block = work.first_slice + id.y;
     let trajectory = (work.block + block) * BLOCK + row;
     let unit = network[0].offset + id.x;
-    let all = slopes[stored_step(block, work.scored_from) * STEP_SIZE + unit];
+    let all = deltas[stored_step(block, work.scored_from) * STEP_SIZE + unit];
     var norm = dot(all, all);
     for (var step = 0u; step < SITES; step++) {
         var h = UNSET * all;
         let state = max(work.scored_from, step + 1u);
         if state < STATES {
             let amount = change_of(action_of(trajectory, step) % VALUES);
-            h = fma(vec4(amount), slopes[stored_step(block, state) * STEP_SIZE + unit], h);
+            h = fma(vec4(amount), deltas[stored_step(block, state) * STEP_SIZE + unit], h);
         }
         norm += dot(h, h);
     }

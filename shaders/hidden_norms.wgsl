@@ -9,7 +9,7 @@
 //
 // Waves on gfx1100: at least 20
 
-#import wgflow::backpropagated::{activations, slopes}
+#import wgflow::backpropagated::{activations, deltas}
 #import wgflow::constants::{BLOCK, PAIR_TILES, PIECES, STATES, STEP_SIZE, TILE_ROWS, TILE_UNITS}
 #import wgflow::multiply::multiply
 #import wgflow::work::{group_of, network, stored_step, work}
@@ -28,7 +28,7 @@ fn states_of(offset: u32, last: u32, quad: u32, k: u32) -> vec4<u32> {
 }
 
 fn deltas_of(at: vec4<u32>) -> mat4x4<f32> {
-    return mat4x4(slopes[at.x], slopes[at.y], slopes[at.z], slopes[at.w]);
+    return mat4x4(deltas[at.x], deltas[at.y], deltas[at.z], deltas[at.w]);
 }
 
 fn signals_of(at: vec4<u32>) -> mat4x4<f32> {

@@ -12,7 +12,7 @@
 
 #import wgflow::constants::{BLOCK, DENSE, DENSE_SIZE, STATES, STEP_SIZE, TILE_ROWS, TILE_UNITS}
 #import wgflow::product::{Product, output_rows}
-#import wgflow::score_product::deltas
+#import wgflow::score_product::deltas_of
 #import wgflow::tile::multiply_tile
 #import wgflow::work::{invocation_of, network, rows_of, stored_step, work}
 #ifdef MOMENTS
@@ -87,7 +87,7 @@ fn score_bias(whole: Product, slice: u32, unit: u32, offset: u32) {
     for (var trajectory = 0u; trajectory < count; trajectory++) {
         var h = vec4<f32>();
         for (var k = 0u; k < product.depth; k++) {
-            let delta = deltas(product, unit, k);
+            let delta = deltas_of(product, unit, k);
             h += (delta[0] + delta[1]) + (delta[2] + delta[3]);
         }
         accumulator = accumulate(accumulator, coefficients[(work.block + block) * BLOCK + trajectory], h);

@@ -8,7 +8,7 @@
 //
 // g is what a guide knows of the state (lib/filled.wgsl), where there is one. Which outputs these are, and how one is chosen: lib/site_choose.wgsl, lib/masked_choose.wgsl.
 //
-// Reads weights, and writes actions, log_probs, and for the gradient activations h, slopes f'(z) and probabilities p.
+// Reads weights, and writes actions, log_probs, and for the gradient activations h, slopes f'(z) (see lib/signals.wgsl) and probabilities p.
 // `state` holds z_0, from the start of each chain (start.wgsl) on.
 //
 // One workgroup takes ROLLOUT_ROWS trajectories through all of its steps, with no other synchronisation than barriers

@@ -17,7 +17,7 @@
 #import wgflow::shared_product::{Matrix, chain_of, shared_rows}
 #import wgflow::work::{group_of, network, stored_step, work}
 
-// `stored` is the place among slopes, `place` that among the trajectories of the workgroup.
+// `stored` is the place among deltas, `place` that among the trajectories of the workgroup.
 fn put_at(stored: u32, place: u32, sum: vec4<f32>) {
     shared_rows[place] = put_delta(stored, sum);
 }

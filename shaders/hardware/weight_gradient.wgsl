@@ -10,7 +10,7 @@
 //
 // Waves on gfx1100: at least 16
 
-#import wgflow::backpropagated::{signal, slopes}
+#import wgflow::backpropagated::{deltas, signal}
 #import wgflow::constants::{BLOCK, CHUNK, DENSE, DENSE_SIZE, GRADIENT_LANES, STATES, STEP_SIZE}
 #import wgflow::square::{Square, add_to_square}
 #import wgflow::work::{group_of, network, stored_step, work}
@@ -32,7 +32,7 @@ var<workgroup> right: array<vec4<f32>, 2u * GROUP>;
 // Where operands lie, in quads: the first step's deltas and signals from the tile on, how many there are from there, and how
 // many in all; and the first trajectory of the block.
 struct Operands {
-    deltas: u32,
+    first_delta: u32,
     outputs: u32,
     delta_stride: u32,
     signals: u32,
@@ -42,7 +42,7 @@ struct Operands {
 }
 
 struct Loaded {
-    deltas: vec4<f32>,
+    delta: vec4<f32>,
     signals: vec4<f32>,
 }
 
@@ -52,13 +52,13 @@ fn load(operands: Operands, lane: u32, piece: u32) -> Loaded {
     let row = piece % (BLOCK / DEPTH) * DEPTH + lane / SIDE;
     let output = min(lane % SIDE, operands.outputs - 1u);
     let input = min(lane % SIDE, operands.inputs - 1u);
-    let deltas = slopes[operands.deltas + step + row * operands.delta_stride + output];
+    let delta = deltas[operands.first_delta + step + row * operands.delta_stride + output];
     let signals = signal(operands.signals + step + row * operands.signal_stride + input);
-    return Loaded(coefficients[operands.trajectory + row] * deltas, signals);
+    return Loaded(coefficients[operands.trajectory + row] * delta, signals);
 }
 
 fn place(loaded: Loaded, lane: u32, parity: u32) {
-    left[parity * GROUP + lane] = loaded.deltas;
+    left[parity * GROUP + lane] = loaded.delta;
     right[parity * GROUP + lane] = loaded.signals;
 }
 
@@ -78,8 +78,8 @@ fn bias_part(operands: Operands, output: u32, first: u32, count: u32) -> vec4<f3
     var sum = vec4<f32>();
     for (var i = first; i < count; i += 4u) {
         let row = i % BLOCK;
-        let at = operands.deltas + i / BLOCK * STEP_SIZE + row * operands.delta_stride + output;
-        sum = fma(vec4(coefficients[operands.trajectory + row]), slopes[at], sum);
+        let at = operands.first_delta + i / BLOCK * STEP_SIZE + row * operands.delta_stride + output;
+        sum = fma(vec4(coefficients[operands.trajectory + row]), deltas[at], sum);
     }
     return sum;
 }

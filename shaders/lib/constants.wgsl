@@ -43,7 +43,7 @@ const ELU = 3u;
 const TANH = 4u;
 const LEAK = 0.01f;
 
-// Quads of one step of a block in activations and slopes.
+// Quads of one step of a block in activations and deltas.
 const STEP_SIZE = 512u;
 // Offsets in `weights`, in quads, and rows of the head.
 const HEAD = 0u;

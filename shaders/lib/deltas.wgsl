@@ -9,11 +9,11 @@
 #ifdef KEEPS_Z
 @group(0) @binding(3) var<storage, read> activations: array<vec4<f32>>;
 #endif
-@group(0) @binding(4) var<storage, read_write> slopes: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> deltas: array<vec4<f32>>;
 
 // The deltas of a layer that has been gone back through.
 fn delta_at(at: u32) -> vec4<f32> {
-    return slopes[at];
+    return deltas[at];
 }
 
 // Writes, and returns, the deltas of units that the layers above hand `sum` back to.
@@ -21,8 +21,8 @@ fn put_delta(at: u32, sum: vec4<f32>) -> vec4<f32> {
 #ifdef KEEPS_Z
     let delta = activate(activations[at]).slope * sum;
 #else
-    let delta = slopes[at] * sum;
+    let delta = deltas[at] * sum;
 #endif
-    slopes[at] = delta;
+    deltas[at] = delta;
     return delta;
 }

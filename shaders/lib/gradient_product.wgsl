@@ -2,7 +2,7 @@
 // block, step after step.
 
 #define_import_path wgflow::gradient_product
-#import wgflow::backpropagated::{activations, slopes}
+#import wgflow::backpropagated::{activations, deltas}
 #import wgflow::constants::{BLOCK, STEP_SIZE}
 #import wgflow::product::Product
 #import wgflow::rows::rows
@@ -18,7 +18,7 @@ fn trajectories(offset: u32, stride: u32, k: u32) -> vec4<u32> {
 fn weighted_deltas(product: Product, unit: u32, k: u32) -> mat4x4<f32> {
     let c = coefficients[product.block * (BLOCK / 4u) + k % (BLOCK / 4u)];
     let at = trajectories(product.left + unit, product.left_stride, k);
-    return mat4x4(c.x * slopes[at.x], c.y * slopes[at.y], c.z * slopes[at.z], c.w * slopes[at.w]);
+    return mat4x4(c.x * deltas[at.x], c.y * deltas[at.y], c.z * deltas[at.z], c.w * deltas[at.w]);
 }
 
 fn left_quad(product: Product, row: u32, k: u32) -> mat4x4<f32> {

@@ -1,7 +1,7 @@
-// Sums of the first layer's deltas over later states (first_backward.wgsl), which `slopes` hold.
+// Sums of the first layer's deltas over later states (first_backward.wgsl), which `deltas` hold.
 
 #define_import_path wgflow::later
-#import wgflow::backpropagated::slopes
+#import wgflow::backpropagated::deltas
 #import wgflow::constants::{STATES, STEP_SIZE}
 #import wgflow::work::{network, stored_step}
 
@@ -10,5 +10,5 @@ fn later(block: u32, state: u32, unit: u32) -> vec4<f32> {
     if state >= STATES {
         return vec4<f32>();
     }
-    return slopes[stored_step(block, state) * STEP_SIZE + network[0].offset + unit];
+    return deltas[stored_step(block, state) * STEP_SIZE + network[0].offset + unit];
 }

@@ -2,7 +2,7 @@
 // k runs over the states of the trajectory.
 
 #define_import_path wgflow::score_product
-#import wgflow::backpropagated::{activations, slopes}
+#import wgflow::backpropagated::{activations, deltas}
 #import wgflow::constants::STEP_SIZE
 #import wgflow::product::Product
 
@@ -12,19 +12,19 @@ fn states_of(product: Product, offset: u32, k: u32) -> vec4<u32> {
 }
 
 // Quad `unit` of delta_l at those states, a column each; 0 beyond the last.
-fn deltas(product: Product, unit: u32, k: u32) -> mat4x4<f32> {
+fn deltas_of(product: Product, unit: u32, k: u32) -> mat4x4<f32> {
     let at = states_of(product, product.left + unit, k);
     let left = product.states - 4u * k;
     return mat4x4(
-        slopes[at.x],
-        select(vec4<f32>(), slopes[at.y], left > 1u),
-        select(vec4<f32>(), slopes[at.z], left > 2u),
-        select(vec4<f32>(), slopes[at.w], left > 3u),
+        deltas[at.x],
+        select(vec4<f32>(), deltas[at.y], left > 1u),
+        select(vec4<f32>(), deltas[at.z], left > 2u),
+        select(vec4<f32>(), deltas[at.w], left > 3u),
     );
 }
 
 fn left_quad(product: Product, row: u32, k: u32) -> mat4x4<f32> {
-    return transpose(deltas(product, row, k));
+    return transpose(deltas_of(product, row, k));
 }
 
 fn right_quad(product: Product, unit: u32, k: u32) -> mat4x4<f32> {

@@ -17,12 +17,12 @@ fn keep(at: u32, z: vec4<f32>) -> vec4<f32> {
 }
 #else
 @group(0) @binding(3) @coherent var<storage, read_write> activations: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> slopes: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> deltas: array<vec4<f32>>;
 
 fn keep(at: u32, z: vec4<f32>) -> vec4<f32> {
     let activated = activate(z);
     activations[at] = activated.value;
-    slopes[at] = activated.slope;
+    deltas[at] = activated.slope;
     return activated.value;
 }
 #endif

@@ -3,7 +3,7 @@
 // Trajectories come in blocks of BLOCK. A part of the batch, some whole blocks, is worked on at once. Widths are padded
 // so that a row is a whole number of tiles, and are counted in vec4s ("quads") everywhere.
 //
-//   activations, slopes   [block of the part][step][layer][trajectory of the block][unit]: see lib/signals.wgsl
+//   activations, deltas   [block of the part][step][layer][trajectory of the block][unit]: see lib/signals.wgsl
 //   probabilities         [block of the part][step][trajectory of the block][output]
 //   actions, log_probs    [trajectory of the batch][step]
 //   fills                 [trajectory of the batch][site]: the object's value, plus 256 times the step that filled the site
@@ -28,7 +28,7 @@ struct Work {
     stream: u32,
     // First block of the part, counted in the batch.
     block: u32,
-    // Steps that a block has room for in activations, slopes and probabilities.
+    // Steps that a block has room for in activations, deltas and probabilities.
     room: u32,
     scored_from: u32,
     sampled_from: u32,
@@ -75,7 +75,7 @@ struct Layer {
     backward: u32,
     // Bias in `weights`; for the first layer the pre-activation of the empty object.
     bias: u32,
-    // Output, within a step of `activations` and of `slopes`.
+    // Output, within a step of `activations` and of `deltas`.
     offset: u32,
     // Weight [output][input] in `gradient`, or [column][output] for the first layer, and bias.
     gradient: u32,

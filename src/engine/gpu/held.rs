@@ -38,7 +38,7 @@ impl HeldBatch {
 }
 
 impl GpuEngine {
-    /// Bytes of one step of a block: of activations (as of slopes, or deltas), and of probabilities.
+    /// Bytes of one step of a block: of activations (as of slopes, which lie where deltas will, or of deltas), and of probabilities.
     fn slot_bytes(&self) -> (u64, u64) {
         (quads(self.network.step), (4 * BLOCK * self.network.outputs()) as u64)
     }
@@ -73,7 +73,7 @@ impl GpuEngine {
         buffers.reserve_banks(context, "activations", parts.banks, slots * activations, POLICY)?;
         buffers.reserve_banks(context, "probabilities", parts.banks, slots * probabilities, POLICY)?;
         if !self.network.keeps_z() {
-            buffers.reserve_banks(context, "slopes", parts.banks, slots * activations, POLICY)?;
+            buffers.reserve_banks(context, "deltas", parts.banks, slots * activations, POLICY)?;
         }
         self.reserve_states(parts.blocks * chains)
     }
@@ -85,7 +85,7 @@ impl GpuEngine {
         buffers.reserve(context, "activations", blocks as u64 * activations, POLICY)?;
         buffers.reserve(context, "probabilities", blocks as u64 * probabilities, POLICY)?;
         if !self.network.keeps_z() {
-            buffers.reserve(context, "slopes", blocks as u64 * activations, POLICY)?;
+            buffers.reserve(context, "deltas", blocks as u64 * activations, POLICY)?;
         }
         self.reserve_states(blocks)
     }
@@ -125,7 +125,7 @@ impl GpuEngine {
         }
         if self.network.keeps_z() {
             let bytes = (parts.blocks * steps) as u64 * self.slot_bytes().0;
-            self.buffers.reserve(&self.context, "slopes", bytes, POLICY)?;
+            self.buffers.reserve(&self.context, "deltas", bytes, POLICY)?;
         }
         // What remains is known at the end.
         self.batch.resident = 0;

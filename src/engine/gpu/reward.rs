@@ -202,7 +202,7 @@ impl Reward {
         if let Kind::Network(model) = &mut self.kind {
             let activations = model.part.min(blocks) as u64 * 16 * u64::from(model.network.step);
             self.buffers.reserve(context, "activations", activations, "make the energy model's layers narrower")?;
-            self.buffers.reserve(context, "slopes", activations, "make the energy model's layers narrower")?;
+            self.buffers.reserve(context, "deltas", activations, "make the energy model's layers narrower")?;
             if let Some(current) = self.target.network().filter(|current| model.version != Some(current.version)) {
                 let arranged = model.network.arrangement.arrange(&current.parameters);
                 model.spread.upload(context, &self.buffers, &model.network, &arranged)?;

@@ -17,9 +17,9 @@ const OWN: [(&str, &[&str]); 5] = [
     // Rules that are there to change it are part of the source, and not called.
     ("hardware_finish", &["walks"]),
     // Nor is what reads deltas back from where they are written.
-    ("hardware_backward", &["slopes", "walks"]),
-    // A layer's slopes become deltas by those of the next layer, which stay.
-    ("hardware_dense_backward", &["slopes"]),
+    ("hardware_backward", &["deltas", "walks"]),
+    // A layer's deltas are made of those of the next layer, which stay.
+    ("hardware_dense_backward", &["deltas"]),
 ];
 
 /// Numbers of SPIR-V's instructions and their words.

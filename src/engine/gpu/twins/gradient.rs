@@ -82,7 +82,7 @@ pub fn dense_backward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut
     for block in 0..groups[1] {
         for step in work.first_step as usize..work.last_step as usize {
             for row in 0..BLOCK {
-                let deltas = &host.numbers("slopes")[watch.units(work, layer, block, step, row)..][..outputs];
+                let deltas = &host.numbers("deltas")[watch.units(work, layer, block, step, row)..][..outputs];
                 let mut sums = vec![0.0; inputs];
                 for (output, delta) in deltas.iter().enumerate() {
                     let weights = &host.numbers("weights")[4 * layer.backward as usize + output * inputs..];
@@ -108,7 +108,7 @@ pub fn first_backward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut
         let mut sums = vec![0.0; width];
         for step in (work.scored_from as usize..watch.network.states()).rev() {
             let at = watch.units(work, watch.layer(0), block, step, row);
-            for (slope, sum) in host.numbers_mut("slopes")[at..].iter_mut().zip(&mut sums) {
+            for (slope, sum) in host.numbers_mut("deltas")[at..].iter_mut().zip(&mut sums) {
                 *sum += *slope;
                 *slope = *sum;
             }
@@ -120,7 +120,7 @@ pub fn first_backward(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut
 fn add_outer(watch: &Watch, work: &Work, host: &Host, [block, step, row]: [usize; 3], c: f64, dense: &mut [f64]) {
     let (layer, before) = (watch.layer(work.layer as usize), watch.layer(work.layer as usize - 1));
     let (inputs, outputs) = (4 * layer.inputs as usize, 4 * layer.outputs as usize);
-    let deltas = &host.numbers("slopes")[watch.units(work, layer, block, step, row)..][..outputs];
+    let deltas = &host.numbers("deltas")[watch.units(work, layer, block, step, row)..][..outputs];
     let signals = watch.signals(work, host, watch.units(work, before, block, step, row), inputs);
     let weight = 4 * (layer.gradient - watch.network.dense) as usize;
     let bias = 4 * (layer.gradient_bias - watch.network.dense) as usize;
@@ -295,7 +295,7 @@ fn first_layer_score(watch: &Watch, work: &Work, host: &Host, [block, row]: [usi
     // Adds amount times the sum of deltas from a state on; there are none after the last.
     let mut add = |state: usize, amount: f64| {
         if state < network.states() && amount != 0.0 {
-            let later = &host.numbers("slopes")[watch.units(work, watch.layer(0), block, state, row)..];
+            let later = &host.numbers("deltas")[watch.units(work, watch.layer(0), block, state, row)..];
             h.iter_mut().zip(later).for_each(|(h, later)| *h += amount * later);
         }
     };

@@ -130,7 +130,7 @@ impl<'a> Watch<'a> {
         &self.network.layers[self.network.layers.len() - 1]
     }
 
-    /// Where a layer's numbers of a trajectory of a block at a step begin, in activations and slopes.
+    /// Where a layer's numbers of a trajectory of a block at a step begin, in activations and deltas.
     fn units(&self, work: &Work, layer: &Layer, block: usize, step: usize, row: usize) -> usize {
         let stored = block * work.room as usize + step % work.room as usize;
         4 * (stored * self.network.step as usize + layer.offset as usize + row * layer.outputs as usize)
@@ -150,9 +150,9 @@ impl<'a> Watch<'a> {
         for (at, sum) in (at..).zip(sums) {
             let slope = match self.network.keeps_z() {
                 true => self.activation.evaluate(host.numbers("activations")[at]).1,
-                false => host.numbers("slopes")[at],
+                false => host.numbers("deltas")[at],
             };
-            host.numbers_mut("slopes")[at] = slope * sum;
+            host.numbers_mut("deltas")[at] = slope * sum;
         }
     }
 

@@ -48,7 +48,7 @@ pub fn hidden_norms(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut H
             for t in (tile / across * rows..).take(rows) {
                 for u in (tile % across * units..).take(units).filter(|&u| u >= t && u < states) {
                     let times = if u == t { 1.0 } else { 2.0 };
-                    norm += times * dot("slopes", layer, t, u) * (dot("activations", before, t, u) + 1.0);
+                    norm += times * dot("deltas", layer, t, u) * (dot("activations", before, t, u) + 1.0);
                 }
             }
             host.numbers_mut("pieces")[pieces(watch, slice, row) + first + tile] = norm;
@@ -65,7 +65,7 @@ pub fn first_norms(watch: &Watch, work: &Work, groups: [usize; 3], host: &mut Ho
         let trajectory = watch.trajectory(work, block, row);
         for quad in 0..width {
             let later = |state: usize, unit: usize| match state < network.states() {
-                true => host.numbers("slopes")[watch.units(work, watch.layer(0), block, state, row) + 4 * quad + unit],
+                true => host.numbers("deltas")[watch.units(work, watch.layer(0), block, state, row) + 4 * quad + unit],
                 false => 0.0,
             };
             let mut norm = 0.0;

@@ -165,7 +165,7 @@ fn keep(watch: &Watch, host: &mut Host, at: usize, z: &[f64]) {
     for (unit, &z) in z.iter().enumerate() {
         let (value, slope) = watch.activation.evaluate(z);
         host.numbers_mut("activations")[at + unit] = value;
-        host.numbers_mut("slopes")[at + unit] = slope;
+        host.numbers_mut("deltas")[at + unit] = slope;
     }
 }
 
