@@ -6,7 +6,7 @@
 
 use std::fmt::Debug;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub};
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Range, Sub};
 
 use gemm_common::Parallelism;
 
@@ -38,8 +38,12 @@ pub trait Real:
     /// Exactly this number.
     fn to_f64(self) -> f64;
 
-    /// Activation and slope of each of `inputs`, which becomes the activation.
-    fn activate(activation: Activation, values: &mut [Self], slopes: &mut [Self]);
+    /// Inputs of a layer's units, which are `sums` [rows, width] plus the `bias` [width] of each column, and their
+    /// activations.
+    fn activate(activation: Activation, sums: &[Self], bias: &[Self], inputs: &mut [Self], values: &mut [Self]);
+
+    /// Activations of `inputs`, the same bits again, and their slopes.
+    fn differentiate(activation: Activation, inputs: &[Self], values: &mut [Self], slopes: &mut [Self]);
 
     /// The matrix product for this processor.
     fn gemm() -> Gemm<Self>;
@@ -73,18 +77,22 @@ impl Real for f64 {
     const NAME: &'static str = "f64";
     const EPSILON: Self = f64::EPSILON;
 
+    #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value
     }
 
+    #[inline(always)]
     fn to_f64(self) -> f64 {
         self
     }
 
-    fn activate(activation: Activation, values: &mut [Self], slopes: &mut [Self]) {
-        for (value, slope) in values.iter_mut().zip(slopes) {
-            (*value, *slope) = activation.evaluate(*value);
-        }
+    fn activate(activation: Activation, sums: &[Self], bias: &[Self], inputs: &mut [Self], values: &mut [Self]) {
+        activate_each(|x| activation.evaluate(x), sums, bias, inputs, values);
+    }
+
+    fn differentiate(activation: Activation, inputs: &[Self], values: &mut [Self], slopes: &mut [Self]) {
+        differentiate_each(|x| activation.evaluate(x), inputs, values, slopes);
     }
 
     fn gemm() -> Gemm<Self> {
@@ -96,38 +104,34 @@ impl Real for f32 {
     const NAME: &'static str = "f32";
     const EPSILON: Self = f32::EPSILON;
 
+    #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value as f32
     }
 
+    #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
 
-    fn activate(activation: Activation, values: &mut [Self], slopes: &mut [Self]) {
-        // One loop an activation: the choice stays outside, so each loop vectorises.
+    // One loop an activation: the choice stays outside, so each loop vectorises.
+    fn activate(activation: Activation, sums: &[Self], bias: &[Self], inputs: &mut [Self], values: &mut [Self]) {
         match activation {
-            Activation::Relu => each(values, slopes, |x| (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 })),
-            Activation::LeakyRelu => each(values, slopes, |x| {
-                let slope = if x > 0.0 { 1.0 } else { LEAK as f32 };
-                (x * slope, slope)
-            }),
-            Activation::Swish => each(values, slopes, |x| {
-                let sigmoid = 1.0 / (1.0 + exp(-x));
-                let value = x * sigmoid;
-                (value, sigmoid + value * (1.0 - sigmoid))
-            }),
-            Activation::Elu => each(values, slopes, |x| {
-                let below = Exponential::of(x.min(0.0));
-                if x > 0.0 { (x, 1.0) } else { (below.less_one(), below.value()) }
-            }),
-            Activation::Tanh => each(values, slopes, |x| {
-                // tanh |x| = (1 - e) / (1 + e) and the slope 4 e / (1 + e)^2 with e = exp(-2 |x|): nothing cancels.
-                let power = Exponential::of(-2.0 * x.abs());
-                let e = power.value();
-                let inverse = 1.0 / (1.0 + e);
-                ((power.less_one() * inverse).copysign(x), 4.0 * e * inverse * inverse)
-            }),
+            Activation::Relu => activate_each(relu, sums, bias, inputs, values),
+            Activation::LeakyRelu => activate_each(leaky_relu, sums, bias, inputs, values),
+            Activation::Swish => activate_each(swish, sums, bias, inputs, values),
+            Activation::Elu => activate_each(elu, sums, bias, inputs, values),
+            Activation::Tanh => activate_each(tanh, sums, bias, inputs, values),
+        }
+    }
+
+    fn differentiate(activation: Activation, inputs: &[Self], values: &mut [Self], slopes: &mut [Self]) {
+        match activation {
+            Activation::Relu => differentiate_each(relu, inputs, values, slopes),
+            Activation::LeakyRelu => differentiate_each(leaky_relu, inputs, values, slopes),
+            Activation::Swish => differentiate_each(swish, inputs, values, slopes),
+            Activation::Elu => differentiate_each(elu, inputs, values, slopes),
+            Activation::Tanh => differentiate_each(tanh, inputs, values, slopes),
         }
     }
 
@@ -137,15 +141,74 @@ impl Real for f32 {
 }
 
 #[inline(always)]
-fn each(values: &mut [f32], slopes: &mut [f32], f: impl Fn(f32) -> (f32, f32)) {
+fn activate_each<T: Real>(f: impl Fn(T) -> (T, T), sums: &[T], bias: &[T], inputs: &mut [T], values: &mut [T]) {
+    // A function of its own, as the next one is, so that the compiler knows that the lists do not overlap.
+    #[inline(always)]
+    fn row<T: Real>(f: impl Fn(T) -> (T, T), sums: &[T], bias: &[T], inputs: &mut [T], values: &mut [T]) {
+        for (((&sum, &bias), input), value) in sums.iter().zip(bias).zip(inputs).zip(values) {
+            *input = sum + bias;
+            (*value, _) = f(*input);
+        }
+    }
+    let width = bias.len();
     vectorised(
         #[inline(always)]
         || {
-            for (value, slope) in values.iter_mut().zip(slopes.iter_mut()) {
-                (*value, *slope) = f(*value);
+            let rows = inputs.chunks_exact_mut(width).zip(values.chunks_exact_mut(width));
+            for (sums, (inputs, values)) in sums.chunks_exact(width).zip(rows) {
+                row(&f, sums, bias, inputs, values);
             }
         },
     );
+}
+
+#[inline(always)]
+fn differentiate_each<T: Real>(f: impl Fn(T) -> (T, T), inputs: &[T], values: &mut [T], slopes: &mut [T]) {
+    #[inline(always)]
+    fn all<T: Real>(f: impl Fn(T) -> (T, T), inputs: &[T], values: &mut [T], slopes: &mut [T]) {
+        for ((&input, value), slope) in inputs.iter().zip(values).zip(slopes) {
+            (*value, *slope) = f(input);
+        }
+    }
+    vectorised(
+        #[inline(always)]
+        || all(f, inputs, values, slopes),
+    );
+}
+
+// Activation and slope at x in f32, see [`Activation::evaluate`].
+
+#[inline(always)]
+fn relu(x: f32) -> (f32, f32) {
+    (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 })
+}
+
+#[inline(always)]
+fn leaky_relu(x: f32) -> (f32, f32) {
+    let slope = if x > 0.0 { 1.0 } else { LEAK as f32 };
+    (x * slope, slope)
+}
+
+#[inline(always)]
+fn swish(x: f32) -> (f32, f32) {
+    let sigmoid = 1.0 / (1.0 + exp(-x));
+    let value = x * sigmoid;
+    (value, value.mul_add(1.0 - sigmoid, sigmoid))
+}
+
+#[inline(always)]
+fn elu(x: f32) -> (f32, f32) {
+    let below = Exponential::of(x.min(0.0));
+    if x > 0.0 { (x, 1.0) } else { (below.less_one(), below.value()) }
+}
+
+/// tanh |x| = (1 - e) / (1 + e) and the slope 4 e / (1 + e)^2 with e = exp(-2 |x|): nothing cancels.
+#[inline(always)]
+fn tanh(x: f32) -> (f32, f32) {
+    let power = Exponential::of(-2.0 * x.abs());
+    let e = power.value();
+    let inverse = 1.0 / (1.0 + e);
+    ((power.less_one() * inverse).copysign(x), 4.0 * e * inverse * inverse)
 }
 
 /// exp(x) in f32 as 2^n + 2^n q, to within 2 units in the last place, NaN for NaN; x is clamped to where exp(x) is
@@ -171,11 +234,11 @@ impl Exponential {
         // A NaN stays one: both comparisons are false for it.
         let x = if x > 88.0 { 88.0 } else { x };
         let x = if x < -87.0 { -87.0 } else { x };
-        let shifted = x * std::f32::consts::LOG2_E + SHIFT;
+        let shifted = x.mul_add(std::f32::consts::LOG2_E, SHIFT);
         let n = shifted - SHIFT;
-        let r = (x - n * LN2_HIGH) - n * LN2_LOW;
-        let tail = 1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)));
-        let q = r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * tail)));
+        let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x));
+        let factorials = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0];
+        let q = r * factorials.into_iter().reduce(|sum, inverse| r.mul_add(sum, inverse)).expect("there are some");
         let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
         Self { power, rest: power * q }
     }
@@ -255,6 +318,16 @@ impl<'a, T> Matrix<'a, T> {
         Self { values: &values[..reach], rows, columns, row_stride: stride, column_stride: 1 }
     }
 
+    /// Some of its rows.
+    fn rows(self, rows: Range<usize>) -> Self {
+        Self { values: &self.values[rows.start * self.row_stride..], rows: rows.len(), ..self }
+    }
+
+    /// Some of its columns.
+    fn columns(self, columns: Range<usize>) -> Self {
+        self.transposed().rows(columns).transposed()
+    }
+
     pub fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -284,15 +357,43 @@ pub fn transpose<T: Copy + Default>(matrix: &[T], rows: usize) -> Vec<T> {
     across
 }
 
+/// Rows of a product that uses a weight where it lies: for more of them the kernels' crate copies the weight into an order of its
+/// own first, and for few more that costs more than it brings.
+const FEW: usize = 48;
+/// Widest weight of which that is true: rows of a wider one are too far apart to be read as fast.
+const NEAR: usize = 512;
+/// Columns of a product whose first factor is transposed: for more of them that is copied.
+const COLUMNS: usize = 128;
+
 /// `out = keep * out + a * b` on one thread, `out` row-major [a.rows, b.columns], `keep` being 0 or 1.
 pub fn multiply<T: Real>(out: &mut [T], keep: bool, a: Matrix<T>, b: Matrix<T>) {
     assert_eq!(a.columns, b.rows, "inner sizes of a product");
-    let (out, columns) = (&mut out[..a.rows * b.columns], b.columns);
+    let stride = b.columns;
+    let out = &mut out[..a.rows * stride];
+    if b.column_stride == 1 && a.rows > FEW && a.rows <= 2 * FEW && stride <= NEAR {
+        for start in (0..a.rows).step_by(FEW) {
+            let rows = start..a.rows.min(start + FEW);
+            multiply_piece(&mut out[rows.start * stride..], stride, keep, a.rows(rows), b);
+        }
+    } else if a.row_stride == 1 {
+        for start in (0..stride).step_by(COLUMNS) {
+            let columns = start..stride.min(start + COLUMNS);
+            multiply_piece(&mut out[start..], stride, keep, a, b.columns(columns));
+        }
+    } else {
+        multiply_piece(out, stride, keep, a, b);
+    }
+}
+
+/// The same of an `out` whose rows lie `stride` apart.
+fn multiply_piece<T: Real>(out: &mut [T], stride: usize, keep: bool, a: Matrix<T>, b: Matrix<T>) {
+    let reach = a.rows.checked_sub(1).map_or(0, |last| last * stride + b.columns);
+    let out = &mut out[..reach];
     // The kernels prefer a result whose columns lie in one piece: what they form is the transposed product, unless that is
     // a single row.
-    let (a, b, [row_stride, column_stride]) = match columns > 1 {
-        true => (b.transposed(), a.transposed(), [1, columns]),
-        false => (a, b, [columns, 1]),
+    let (a, b, [row_stride, column_stride]) = match b.columns > 1 {
+        true => (b.transposed(), a.transposed(), [1, stride]),
+        false => (a, b, [stride, 1]),
     };
     let one = T::from_f64(1.0);
     // SAFETY: the views above cover exactly the elements that their sizes and strides reach, and `out` is borrowed
@@ -349,8 +450,14 @@ mod tests {
     fn f32_activations_follow_the_f64_ones() {
         for activation in Activation::ALL {
             let inputs: Vec<f32> = (-4000..4000).map(|i| i as f32 * 0.005).collect();
-            let (mut values, mut slopes) = (inputs.clone(), vec![0.0; inputs.len()]);
-            f32::activate(activation, &mut values, &mut slopes);
+            let (mut values, mut slopes) = (vec![0.0; inputs.len()], vec![0.0; inputs.len()]);
+            // A sum and a bias that are the input together, to within the rounding allowed below.
+            let sums: Vec<f32> = inputs.iter().map(|input| input - 0.25).collect();
+            let mut arrived = inputs.clone();
+            f32::activate(activation, &sums, &[0.25; 100], &mut arrived, &mut values);
+            let activated = values.clone();
+            f32::differentiate(activation, &arrived, &mut values, &mut slopes);
+            assert!(activated == values, "{activation:?}");
             for ((&x, &value), &slope) in inputs.iter().zip(&values).zip(&slopes) {
                 let (v, s) = activation.evaluate(f64::from(x));
                 // A few roundings at the size of the largest intermediate, which is max(1, |x|).

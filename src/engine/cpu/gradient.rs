@@ -25,6 +25,9 @@ pub struct Backward<T> {
     /// delta of one layer, [chunk steps, rows, width], and of the layer below.
     delta: Vec<T>,
     below: Vec<T>,
+    /// Activations of a hidden layer and their slopes, [chunk steps, rows, width].
+    hidden: Vec<T>,
+    slopes: Vec<T>,
     /// e of a masked head, [chunk steps, rows, actions].
     errors: Vec<T>,
     /// Sum of delta_1 over the steps seen so far, [rows, width].
@@ -79,8 +82,8 @@ impl<T: Real> Backward<T> {
         let width = model.widths()[last];
         let entries = activations.entries.of(slots.clone());
         let count = entries.len();
-        let at = entries.start * width..entries.end * width;
-        let (hidden, slopes) = (&activations.hidden[last][at.clone()], &activations.slopes[last][at]);
+        self.recall(model, activations, last, entries.clone());
+        let (hidden, slopes) = (&self.hidden, &self.slopes);
         let probabilities = &activations.probabilities[entries.start * outputs..entries.end * outputs];
         self.delta.resize(count * width, T::default());
         let entries = activations.entries.iter(slots).map(|(row, slot)| (row, block.scored_from + slot));
@@ -142,6 +145,15 @@ impl<T: Real> Backward<T> {
         );
     }
 
+    /// Activations and slopes of hidden layer `layer` in some states.
+    fn recall(&mut self, model: &Model<T>, activations: &Activations<T>, layer: usize, entries: Range<usize>) {
+        let width = model.widths()[layer];
+        let inputs = &activations.inputs[layer][entries.start * width..entries.end * width];
+        self.hidden.resize(inputs.len(), T::default());
+        self.slopes.resize(inputs.len(), T::default());
+        T::differentiate(model.activation, inputs, &mut self.hidden, &mut self.slopes);
+    }
+
     /// Gradient of hidden layer `layer`, and delta of the layer below it.
     fn hidden(
         &mut self,
@@ -154,8 +166,8 @@ impl<T: Real> Backward<T> {
         let (width, inputs) = (model.widths()[layer], model.widths()[layer - 1]);
         let entries = activations.entries.of(slots);
         let count = entries.len();
-        let at = entries.start * inputs..entries.end * inputs;
-        let previous = Matrix::new(&activations.hidden[layer - 1][at.clone()], count, inputs);
+        self.recall(model, activations, layer - 1, entries);
+        let previous = Matrix::new(&self.hidden, count, inputs);
         let delta = Matrix::new(&self.delta, count, width);
         let (weight_sum, bias_sum) = &mut sums.hidden[layer - 1];
         multiply(weight_sum, true, delta.transposed(), previous);
@@ -167,7 +179,7 @@ impl<T: Real> Backward<T> {
                 for row in self.delta[..count * width].chunks_exact(width) {
                     add_scaled(bias_sum, T::from_f64(1.0), row);
                 }
-                self.below.iter_mut().zip(&activations.slopes[layer - 1][at]).for_each(|(b, &s)| *b *= s);
+                self.below.iter_mut().zip(&self.slopes).for_each(|(b, &s)| *b *= s);
             },
         );
         std::mem::swap(&mut self.delta, &mut self.below);

@@ -14,9 +14,9 @@ pub fn need(process: &dyn Process, layout: &Layout, load: Load, size: usize, thr
     let hidden = &layout.widths[1..layout.widths.len() - 1];
     let outputs = if process.head() == Head::Site { process.values() } else { process.outputs() };
     let widest = hidden.iter().copied().max().unwrap_or(0);
-    let numbers = 2 * hidden.iter().sum::<usize>() + outputs;
-    // What one thread has at hand for a block: a step of it, random words, and deltas of some rows.
-    let thread = BLOCK * (size * (numbers + hidden[0]) + 4 * steps) + 2 * size * ROWS.max(steps) * widest;
+    let numbers = hidden.iter().sum::<usize>() + outputs;
+    // What one thread has at hand for a block: a step of it, random words, and of some rows deltas, activations and slopes.
+    let thread = BLOCK * (size * (numbers + hidden[0] + 2 * widest) + 4 * steps) + 4 * size * ROWS.max(steps) * widest;
     // Actions and three f64 a trajectory.
     let known = |count: usize| (count * (4 * steps + 24)) as u64;
 

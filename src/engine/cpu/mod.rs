@@ -340,7 +340,7 @@ mod tests {
         let process = SiteFilling { sites: 9, values: 2, order: Order::Uniform, encoding: target.encoding() };
         let layout = Layout::new(9, &[24, 16], 18);
         let parameters = initialise(&layout, Initialisation::FanIn, 7, Stream::Initialisation);
-        let block = 64 * 9 * (2 * 40 + 2) * size_of::<f32>() as u64;
+        let block = 64 * 9 * (40 + 2) * size_of::<f32>() as u64;
         let owned = |budget: u64, keep: bool| {
             let mut engine =
                 CpuEngine::<f32>::new(process.clone(), layout.clone(), Activation::Relu, target.clone(), budget)
@@ -352,8 +352,7 @@ mod tests {
             engine.rollout(&if keep { request.kept() } else { request }).unwrap();
             let numbers = |list: &Vec<f32>| list.capacity();
             let of = |activations: &Activations<f32>| {
-                let layers = activations.hidden.iter().chain(&activations.slopes);
-                layers.map(numbers).sum::<usize>() + numbers(&activations.probabilities)
+                activations.inputs.iter().map(numbers).sum::<usize>() + numbers(&activations.probabilities)
             };
             let owned: usize = engine.blocks.iter().filter_map(|block| block.kept.as_ref()).map(of).sum();
             let gradient = engine.gradient(&[1.0; 300]);

@@ -48,8 +48,11 @@ pub struct Block<T> {
 /// The numbers that one thread needs for a block, reused from block to block.
 #[derive(Default)]
 pub struct Workspace<T> {
-    /// Pre-activation of the first layer, [rows, width].
+    /// What actions have added to the pre-activation of the first layer, [rows, width].
     input: Vec<T>,
+    /// That of another layer without its bias, and activations of a layer, [entries, width] of one step.
+    sums: Vec<T>,
+    hidden: Vec<T>,
     /// Words drawn for choices, [rows, steps].
     words: Vec<u32>,
     site_words: Vec<u32>,
@@ -176,7 +179,7 @@ impl<T: Real> Block<T> {
         }
 
         work.input.clear();
-        (0..rows).for_each(|_| work.input.extend_from_slice(&model.start));
+        work.input.resize(rows * model.widths()[0], T::default());
         for t in 0..self.scored_from {
             self.walk(model, work, t);
             self.advance(model, work, t);
@@ -204,41 +207,39 @@ impl<T: Real> Block<T> {
         }
     }
 
-    /// Hidden activations of the current states, into the tensors' entries `at`.
+    /// Activations of the last hidden layer in the current states, whose entries are `at`; on the way, inputs of all hidden
+    /// layers go into the tensors.
     fn forward(&self, model: &Model<T>, work: &mut Workspace<T>, at: Range<usize>) {
         let rows = at.len();
-        let Activations { entries, hidden, slopes, .. } = &mut work.activations;
-        for (layer, &width) in model.widths().iter().enumerate() {
-            let numbers = at.start * width..at.end * width;
-            let (before, here) = hidden.split_at_mut(layer);
-            let hidden = &mut here[0][numbers.clone()];
-            if layer == 0 {
-                for (hidden, row) in hidden.chunks_exact_mut(width).zip(entries.rows(at.clone())) {
-                    hidden.copy_from_slice(&work.input[row * width..][..width]);
-                }
+        let Workspace { input, sums, hidden, activations: Activations { entries, inputs, .. }, .. } = work;
+        for (layer, (&width, inputs)) in model.widths().iter().zip(inputs).enumerate() {
+            let (sums, bias) = if layer == 0 && rows == self.rows {
+                (&*input, &model.start)
+            } else if layer == 0 {
+                sums.clear();
+                entries.rows(at.clone()).for_each(|row| sums.extend_from_slice(&input[row * width..][..width]));
+                (&*sums, &model.start)
             } else {
-                let inputs = model.widths()[layer - 1];
-                let previous = &before[layer - 1][at.start * inputs..at.end * inputs];
-                let (weight, bias) = (&model.across[layer - 1], &model.hidden[layer - 1].1);
-                hidden.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias));
-                multiply(hidden, true, Matrix::new(previous, rows, inputs), Matrix::new(weight, inputs, width));
-            }
-            T::activate(model.activation, hidden, &mut slopes[layer][numbers]);
+                let (weight, below) = (&model.across[layer - 1], model.widths()[layer - 1]);
+                sums.resize(rows * width, T::default());
+                multiply(sums, false, Matrix::new(hidden, rows, below), Matrix::new(weight, below, width));
+                (&*sums, &model.hidden[layer - 1].1)
+            };
+            hidden.resize(rows * width, T::default());
+            T::activate(model.activation, sums, bias, &mut inputs[at.start * width..at.end * width], hidden);
         }
     }
 
     /// Logits of each row's site, its value, and the value's log-probability.
     fn choose(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, at: Range<usize>) {
         let (values, steps) = (model.outputs(), model.process.max_steps());
-        let Activations { hidden, probabilities, .. } = &mut work.activations;
-        let last = hidden.len() - 1;
-        let width = model.widths()[last];
-        let hidden = &hidden[last][at.start * width..at.end * width];
+        let probabilities = &mut work.activations.probabilities;
+        let width = model.widths()[model.widths().len() - 1];
         let (weight, bias) = &model.head;
         let words_of_state = model.process.state_words();
         let mut logits = vec![0.0_f64; values];
         let mut increments = model.guide.as_ref().map_or(Vec::new(), |_| vec![0.0_f64; values]);
-        for (row, hidden) in hidden.chunks_exact(width).enumerate() {
+        for (row, hidden) in work.hidden.chunks_exact(width).enumerate() {
             let action = &mut self.actions[row * steps + t];
             let first = model.first_output(*action);
             vectorised(
@@ -272,11 +273,10 @@ impl<T: Real> Block<T> {
     /// The same where a state needs all logits: of actions that are not allowed they are [`FORBIDDEN`].
     fn choose_masked(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, entries: Range<usize>) {
         let (rows, outputs, steps) = (entries.len(), model.outputs(), model.process.max_steps());
-        let Workspace { activations, logits, states, words, scales, .. } = work;
-        let Activations { entries: stored, hidden, probabilities, .. } = activations;
-        let last = hidden.len() - 1;
-        let width = model.widths()[last];
-        let hidden = Matrix::new(&hidden[last][entries.start * width..entries.end * width], rows, width);
+        let Workspace { activations, hidden, logits, states, words, scales, .. } = work;
+        let Activations { entries: stored, probabilities, .. } = activations;
+        let width = model.widths()[model.widths().len() - 1];
+        let hidden = Matrix::new(hidden, rows, width);
         let (weight, bias) = (&model.head_across, &model.head.1);
         logits.resize(rows * outputs, T::default());
         logits.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
