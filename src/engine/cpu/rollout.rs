@@ -237,7 +237,7 @@ impl<T: Real> Block<T> {
         let width = model.widths()[model.widths().len() - 1];
         let (weight, bias) = &model.head;
         let words_of_state = model.process.state_words();
-        let mut logits = vec![0.0_f64; values];
+        let (mut logits, mut weights) = (vec![0.0_f64; values], vec![0.0_f64; values]);
         let mut increments = model.guide.as_ref().map_or(Vec::new(), |_| vec![0.0_f64; values]);
         for (row, hidden) in work.hidden.chunks_exact(width).enumerate() {
             let action = &mut self.actions[row * steps + t];
@@ -246,8 +246,8 @@ impl<T: Real> Block<T> {
                 #[inline(always)]
                 || {
                     for (value, logit) in logits.iter_mut().enumerate() {
-                        let weights = &weight[(first + value) * width..][..width];
-                        *logit = (dot(hidden, weights) + bias[first + value]).to_f64();
+                        let row = &weight[(first + value) * width..][..width];
+                        *logit = (dot(hidden, row) + bias[first + value]).to_f64();
                     }
                 },
             );
@@ -261,7 +261,7 @@ impl<T: Real> Block<T> {
             let probabilities = &mut probabilities[(at.start + row) * values..][..values];
             let taken = (*action as usize).wrapping_sub(first);
             let (word, taken) = explored(&logits, work.scales.get(row * steps + t), word, taken);
-            let (value, log_probability) = choice(&logits, word, taken, probabilities);
+            let (value, log_probability) = choice(&logits, &mut weights, word, taken, probabilities);
             *action = (first + value) as u32;
             self.log_choices[row] += log_probability;
             if self.stepwise {
@@ -282,7 +282,7 @@ impl<T: Real> Block<T> {
         logits.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
         multiply(&mut logits[..rows * outputs], true, hidden, Matrix::new(weight, width, outputs));
 
-        let mut masked = vec![0.0; outputs];
+        let (mut masked, mut weights) = (vec![0.0; outputs], vec![0.0; outputs]);
         let (process, words_of_state) = (&model.process, model.process.state_words());
         let mask = |logits: &[T], masked: &mut [f64], allows: &dyn Fn(u32) -> bool| {
             for (number, (masked, logit)) in (0..).zip(masked.iter_mut().zip(logits)) {
@@ -299,7 +299,9 @@ impl<T: Real> Block<T> {
             let word = (t >= self.sampled_from).then(|| words[at]);
             let given = self.actions[at] as usize;
             let (word, given) = explored(&masked[..actions], scales.get(at), word, given);
-            let (value, log_probability) = choice(&masked[..actions], word, given, &mut probabilities[..actions]);
+            let (masked_actions, weights_of_actions) = (&masked[..actions], &mut weights[..actions]);
+            let (value, log_probability) =
+                choice(masked_actions, weights_of_actions, word, given, &mut probabilities[..actions]);
             self.actions[at] = value as u32;
             self.log_choices[row] += log_probability;
             if self.stepwise {
@@ -316,7 +318,8 @@ impl<T: Real> Block<T> {
                     Some(taken) => {
                         let masked = &mut masked[..ways_back];
                         mask(logits, masked, &|backward| process.allows_backward(state, backward));
-                        let (_, log_probability) = choice(masked, None, taken as usize, probabilities);
+                        let (_, log_probability) =
+                            choice(masked, &mut weights[..ways_back], None, taken as usize, probabilities);
                         self.log_backward[row] += log_probability;
                         if self.stepwise {
                             self.step_backward[at - 1] = log_probability;
@@ -422,17 +425,24 @@ fn explored(logits: &[f64], scale: Option<&f64>, word: Option<u32>, taken: usize
 }
 
 /// One of the choices whose logits these are, drawn with `word`, or else the one `taken`; its log-probability; and the
-/// probabilities of all.
+/// probabilities of all, by way of their `weights` beside the likeliest one.
 ///
 /// Inverse CDF: the first whose cumulative probability exceeds the uniform, or the last one that is allowed.
 #[inline(always)]
-fn choice<T: Real>(logits: &[f64], word: Option<u32>, taken: usize, probabilities: &mut [T]) -> (usize, f64) {
+fn choice<T: Real>(
+    logits: &[f64],
+    weights: &mut [f64],
+    word: Option<u32>,
+    taken: usize,
+    probabilities: &mut [T],
+) -> (usize, f64) {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let log_sum = largest + logits.iter().map(|logit| (logit - largest).exp()).sum::<f64>().ln();
+    weights.iter_mut().zip(logits).for_each(|(weight, logit)| *weight = (logit - largest).exp());
+    let sum = weights.iter().sum::<f64>();
     let threshold = word.map_or(0.0, uniform);
     let (mut cumulative, mut chosen) = (0.0, None);
-    for (value, (logit, probability)) in logits.iter().zip(probabilities).enumerate() {
-        let p = (logit - log_sum).exp();
+    for (value, (weight, probability)) in weights.iter().zip(probabilities).enumerate() {
+        let p = weight / sum;
         *probability = T::from_f64(p);
         cumulative += p;
         if chosen.is_none() && cumulative > threshold {
@@ -441,5 +451,5 @@ fn choice<T: Real>(logits: &[f64], word: Option<u32>, taken: usize, probabilitie
     }
     let last = || logits.iter().rposition(|&logit| logit > FORBIDDEN).unwrap_or(logits.len() - 1);
     let value = if word.is_some() { chosen.unwrap_or_else(last) } else { taken };
-    (value, logits[value] - log_sum)
+    (value, logits[value] - (largest + sum.ln()))
 }
