@@ -48,7 +48,7 @@ pub struct CpuEngine<T> {
     block: usize,
     blocks: Vec<Block<T>>,
     held: Held,
-    /// What threads work with in rollouts, and in gradients.
+    /// What threads work with in rollouts, and in gradients, but for the activations of blocks that are replayed.
     rolling: Pool<Workspace<T>>,
     learning: Pool<(Backward<T>, Sums<T>, Vec<f64>)>,
 }
@@ -124,7 +124,7 @@ impl<T: Real> CpuEngine<T> {
     ) -> Result<(), EngineError> {
         self.held.differentiable()?;
         let mut wave: Vec<_> = (0..rayon::current_num_threads().min(self.blocks.len()))
-            .map(|_| (pool.lend(&fresh), self.rolling.lend(Workspace::default), Block::default()))
+            .map(|_| (pool.lend(&fresh), Workspace::default(), Block::default()))
             .collect();
         for blocks in self.blocks.chunks(wave.len().max(1)) {
             wave.par_iter_mut().zip(blocks).for_each(|((state, work, spare), block)| {
