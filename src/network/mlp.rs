@@ -6,7 +6,8 @@
 
 use rayon::prelude::*;
 
-use super::real::{Matrix, Real, add_scaled, cast, multiply, vectorised};
+use super::product::{Matrix, multiply};
+use super::real::{Real, add_scaled, cast, vectorised};
 use super::{Activation, Layout};
 use crate::sums::Tree;
 

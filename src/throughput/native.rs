@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use crate::network::real::{Matrix, multiply};
+use crate::network::product::{Matrix, multiply};
 
 /// Rows of a product: enough to be full, few enough to stay in the caches as those of an engine do.
 const ROWS: usize = 512;

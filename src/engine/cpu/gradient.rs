@@ -13,7 +13,8 @@ use super::entries::Entries;
 use super::model::{Model, Sums};
 use super::rollout::Block;
 use crate::engine::RowCoefficients;
-use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
+use crate::network::product::{Matrix, multiply};
+use crate::network::real::{Real, add_scaled, vectorised};
 use crate::process::{Flow, NO_ACTION};
 
 /// Rows that one product takes at most: enough to keep it busy, few enough to stay in the cache.

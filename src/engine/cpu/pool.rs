@@ -47,3 +47,19 @@ impl<S> Drop for Lent<'_, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lent_is_lent_again_and_never_twice_at_a_time() {
+        let pool = Pool::empty();
+        let mut first = pool.lend(|| vec![1]);
+        first.push(2);
+        let second = pool.lend(|| vec![3]);
+        assert_eq!((&*first, &*second), (&vec![1, 2], &vec![3]));
+        drop(first);
+        assert_eq!(*pool.lend(Vec::new), [1, 2]);
+    }
+}

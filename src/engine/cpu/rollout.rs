@@ -14,7 +14,8 @@ use crate::random::uniform;
 
 use super::activations::Activations;
 use super::model::Model;
-use crate::network::real::{Matrix, Real, add_scaled, dot, multiply, vectorised};
+use crate::network::product::{Matrix, multiply};
+use crate::network::real::{Real, add_scaled, dot, vectorised};
 
 /// A block of trajectories and what its gradient needs. Storage is kept from one batch to the next.
 #[derive(Default)]

@@ -15,7 +15,8 @@ use super::activations::Activations;
 use super::gradient::masked_errors;
 use super::model::Model;
 use super::rollout::Block;
-use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
+use crate::network::product::{Matrix, multiply};
+use crate::network::real::{Real, add_scaled, vectorised};
 
 /// Rows (trajectories times steps) that one product takes at most, unless one trajectory has more.
 const ROWS: usize = 512;
