@@ -92,7 +92,7 @@ pub fn transpose<T: Copy + Default>(matrix: &[T], rows: usize) -> Vec<T> {
 }
 
 /// Rows of a product that uses a weight where it lies: for more of them the kernels' crate copies the weight into an order of its
-/// own first, and for few more that costs more than it brings.
+/// own first, and for few more that costs more than it brings. (A size of the kernels for AVX-512, as is the last one.)
 const FEW: usize = 48;
 /// Widest weight of which that is true: rows of a wider one are too far apart to be read as fast.
 const NEAR: usize = 512;
