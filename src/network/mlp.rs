@@ -6,7 +6,8 @@
 
 use rayon::prelude::*;
 
-use super::real::{Matrix, Real, add_scaled, cast, multiply, vectorised};
+use super::product::{Matrix, multiply};
+use super::real::{Real, add_scaled, cast, vectorised};
 use super::{Activation, Layout};
 use crate::sums::Tree;
 
@@ -91,15 +92,19 @@ impl<T: Real> Mlp<T> {
         let layers = self.layout.layers();
         let mut pass = Pass { signals: vec![cast(inputs)], slopes: Vec::new() };
         for (index, layer) in layers.iter().enumerate() {
-            let mut signal = self.parameters[layer.bias.clone()].repeat(rows);
+            let bias = &self.parameters[layer.bias.clone()];
             let weight = Matrix::new(&self.parameters[layer.weight.clone()], layer.outputs, layer.inputs);
-            multiply(&mut signal, true, Matrix::new(&pass.signals[index], rows, layer.inputs), weight.transposed());
+            let mut sums = vec![T::default(); rows * layer.outputs];
+            multiply(&mut sums, false, Matrix::new(&pass.signals[index], rows, layer.inputs), weight.transposed());
+            sums.chunks_exact_mut(layer.outputs).for_each(|row| add_scaled(row, T::from_f64(1.0), bias));
             if index + 1 < layers.len() {
-                let mut slopes = vec![T::default(); signal.len()];
-                T::activate(self.activation, &mut signal, &mut slopes);
+                let (mut signal, mut slopes) = (vec![T::default(); sums.len()], vec![T::default(); sums.len()]);
+                T::differentiate(self.activation, &sums, &mut signal, &mut slopes);
                 pass.slopes.push(slopes);
+                pass.signals.push(signal);
+            } else {
+                pass.signals.push(sums);
             }
-            pass.signals.push(signal);
         }
         pass
     }

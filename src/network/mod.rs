@@ -5,6 +5,7 @@ mod activation;
 mod arrangement;
 mod initialisation;
 mod mlp;
+pub(crate) mod product;
 pub(crate) mod real;
 
 pub use activation::{Activation, LEAK};

@@ -8,8 +8,7 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub};
 
-use gemm_common::Parallelism;
-
+use super::product::Gemm;
 use super::{Activation, LEAK};
 
 /// f32 or f64.
@@ -38,53 +37,37 @@ pub trait Real:
     /// Exactly this number.
     fn to_f64(self) -> f64;
 
-    /// Activation and slope of each of `inputs`, which becomes the activation.
-    fn activate(activation: Activation, values: &mut [Self], slopes: &mut [Self]);
+    /// Inputs of a layer's units, which are `sums` [rows, width] plus the `bias` [width] of each column, and their
+    /// activations.
+    fn activate(activation: Activation, sums: &[Self], bias: &[Self], inputs: &mut [Self], values: &mut [Self]);
+
+    /// Activations of `inputs`, the same bits again, and their slopes.
+    fn differentiate(activation: Activation, inputs: &[Self], values: &mut [Self], slopes: &mut [Self]);
 
     /// The matrix product for this processor.
     fn gemm() -> Gemm<Self>;
 }
 
-/// m, n, k; the result [m, n] with its strides of columns and rows, and whether to add to it; the factors with theirs;
-/// what multiplies the result as it is and the product; three conjugations that only complex numbers have; threads.
-pub type Gemm<T> = unsafe fn(
-    usize,
-    usize,
-    usize,
-    *mut T,
-    isize,
-    isize,
-    bool,
-    *const T,
-    isize,
-    isize,
-    *const T,
-    isize,
-    isize,
-    T,
-    T,
-    bool,
-    bool,
-    bool,
-    Parallelism,
-);
-
 impl Real for f64 {
     const NAME: &'static str = "f64";
     const EPSILON: Self = f64::EPSILON;
 
+    #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value
     }
 
+    #[inline(always)]
     fn to_f64(self) -> f64 {
         self
     }
 
-    fn activate(activation: Activation, values: &mut [Self], slopes: &mut [Self]) {
-        for (value, slope) in values.iter_mut().zip(slopes) {
-            (*value, *slope) = activation.evaluate(*value);
-        }
+    fn activate(activation: Activation, sums: &[Self], bias: &[Self], inputs: &mut [Self], values: &mut [Self]) {
+        activate_each(|x| activation.evaluate(x), sums, bias, inputs, values);
+    }
+
+    fn differentiate(activation: Activation, inputs: &[Self], values: &mut [Self], slopes: &mut [Self]) {
+        differentiate_each(|x| activation.evaluate(x), inputs, values, slopes);
     }
 
     fn gemm() -> Gemm<Self> {
@@ -96,38 +79,34 @@ impl Real for f32 {
     const NAME: &'static str = "f32";
     const EPSILON: Self = f32::EPSILON;
 
+    #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value as f32
     }
 
+    #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
 
-    fn activate(activation: Activation, values: &mut [Self], slopes: &mut [Self]) {
-        // One loop an activation: the choice stays outside, so each loop vectorises.
+    // One loop an activation: the choice stays outside, so each loop vectorises.
+    fn activate(activation: Activation, sums: &[Self], bias: &[Self], inputs: &mut [Self], values: &mut [Self]) {
         match activation {
-            Activation::Relu => each(values, slopes, |x| (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 })),
-            Activation::LeakyRelu => each(values, slopes, |x| {
-                let slope = if x > 0.0 { 1.0 } else { LEAK as f32 };
-                (x * slope, slope)
-            }),
-            Activation::Swish => each(values, slopes, |x| {
-                let sigmoid = 1.0 / (1.0 + exp(-x));
-                let value = x * sigmoid;
-                (value, sigmoid + value * (1.0 - sigmoid))
-            }),
-            Activation::Elu => each(values, slopes, |x| {
-                let below = Exponential::of(x.min(0.0));
-                if x > 0.0 { (x, 1.0) } else { (below.less_one(), below.value()) }
-            }),
-            Activation::Tanh => each(values, slopes, |x| {
-                // tanh |x| = (1 - e) / (1 + e) and the slope 4 e / (1 + e)^2 with e = exp(-2 |x|): nothing cancels.
-                let power = Exponential::of(-2.0 * x.abs());
-                let e = power.value();
-                let inverse = 1.0 / (1.0 + e);
-                ((power.less_one() * inverse).copysign(x), 4.0 * e * inverse * inverse)
-            }),
+            Activation::Relu => activate_each(relu, sums, bias, inputs, values),
+            Activation::LeakyRelu => activate_each(leaky_relu, sums, bias, inputs, values),
+            Activation::Swish => activate_each(swish, sums, bias, inputs, values),
+            Activation::Elu => activate_each(elu, sums, bias, inputs, values),
+            Activation::Tanh => activate_each(tanh, sums, bias, inputs, values),
+        }
+    }
+
+    fn differentiate(activation: Activation, inputs: &[Self], values: &mut [Self], slopes: &mut [Self]) {
+        match activation {
+            Activation::Relu => differentiate_each(relu, inputs, values, slopes),
+            Activation::LeakyRelu => differentiate_each(leaky_relu, inputs, values, slopes),
+            Activation::Swish => differentiate_each(swish, inputs, values, slopes),
+            Activation::Elu => differentiate_each(elu, inputs, values, slopes),
+            Activation::Tanh => differentiate_each(tanh, inputs, values, slopes),
         }
     }
 
@@ -137,19 +116,78 @@ impl Real for f32 {
 }
 
 #[inline(always)]
-fn each(values: &mut [f32], slopes: &mut [f32], f: impl Fn(f32) -> (f32, f32)) {
+fn activate_each<T: Real>(f: impl Fn(T) -> (T, T), sums: &[T], bias: &[T], inputs: &mut [T], values: &mut [T]) {
+    // A function of its own, as the next one is, so that the compiler knows that the lists do not overlap.
+    #[inline(always)]
+    fn row<T: Real>(f: impl Fn(T) -> (T, T), sums: &[T], bias: &[T], inputs: &mut [T], values: &mut [T]) {
+        for (((&sum, &bias), input), value) in sums.iter().zip(bias).zip(inputs).zip(values) {
+            *input = sum + bias;
+            (*value, _) = f(*input);
+        }
+    }
+    let width = bias.len();
     vectorised(
         #[inline(always)]
         || {
-            for (value, slope) in values.iter_mut().zip(slopes.iter_mut()) {
-                (*value, *slope) = f(*value);
+            let rows = inputs.chunks_exact_mut(width).zip(values.chunks_exact_mut(width));
+            for (sums, (inputs, values)) in sums.chunks_exact(width).zip(rows) {
+                row(&f, sums, bias, inputs, values);
             }
         },
     );
 }
 
+#[inline(always)]
+fn differentiate_each<T: Real>(f: impl Fn(T) -> (T, T), inputs: &[T], values: &mut [T], slopes: &mut [T]) {
+    #[inline(always)]
+    fn all<T: Real>(f: impl Fn(T) -> (T, T), inputs: &[T], values: &mut [T], slopes: &mut [T]) {
+        for ((&input, value), slope) in inputs.iter().zip(values).zip(slopes) {
+            (*value, *slope) = f(input);
+        }
+    }
+    vectorised(
+        #[inline(always)]
+        || all(f, inputs, values, slopes),
+    );
+}
+
+// Activation and slope at x in f32, see [`Activation::evaluate`].
+
+#[inline(always)]
+fn relu(x: f32) -> (f32, f32) {
+    (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 })
+}
+
+#[inline(always)]
+fn leaky_relu(x: f32) -> (f32, f32) {
+    let slope = if x > 0.0 { 1.0 } else { LEAK as f32 };
+    (x * slope, slope)
+}
+
+#[inline(always)]
+fn swish(x: f32) -> (f32, f32) {
+    let sigmoid = 1.0 / (1.0 + exp(-x));
+    let value = x * sigmoid;
+    (value, value.mul_add(1.0 - sigmoid, sigmoid))
+}
+
+#[inline(always)]
+fn elu(x: f32) -> (f32, f32) {
+    let below = Exponential::of(x.min(0.0));
+    if x > 0.0 { (x, 1.0) } else { (below.less_one(), below.value()) }
+}
+
+/// tanh |x| = (1 - e) / (1 + e) and the slope 4 e / (1 + e)^2 with e = exp(-2 |x|): nothing cancels.
+#[inline(always)]
+fn tanh(x: f32) -> (f32, f32) {
+    let power = Exponential::of(-2.0 * x.abs());
+    let e = power.value();
+    let inverse = 1.0 / (1.0 + e);
+    ((power.less_one() * inverse).copysign(x), 4.0 * e * inverse * inverse)
+}
+
 /// exp(x) in f32 as 2^n + 2^n q, to within 2 units in the last place, NaN for NaN; x is clamped to where exp(x) is
-/// finite.
+/// finite. Multiply-adds round once: processors from before 2013 do that in software, slowly.
 ///
 /// n = round(x / ln 2) is read off the bits of a sum with 1.5 * 2^23, and q = exp(r) - 1 is the Taylor polynomial of
 /// degree 7 on |r| <= ln(2) / 2.
@@ -171,11 +209,11 @@ impl Exponential {
         // A NaN stays one: both comparisons are false for it.
         let x = if x > 88.0 { 88.0 } else { x };
         let x = if x < -87.0 { -87.0 } else { x };
-        let shifted = x * std::f32::consts::LOG2_E + SHIFT;
+        let shifted = x.mul_add(std::f32::consts::LOG2_E, SHIFT);
         let n = shifted - SHIFT;
-        let r = (x - n * LN2_HIGH) - n * LN2_LOW;
-        let tail = 1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)));
-        let q = r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * tail)));
+        let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x));
+        let factorials = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0];
+        let q = r * factorials.into_iter().reduce(|sum, inverse| r.mul_add(sum, inverse)).expect("there are some");
         let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
         Self { power, rest: power * q }
     }
@@ -233,106 +271,9 @@ pub fn add_scaled<T: Real>(target: &mut [T], factor: T, source: &[T]) {
     }
 }
 
-/// A row-major matrix seen as it is or transposed.
-#[derive(Clone, Copy)]
-pub struct Matrix<'a, T> {
-    values: &'a [T],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
-
-impl<'a, T> Matrix<'a, T> {
-    /// The first `rows * columns` of `values`, row-major.
-    pub fn new(values: &'a [T], rows: usize, columns: usize) -> Self {
-        Self::strided(values, rows, columns, columns)
-    }
-
-    /// `rows` pieces of `columns` numbers each, one every `stride` from the first of `values` on.
-    pub fn strided(values: &'a [T], rows: usize, columns: usize, stride: usize) -> Self {
-        let reach = rows.checked_sub(1).map_or(0, |last| last * stride + columns);
-        Self { values: &values[..reach], rows, columns, row_stride: stride, column_stride: 1 }
-    }
-
-    pub fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-}
-
-/// The transpose of a row-major matrix of so many rows, row-major as well.
-pub fn transpose<T: Copy + Default>(matrix: &[T], rows: usize) -> Vec<T> {
-    // Squares that fit a few cache lines each way.
-    const SIDE: usize = 16;
-    let columns = matrix.len() / rows.max(1);
-    let mut across = vec![T::default(); matrix.len()];
-    for top in (0..rows).step_by(SIDE) {
-        for left in (0..columns).step_by(SIDE) {
-            for column in left..columns.min(left + SIDE) {
-                for row in top..rows.min(top + SIDE) {
-                    across[column * rows + row] = matrix[row * columns + column];
-                }
-            }
-        }
-    }
-    across
-}
-
-/// `out = keep * out + a * b` on one thread, `out` row-major [a.rows, b.columns], `keep` being 0 or 1.
-pub fn multiply<T: Real>(out: &mut [T], keep: bool, a: Matrix<T>, b: Matrix<T>) {
-    assert_eq!(a.columns, b.rows, "inner sizes of a product");
-    let (out, columns) = (&mut out[..a.rows * b.columns], b.columns);
-    // The kernels prefer a result whose columns lie in one piece: what they form is the transposed product, unless that is
-    // a single row.
-    let (a, b, [row_stride, column_stride]) = match columns > 1 {
-        true => (b.transposed(), a.transposed(), [1, columns]),
-        false => (a, b, [columns, 1]),
-    };
-    let one = T::from_f64(1.0);
-    // SAFETY: the views above cover exactly the elements that their sizes and strides reach, and `out` is borrowed
-    // mutably, so nothing overlaps it.
-    unsafe {
-        T::gemm()(
-            a.rows,
-            b.columns,
-            a.columns,
-            out.as_mut_ptr(),
-            column_stride as isize,
-            row_stride as isize,
-            keep,
-            a.values.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.values.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            one,
-            one,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rows_become_columns() {
-        let matrix: Vec<u32> = (0..21 * 35).collect();
-        let across = transpose(&matrix, 21);
-        assert!((0..21 * 35).all(|at| across[at] == matrix[at % 21 * 35 + at / 21]));
-        assert_eq!(transpose(&across, 35), matrix);
-    }
 
     #[test]
     fn the_f32_exponential_is_within_two_units_in_the_last_place() {
@@ -349,8 +290,14 @@ mod tests {
     fn f32_activations_follow_the_f64_ones() {
         for activation in Activation::ALL {
             let inputs: Vec<f32> = (-4000..4000).map(|i| i as f32 * 0.005).collect();
-            let (mut values, mut slopes) = (inputs.clone(), vec![0.0; inputs.len()]);
-            f32::activate(activation, &mut values, &mut slopes);
+            let (mut values, mut slopes) = (vec![0.0; inputs.len()], vec![0.0; inputs.len()]);
+            // A sum and a bias that are the input together, to within the rounding allowed below.
+            let sums: Vec<f32> = inputs.iter().map(|input| input - 0.25).collect();
+            let mut arrived = inputs.clone();
+            f32::activate(activation, &sums, &[0.25; 100], &mut arrived, &mut values);
+            let activated = values.clone();
+            f32::differentiate(activation, &arrived, &mut values, &mut slopes);
+            assert!(activated == values, "{activation:?}");
             for ((&x, &value), &slope) in inputs.iter().zip(&values).zip(&slopes) {
                 let (v, s) = activation.evaluate(f64::from(x));
                 // A few roundings at the size of the largest intermediate, which is max(1, |x|).
@@ -359,64 +306,5 @@ mod tests {
                 assert!((f64::from(slope) - s).abs() < tolerance, "{activation:?}'({x}) = {slope}, not {s}");
             }
         }
-    }
-
-    /// A product as a single call of the crate whose kernels these are: shapes with one row or column among them.
-    fn product_by_gemm<T: Real>(out: &mut [T], keep: bool, a: Matrix<T>, b: Matrix<T>) {
-        let (one, columns) = (T::from_f64(1.0), b.columns as isize);
-        assert_eq!(out.len(), a.rows * b.columns);
-        let strides = [a.column_stride, a.row_stride, b.column_stride, b.row_stride].map(|stride| stride as isize);
-        let (x, y, none) = (a.values.as_ptr(), b.values.as_ptr(), gemm::Parallelism::None);
-        let [ac, ar, bc, br] = strides;
-        // SAFETY: as in `multiply`.
-        unsafe {
-            let out = out.as_mut_ptr();
-            let (m, n, k) = (a.rows, b.columns, a.columns);
-            gemm::gemm(m, n, k, out, 1, columns, keep, x, ac, ar, y, bc, br, one, one, false, false, false, none);
-        }
-    }
-
-    fn products_have_the_bits_of_gemm<T: Real>() {
-        let numbers = |count: usize, shift: f64| -> Vec<T> {
-            (0..count).map(|i| T::from_f64((i as f64 * 0.7 + shift).sin())).collect()
-        };
-        let mut compared = 0;
-        for [m, n, k] in
-            [[1, 1, 1], [5, 1, 7], [1, 6, 9], [64, 1, 256], [1, 256, 64], [3, 2, 1], [64, 128, 100], [33, 17, 65]]
-        {
-            let (a, b, start) = (numbers(m * k, 0.1), numbers(k * n, 0.2), numbers(m * n, 0.3));
-            let views_of_a = [Matrix::new(&a, m, k), Matrix::new(&a, k, m).transposed()];
-            let views_of_b = [Matrix::new(&b, k, n), Matrix::new(&b, n, k).transposed()];
-            for (a, b, keep) in
-                views_of_a.iter().flat_map(|a| views_of_b.iter().flat_map(move |b| [(a, b, true), (a, b, false)]))
-            {
-                let (mut ours, mut theirs) = (start.clone(), start.clone());
-                multiply(&mut ours, keep, *a, *b);
-                product_by_gemm(&mut theirs, keep, *a, *b);
-                assert!(ours.iter().all(|value| value.to_f64().is_finite()));
-                assert!(ours == theirs, "{} {m} {n} {k} {keep}", T::NAME);
-                compared += 1;
-            }
-        }
-        assert_eq!(compared, 64);
-    }
-
-    #[test]
-    fn products_have_the_bits_of_gemm_in_f32() {
-        products_have_the_bits_of_gemm::<f32>();
-    }
-
-    #[test]
-    fn products_have_the_bits_of_gemm_in_f64() {
-        products_have_the_bits_of_gemm::<f64>();
-    }
-
-    #[test]
-    fn products_of_transposed_views() {
-        let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let b = [1.0, 0.0, -1.0, 2.0, 1.0, 1.0];
-        let mut out = [10.0; 4];
-        multiply(&mut out, true, Matrix::new(&a, 2, 3), Matrix::new(&b, 2, 3).transposed());
-        assert_eq!(out, [10.0 - 2.0, 10.0 + 7.0, 10.0 - 2.0, 10.0 + 19.0]);
     }
 }

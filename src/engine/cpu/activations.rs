@@ -9,10 +9,10 @@ use crate::network::Real;
 pub struct Activations<T> {
     /// Which states are stored, of scored steps.
     pub entries: Entries,
-    /// For each hidden layer, activations [entries, width]. What lies behind the last entry means nothing.
-    pub hidden: Vec<Vec<T>>,
-    /// Derivatives of the activations, laid out the same.
-    pub slopes: Vec<Vec<T>>,
+    /// For each hidden layer, what its units' activations are functions of, [entries, width]. They and their slopes are
+    /// functions of it, computed anew where a gradient needs them: that takes less time than to read both from memory.
+    /// What lies behind the last entry means nothing.
+    pub inputs: Vec<Vec<T>>,
     /// Probabilities of the choices, forward and backward, and log F, as far as the policy says them: [entries, outputs].
     pub probabilities: Vec<T>,
 }
@@ -20,19 +20,16 @@ pub struct Activations<T> {
 impl<T: Real> Activations<T> {
     /// Numbers of `steps` stored steps of `rows` trajectories.
     pub fn numbers(model: &Model<T>, rows: usize, steps: usize) -> usize {
-        rows * steps * (2 * model.widths().iter().sum::<usize>() + model.outputs())
+        rows * steps * (model.widths().iter().sum::<usize>() + model.outputs())
     }
 
     /// Room for so many steps, none of which is stored yet.
     pub fn resize(&mut self, model: &Model<T>, rows: usize, steps: usize) {
         let widths = model.widths();
         self.entries.clear();
-        self.hidden.resize_with(widths.len(), Vec::new);
-        self.slopes.resize_with(widths.len(), Vec::new);
-        let layers = self.hidden.iter_mut().zip(&mut self.slopes).zip(widths);
-        for ((hidden, slopes), width) in layers {
-            hidden.resize(steps * rows * width, T::default());
-            slopes.resize(steps * rows * width, T::default());
+        self.inputs.resize_with(widths.len(), Vec::new);
+        for (inputs, width) in self.inputs.iter_mut().zip(widths) {
+            inputs.resize(steps * rows * width, T::default());
         }
         self.probabilities.resize(steps * rows * model.outputs(), T::default());
     }
@@ -47,15 +44,9 @@ impl<T: Real> Activations<T> {
             }
             padded
         };
-        let layers =
-            |lists: &[Vec<T>]| lists.iter().zip(model.widths()).map(|(list, &width)| pad(list, width)).collect();
+        let inputs = self.inputs.iter().zip(model.widths()).map(|(list, &width)| pad(list, width)).collect();
         let mut entries = Entries::default();
         (0..steps).for_each(|_| _ = entries.add(0..rows));
-        Self {
-            entries,
-            hidden: layers(&self.hidden),
-            slopes: layers(&self.slopes),
-            probabilities: pad(&self.probabilities, model.outputs()),
-        }
+        Self { entries, inputs, probabilities: pad(&self.probabilities, model.outputs()) }
     }
 }

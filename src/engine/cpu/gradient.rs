@@ -13,7 +13,8 @@ use super::entries::Entries;
 use super::model::{Model, Sums};
 use super::rollout::Block;
 use crate::engine::RowCoefficients;
-use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
+use crate::network::product::{Matrix, multiply};
+use crate::network::real::{Real, add_scaled, vectorised};
 use crate::process::{Flow, NO_ACTION};
 
 /// Rows that one product takes at most: enough to keep it busy, few enough to stay in the cache.
@@ -25,6 +26,9 @@ pub struct Backward<T> {
     /// delta of one layer, [chunk steps, rows, width], and of the layer below.
     delta: Vec<T>,
     below: Vec<T>,
+    /// Activations of a hidden layer and their slopes, [chunk steps, rows, width].
+    hidden: Vec<T>,
+    slopes: Vec<T>,
     /// e of a masked head, [chunk steps, rows, actions].
     errors: Vec<T>,
     /// Sum of delta_1 over the steps seen so far, [rows, width].
@@ -49,7 +53,10 @@ impl<T: Real> Backward<T> {
         let mut end = activations.entries.steps();
         while end > 0 {
             let start = activations.entries.back(end, ROWS);
-            self.head(model, block, activations, coefficients, start..end, sums);
+            match model.filling {
+                Some(_) => self.head(model, block, activations, coefficients, start..end, sums),
+                None => self.masked_head(model, block, activations, coefficients, start..end, sums),
+            }
             for layer in (1..widths.len()).rev() {
                 self.hidden(model, activations, layer, start..end, sums);
             }
@@ -78,68 +85,93 @@ impl<T: Real> Backward<T> {
         let last = model.widths().len() - 1;
         let width = model.widths()[last];
         let entries = activations.entries.of(slots.clone());
-        let count = entries.len();
-        let at = entries.start * width..entries.end * width;
-        let (hidden, slopes) = (&activations.hidden[last][at.clone()], &activations.slopes[last][at]);
-        let probabilities = &activations.probabilities[entries.start * outputs..entries.end * outputs];
-        self.delta.resize(count * width, T::default());
-        let entries = activations.entries.iter(slots).map(|(row, slot)| (row, block.scored_from + slot));
-        if model.filling.is_none() {
-            self.errors.resize(count * outputs, T::default());
-            let rows = self.errors.chunks_exact_mut(outputs).zip(probabilities.chunks_exact(outputs));
-            let (actions, ways_back) = (model.process.actions(), model.process.backward_actions());
-            for ((row, t), (errors, probabilities)) in entries.zip(rows) {
-                let taken = block.actions[row * steps + t];
-                let (forward, errors) = errors.split_at_mut(actions);
-                let (of_actions, probabilities) = probabilities.split_at(actions);
-                masked_errors(coefficients.at(row, t), taken, of_actions, forward);
-                let (backward, flow) = errors.split_at_mut(ways_back);
-                let back = block.taken_back(model, row, t);
-                let b = back.map_or(0.0, |_| coefficients.backward(row, t - 1));
-                masked_errors(b, back.unwrap_or(NO_ACTION), &probabilities[..ways_back], backward);
-                let f = coefficients.flow(row, t);
-                match (model.process.flow(), model.process.stop()) {
-                    (Flow::Output, _) => flow.fill(T::from_f64(f)),
-                    (Flow::Stop, Some(stop)) => add_errors(f, stop, of_actions, forward),
-                    _ => {}
-                }
-            }
-            let errors = Matrix::new(&self.errors, count, outputs);
-            multiply(&mut sums.head.0, true, errors.transposed(), Matrix::new(hidden, count, width));
-            multiply(&mut self.delta, false, errors, Matrix::new(&model.head.0, outputs, width));
-            vectorised(
-                #[inline(always)]
-                || {
-                    let errors = self.errors[..count * outputs].chunks_exact(outputs);
-                    errors.for_each(|errors| add_scaled(&mut sums.head.1, T::from_f64(1.0), errors));
-                    self.delta.iter_mut().zip(slopes).for_each(|(d, &s)| *d *= s);
-                },
-            );
-            return;
-        }
+        self.recall(model, activations, last, entries.clone());
+        self.delta.resize(entries.len() * width, T::default());
+        let states = self.hidden.chunks_exact(width).zip(self.slopes.chunks_exact(width));
+        let states = states.zip(activations.probabilities[entries.start * outputs..].chunks_exact(outputs));
+        let lists = activations.entries.iter(slots).zip(self.delta.chunks_exact_mut(width)).zip(states);
+        let (weight_sum, bias_sum) = &mut sums.head;
         vectorised(
             #[inline(always)]
             || {
-                for (entry, (row, t)) in entries.enumerate() {
+                for (((row, slot), delta), ((hidden, slopes), probabilities)) in lists {
+                    let t = block.scored_from + slot;
                     let coefficient = coefficients.at(row, t);
                     let action = block.actions[row * steps + t];
                     let first = model.first_output(action);
-                    let hidden = &hidden[entry * width..][..width];
-                    let delta = &mut self.delta[entry * width..][..width];
                     delta.fill(T::default());
-                    for value in 0..outputs {
-                        let chosen = f64::from(u8::from(first + value == action as usize));
-                        let probability = probabilities[entry * outputs + value].to_f64();
-                        let error = T::from_f64(coefficient * (chosen - probability));
-                        let at = (first + value) * width..(first + value + 1) * width;
-                        add_scaled(&mut sums.head.0[at.clone()], error, hidden);
-                        sums.head.1[first + value] += error;
+                    for (output, probability) in (first..).zip(probabilities) {
+                        let chosen = f64::from(u8::from(output == action as usize));
+                        let error = T::from_f64(coefficient * (chosen - probability.to_f64()));
+                        let at = output * width..(output + 1) * width;
+                        add_scaled(&mut weight_sum[at.clone()], error, hidden);
                         add_scaled(delta, error, &model.head.0[at]);
+                        bias_sum[output] += error;
                     }
-                    delta.iter_mut().zip(&slopes[entry * width..]).for_each(|(d, &s)| *d *= s);
+                    delta.iter_mut().zip(slopes).for_each(|(d, &s)| *d *= s);
                 }
             },
         );
+    }
+
+    /// The same of a head whose states use all outputs.
+    fn masked_head(
+        &mut self,
+        model: &Model<T>,
+        block: &Block<T>,
+        activations: &Activations<T>,
+        coefficients: RowCoefficients,
+        slots: Range<usize>,
+        sums: &mut Sums<T>,
+    ) {
+        let (outputs, steps) = (model.outputs(), model.process.max_steps());
+        let last = model.widths().len() - 1;
+        let width = model.widths()[last];
+        let entries = activations.entries.of(slots.clone());
+        let count = entries.len();
+        let probabilities = &activations.probabilities[entries.start * outputs..entries.end * outputs];
+        self.recall(model, activations, last, entries);
+        self.delta.resize(count * width, T::default());
+        self.errors.resize(count * outputs, T::default());
+        let rows = self.errors.chunks_exact_mut(outputs).zip(probabilities.chunks_exact(outputs));
+        let (actions, ways_back) = (model.process.actions(), model.process.backward_actions());
+        for ((row, slot), (errors, probabilities)) in activations.entries.iter(slots).zip(rows) {
+            let t = block.scored_from + slot;
+            let taken = block.actions[row * steps + t];
+            let (forward, errors) = errors.split_at_mut(actions);
+            let (of_actions, probabilities) = probabilities.split_at(actions);
+            masked_errors(coefficients.at(row, t), taken, of_actions, forward);
+            let (backward, flow) = errors.split_at_mut(ways_back);
+            let back = block.taken_back(model, row, t);
+            let b = back.map_or(0.0, |_| coefficients.backward(row, t - 1));
+            masked_errors(b, back.unwrap_or(NO_ACTION), &probabilities[..ways_back], backward);
+            let f = coefficients.flow(row, t);
+            match (model.process.flow(), model.process.stop()) {
+                (Flow::Output, _) => flow.fill(T::from_f64(f)),
+                (Flow::Stop, Some(stop)) => add_errors(f, stop, of_actions, forward),
+                _ => {}
+            }
+        }
+        let errors = Matrix::new(&self.errors, count, outputs);
+        multiply(&mut sums.head.0, true, errors.transposed(), Matrix::new(&self.hidden, count, width));
+        multiply(&mut self.delta, false, errors, Matrix::new(&model.head.0, outputs, width));
+        vectorised(
+            #[inline(always)]
+            || {
+                let errors = self.errors[..count * outputs].chunks_exact(outputs);
+                errors.for_each(|errors| add_scaled(&mut sums.head.1, T::from_f64(1.0), errors));
+                self.delta.iter_mut().zip(&self.slopes).for_each(|(d, &s)| *d *= s);
+            },
+        );
+    }
+
+    /// Activations and slopes of hidden layer `layer` in some states.
+    fn recall(&mut self, model: &Model<T>, activations: &Activations<T>, layer: usize, entries: Range<usize>) {
+        let width = model.widths()[layer];
+        let inputs = &activations.inputs[layer][entries.start * width..entries.end * width];
+        self.hidden.resize(inputs.len(), T::default());
+        self.slopes.resize(inputs.len(), T::default());
+        T::differentiate(model.activation, inputs, &mut self.hidden, &mut self.slopes);
     }
 
     /// Gradient of hidden layer `layer`, and delta of the layer below it.
@@ -154,8 +186,8 @@ impl<T: Real> Backward<T> {
         let (width, inputs) = (model.widths()[layer], model.widths()[layer - 1]);
         let entries = activations.entries.of(slots);
         let count = entries.len();
-        let at = entries.start * inputs..entries.end * inputs;
-        let previous = Matrix::new(&activations.hidden[layer - 1][at.clone()], count, inputs);
+        self.recall(model, activations, layer - 1, entries);
+        let previous = Matrix::new(&self.hidden, count, inputs);
         let delta = Matrix::new(&self.delta, count, width);
         let (weight_sum, bias_sum) = &mut sums.hidden[layer - 1];
         multiply(weight_sum, true, delta.transposed(), previous);
@@ -167,7 +199,7 @@ impl<T: Real> Backward<T> {
                 for row in self.delta[..count * width].chunks_exact(width) {
                     add_scaled(bias_sum, T::from_f64(1.0), row);
                 }
-                self.below.iter_mut().zip(&activations.slopes[layer - 1][at]).for_each(|(b, &s)| *b *= s);
+                self.below.iter_mut().zip(&self.slopes).for_each(|(b, &s)| *b *= s);
             },
         );
         std::mem::swap(&mut self.delta, &mut self.below);

@@ -11,6 +11,7 @@ mod gradient;
 mod memory;
 mod model;
 mod moments;
+mod pool;
 mod reward;
 mod rollout;
 mod scores;
@@ -26,6 +27,7 @@ use self::activations::Activations;
 use self::gradient::Backward;
 use self::model::{Model, Sums};
 use self::moments::{LeaveOneOut, MomentSums, SquareNorms};
+use self::pool::Pool;
 use self::rollout::{Block, Workspace};
 use self::scores::Scores;
 use super::check::{self, Held};
@@ -46,6 +48,9 @@ pub struct CpuEngine<T> {
     block: usize,
     blocks: Vec<Block<T>>,
     held: Held,
+    /// What threads work with in rollouts, and in gradients, but for the activations of blocks that are replayed.
+    rolling: Pool<Workspace<T>>,
+    learning: Pool<(Backward<T>, Sums<T>, Vec<f64>)>,
 }
 
 /// Trajectories of a block, in trainings on batches of so many: small batches are divided among threads as well. That is the same
@@ -82,7 +87,16 @@ impl<T: Real> CpuEngine<T> {
         let process = process.into();
         check::shape(process.as_ref(), &layout)?;
         let (model, reward) = (Model::new(process, layout, activation), Reward::new(target));
-        Ok(Self { model, reward, memory_budget, block: BLOCK, blocks: Vec::new(), held: Held::Nothing })
+        Ok(Self {
+            model,
+            reward,
+            memory_budget,
+            block: BLOCK,
+            blocks: Vec::new(),
+            held: Held::Nothing,
+            rolling: Pool::empty(),
+            learning: Pool::empty(),
+        })
     }
 
     /// For trainings on batches of so many trajectories, however many of them it is given at a time.
@@ -99,16 +113,18 @@ impl<T: Real> CpuEngine<T> {
     }
 
     /// Takes every block of the batch held, with its activations, through `visit`, a thread a block, and its result to
-    /// `add`, in the order of the blocks. There are as many states `S` as blocks at work, whatever the batch.
+    /// `add`, in the order of the blocks. There are as many states `S` as blocks at work, whatever the batch: those of the pool,
+    /// and fresh ones.
     fn sweep<S: Send>(
         &self,
+        pool: &Pool<S>,
         fresh: impl Fn() -> S,
         visit: impl Fn(&mut S, &Block<T>, &Activations<T>) + Sync,
         mut add: impl FnMut(&S),
     ) -> Result<(), EngineError> {
         self.held.differentiable()?;
         let mut wave: Vec<_> = (0..rayon::current_num_threads().min(self.blocks.len()))
-            .map(|_| (fresh(), Workspace::default(), Block::default()))
+            .map(|_| (pool.lend(&fresh), Workspace::default(), Block::default()))
             .collect();
         for blocks in self.blocks.chunks(wave.len().max(1)) {
             wave.par_iter_mut().zip(blocks).for_each(|((state, work, spare), block)| {
@@ -150,7 +166,8 @@ impl<T: Real> Roll for CpuEngine<T> {
 
         self.held = Held::after(request);
         self.blocks.resize_with(blocks, Block::default);
-        self.blocks.par_iter_mut().enumerate().for_each_init(Workspace::default, |work, (index, block)| {
+        let lend = || self.rolling.lend(Workspace::default);
+        self.blocks.par_iter_mut().enumerate().for_each_init(lend, |work, (index, block)| {
             block.first = index * size;
             block.rows = size.min(request.count - block.first);
             block.begin(model, work, request);
@@ -249,6 +266,7 @@ impl<T: Real> Differentiate for CpuEngine<T> {
     fn square_norms(&mut self) -> Result<Vec<f64>, EngineError> {
         let mut norms = Vec::new();
         self.sweep(
+            &Pool::empty(),
             || (Scores::default(), SquareNorms::default()),
             |(scores, sink), block, activations| {
                 sink.begin(block.rows);
@@ -281,6 +299,7 @@ impl<T: Real> Differentiate for CpuEngine<T> {
                 let steps = model.process.max_steps();
                 check::weights(coefficients, self.held(), steps)?;
                 self.sweep(
+                    &self.learning,
                     || (Backward::default(), Sums::zeros(layout), Vec::new()),
                     |(backward, sums, leaf), block, activations| {
                         sums.clear();
@@ -294,6 +313,7 @@ impl<T: Real> Differentiate for CpuEngine<T> {
             Summand::Moments(coefficients) => {
                 check::coefficients(coefficients, self.held(), "trajectories")?;
                 self.sweep(
+                    &Pool::empty(),
                     || (Scores::default(), MomentSums::zeros(layout), Vec::new()),
                     |(scores, sink, leaf), block, activations| {
                         sink.begin(&coefficients[block.range()]);
@@ -308,6 +328,7 @@ impl<T: Real> Differentiate for CpuEngine<T> {
                 check::moments(&model.arrangement, moments)?;
                 let (squares, weighted_squares) = (cast(&moments.squares), cast(&moments.weighted_squares));
                 self.sweep(
+                    &Pool::empty(),
                     || (Scores::default(), LeaveOneOut::new(&squares, &weighted_squares), Vec::new()),
                     |(scores, sink, leaf), block, activations| {
                         sink.begin(&coefficients[block.range()]);
@@ -340,7 +361,7 @@ mod tests {
         let process = SiteFilling { sites: 9, values: 2, order: Order::Uniform, encoding: target.encoding() };
         let layout = Layout::new(9, &[24, 16], 18);
         let parameters = initialise(&layout, Initialisation::FanIn, 7, Stream::Initialisation);
-        let block = 64 * 9 * (2 * 40 + 2) * size_of::<f32>() as u64;
+        let block = 64 * 9 * (40 + 2) * size_of::<f32>() as u64;
         let owned = |budget: u64, keep: bool| {
             let mut engine =
                 CpuEngine::<f32>::new(process.clone(), layout.clone(), Activation::Relu, target.clone(), budget)
@@ -352,8 +373,7 @@ mod tests {
             engine.rollout(&if keep { request.kept() } else { request }).unwrap();
             let numbers = |list: &Vec<f32>| list.capacity();
             let of = |activations: &Activations<f32>| {
-                let layers = activations.hidden.iter().chain(&activations.slopes);
-                layers.map(numbers).sum::<usize>() + numbers(&activations.probabilities)
+                activations.inputs.iter().map(numbers).sum::<usize>() + numbers(&activations.probabilities)
             };
             let owned: usize = engine.blocks.iter().filter_map(|block| block.kept.as_ref()).map(of).sum();
             let gradient = engine.gradient(&[1.0; 300]);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::network::real::{Real, cast, transpose};
+use crate::network::product::transpose;
+use crate::network::real::{Real, cast};
 use crate::network::{Activation, Arrangement, Layer, Layout};
 use crate::process::{Guide, Head, Process, SiteFilling};
 

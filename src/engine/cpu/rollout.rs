@@ -14,7 +14,8 @@ use crate::random::uniform;
 
 use super::activations::Activations;
 use super::model::Model;
-use crate::network::real::{Matrix, Real, add_scaled, dot, multiply, vectorised};
+use crate::network::product::{Matrix, multiply};
+use crate::network::real::{Real, add_scaled, dot, vectorised};
 
 /// A block of trajectories and what its gradient needs. Storage is kept from one batch to the next.
 #[derive(Default)]
@@ -48,8 +49,11 @@ pub struct Block<T> {
 /// The numbers that one thread needs for a block, reused from block to block.
 #[derive(Default)]
 pub struct Workspace<T> {
-    /// Pre-activation of the first layer, [rows, width].
+    /// What actions have added to the pre-activation of the first layer, [rows, width].
     input: Vec<T>,
+    /// That of another layer without its bias, and activations of a layer, [entries, width] of one step.
+    sums: Vec<T>,
+    hidden: Vec<T>,
     /// Words drawn for choices, [rows, steps].
     words: Vec<u32>,
     site_words: Vec<u32>,
@@ -176,7 +180,7 @@ impl<T: Real> Block<T> {
         }
 
         work.input.clear();
-        (0..rows).for_each(|_| work.input.extend_from_slice(&model.start));
+        work.input.resize(rows * model.widths()[0], T::default());
         for t in 0..self.scored_from {
             self.walk(model, work, t);
             self.advance(model, work, t);
@@ -204,49 +208,47 @@ impl<T: Real> Block<T> {
         }
     }
 
-    /// Hidden activations of the current states, into the tensors' entries `at`.
+    /// Activations of the last hidden layer in the current states, whose entries are `at`; on the way, inputs of all hidden
+    /// layers go into the tensors.
     fn forward(&self, model: &Model<T>, work: &mut Workspace<T>, at: Range<usize>) {
         let rows = at.len();
-        let Activations { entries, hidden, slopes, .. } = &mut work.activations;
-        for (layer, &width) in model.widths().iter().enumerate() {
-            let numbers = at.start * width..at.end * width;
-            let (before, here) = hidden.split_at_mut(layer);
-            let hidden = &mut here[0][numbers.clone()];
-            if layer == 0 {
-                for (hidden, row) in hidden.chunks_exact_mut(width).zip(entries.rows(at.clone())) {
-                    hidden.copy_from_slice(&work.input[row * width..][..width]);
-                }
+        let Workspace { input, sums, hidden, activations: Activations { entries, inputs, .. }, .. } = work;
+        for (layer, (&width, inputs)) in model.widths().iter().zip(inputs).enumerate() {
+            let (sums, bias) = if layer == 0 && rows == self.rows {
+                (&*input, &model.start)
+            } else if layer == 0 {
+                sums.clear();
+                entries.rows(at.clone()).for_each(|row| sums.extend_from_slice(&input[row * width..][..width]));
+                (&*sums, &model.start)
             } else {
-                let inputs = model.widths()[layer - 1];
-                let previous = &before[layer - 1][at.start * inputs..at.end * inputs];
-                let (weight, bias) = (&model.across[layer - 1], &model.hidden[layer - 1].1);
-                hidden.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(bias));
-                multiply(hidden, true, Matrix::new(previous, rows, inputs), Matrix::new(weight, inputs, width));
-            }
-            T::activate(model.activation, hidden, &mut slopes[layer][numbers]);
+                let (weight, below) = (&model.across[layer - 1], model.widths()[layer - 1]);
+                sums.resize(rows * width, T::default());
+                multiply(sums, false, Matrix::new(hidden, rows, below), Matrix::new(weight, below, width));
+                (&*sums, &model.hidden[layer - 1].1)
+            };
+            hidden.resize(rows * width, T::default());
+            T::activate(model.activation, sums, bias, &mut inputs[at.start * width..at.end * width], hidden);
         }
     }
 
     /// Logits of each row's site, its value, and the value's log-probability.
     fn choose(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, at: Range<usize>) {
         let (values, steps) = (model.outputs(), model.process.max_steps());
-        let Activations { hidden, probabilities, .. } = &mut work.activations;
-        let last = hidden.len() - 1;
-        let width = model.widths()[last];
-        let hidden = &hidden[last][at.start * width..at.end * width];
+        let probabilities = &mut work.activations.probabilities;
+        let width = model.widths()[model.widths().len() - 1];
         let (weight, bias) = &model.head;
         let words_of_state = model.process.state_words();
-        let mut logits = vec![0.0_f64; values];
+        let (mut logits, mut weights) = (vec![0.0_f64; values], vec![0.0_f64; values]);
         let mut increments = model.guide.as_ref().map_or(Vec::new(), |_| vec![0.0_f64; values]);
-        for (row, hidden) in hidden.chunks_exact(width).enumerate() {
+        for (row, hidden) in work.hidden.chunks_exact(width).enumerate() {
             let action = &mut self.actions[row * steps + t];
             let first = model.first_output(*action);
             vectorised(
                 #[inline(always)]
                 || {
                     for (value, logit) in logits.iter_mut().enumerate() {
-                        let weights = &weight[(first + value) * width..][..width];
-                        *logit = (dot(hidden, weights) + bias[first + value]).to_f64();
+                        let row = &weight[(first + value) * width..][..width];
+                        *logit = (dot(hidden, row) + bias[first + value]).to_f64();
                     }
                 },
             );
@@ -260,7 +262,7 @@ impl<T: Real> Block<T> {
             let probabilities = &mut probabilities[(at.start + row) * values..][..values];
             let taken = (*action as usize).wrapping_sub(first);
             let (word, taken) = explored(&logits, work.scales.get(row * steps + t), word, taken);
-            let (value, log_probability) = choice(&logits, word, taken, probabilities);
+            let (value, log_probability) = choice(&logits, &mut weights, word, taken, probabilities);
             *action = (first + value) as u32;
             self.log_choices[row] += log_probability;
             if self.stepwise {
@@ -272,17 +274,16 @@ impl<T: Real> Block<T> {
     /// The same where a state needs all logits: of actions that are not allowed they are [`FORBIDDEN`].
     fn choose_masked(&mut self, model: &Model<T>, work: &mut Workspace<T>, t: usize, entries: Range<usize>) {
         let (rows, outputs, steps) = (entries.len(), model.outputs(), model.process.max_steps());
-        let Workspace { activations, logits, states, words, scales, .. } = work;
-        let Activations { entries: stored, hidden, probabilities, .. } = activations;
-        let last = hidden.len() - 1;
-        let width = model.widths()[last];
-        let hidden = Matrix::new(&hidden[last][entries.start * width..entries.end * width], rows, width);
+        let Workspace { activations, hidden, logits, states, words, scales, .. } = work;
+        let Activations { entries: stored, probabilities, .. } = activations;
+        let width = model.widths()[model.widths().len() - 1];
+        let hidden = Matrix::new(hidden, rows, width);
         let (weight, bias) = (&model.head_across, &model.head.1);
         logits.resize(rows * outputs, T::default());
         logits.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias));
         multiply(&mut logits[..rows * outputs], true, hidden, Matrix::new(weight, width, outputs));
 
-        let mut masked = vec![0.0; outputs];
+        let (mut masked, mut weights) = (vec![0.0; outputs], vec![0.0; outputs]);
         let (process, words_of_state) = (&model.process, model.process.state_words());
         let mask = |logits: &[T], masked: &mut [f64], allows: &dyn Fn(u32) -> bool| {
             for (number, (masked, logit)) in (0..).zip(masked.iter_mut().zip(logits)) {
@@ -299,7 +300,9 @@ impl<T: Real> Block<T> {
             let word = (t >= self.sampled_from).then(|| words[at]);
             let given = self.actions[at] as usize;
             let (word, given) = explored(&masked[..actions], scales.get(at), word, given);
-            let (value, log_probability) = choice(&masked[..actions], word, given, &mut probabilities[..actions]);
+            let (masked_actions, weights_of_actions) = (&masked[..actions], &mut weights[..actions]);
+            let (value, log_probability) =
+                choice(masked_actions, weights_of_actions, word, given, &mut probabilities[..actions]);
             self.actions[at] = value as u32;
             self.log_choices[row] += log_probability;
             if self.stepwise {
@@ -316,7 +319,8 @@ impl<T: Real> Block<T> {
                     Some(taken) => {
                         let masked = &mut masked[..ways_back];
                         mask(logits, masked, &|backward| process.allows_backward(state, backward));
-                        let (_, log_probability) = choice(masked, None, taken as usize, probabilities);
+                        let (_, log_probability) =
+                            choice(masked, &mut weights[..ways_back], None, taken as usize, probabilities);
                         self.log_backward[row] += log_probability;
                         if self.stepwise {
                             self.step_backward[at - 1] = log_probability;
@@ -422,17 +426,24 @@ fn explored(logits: &[f64], scale: Option<&f64>, word: Option<u32>, taken: usize
 }
 
 /// One of the choices whose logits these are, drawn with `word`, or else the one `taken`; its log-probability; and the
-/// probabilities of all.
+/// probabilities of all, by way of their `weights` beside the likeliest one.
 ///
 /// Inverse CDF: the first whose cumulative probability exceeds the uniform, or the last one that is allowed.
 #[inline(always)]
-fn choice<T: Real>(logits: &[f64], word: Option<u32>, taken: usize, probabilities: &mut [T]) -> (usize, f64) {
+fn choice<T: Real>(
+    logits: &[f64],
+    weights: &mut [f64],
+    word: Option<u32>,
+    taken: usize,
+    probabilities: &mut [T],
+) -> (usize, f64) {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let log_sum = largest + logits.iter().map(|logit| (logit - largest).exp()).sum::<f64>().ln();
+    weights.iter_mut().zip(logits).for_each(|(weight, logit)| *weight = (logit - largest).exp());
+    let sum = weights.iter().sum::<f64>();
     let threshold = word.map_or(0.0, uniform);
     let (mut cumulative, mut chosen) = (0.0, None);
-    for (value, (logit, probability)) in logits.iter().zip(probabilities).enumerate() {
-        let p = (logit - log_sum).exp();
+    for (value, (weight, probability)) in weights.iter().zip(probabilities).enumerate() {
+        let p = weight / sum;
         *probability = T::from_f64(p);
         cumulative += p;
         if chosen.is_none() && cumulative > threshold {
@@ -441,5 +452,5 @@ fn choice<T: Real>(logits: &[f64], word: Option<u32>, taken: usize, probabilitie
     }
     let last = || logits.iter().rposition(|&logit| logit > FORBIDDEN).unwrap_or(logits.len() - 1);
     let value = if word.is_some() { chosen.unwrap_or_else(last) } else { taken };
-    (value, logits[value] - log_sum)
+    (value, logits[value] - (largest + sum.ln()))
 }

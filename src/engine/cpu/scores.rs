@@ -15,7 +15,8 @@ use super::activations::Activations;
 use super::gradient::masked_errors;
 use super::model::Model;
 use super::rollout::Block;
-use crate::network::real::{Matrix, Real, add_scaled, multiply, vectorised};
+use crate::network::product::{Matrix, multiply};
+use crate::network::real::{Real, add_scaled, vectorised};
 
 /// Rows (trajectories times steps) that one product takes at most, unless one trajectory has more.
 const ROWS: usize = 512;
@@ -45,6 +46,9 @@ pub struct Scores<T> {
     /// delta of one layer, [trajectories at hand, steps, width], and of the layer below.
     delta: Vec<T>,
     below: Vec<T>,
+    /// Activations of a hidden layer and their slopes, laid out the same.
+    hidden: Vec<T>,
+    slopes: Vec<T>,
     /// States of a trajectory that have entries.
     slots: usize,
     /// A piece of a score on its way to the sink, or [`TOGETHER`] of them.
@@ -83,6 +87,26 @@ impl<T: Real> Scores<T> {
         }
     }
 
+    /// Activations and slopes of hidden layer `layer` in all states of some trajectories.
+    fn recall(
+        &mut self,
+        model: &Model<T>,
+        block: &Block<T>,
+        activations: &Activations<T>,
+        layer: usize,
+        rows: Range<usize>,
+    ) {
+        let (width, slots) = (model.widths()[layer], self.slots);
+        self.hidden.resize(rows.len() * slots * width, T::default());
+        self.slopes.resize(rows.len() * slots * width, T::default());
+        let lists = self.hidden.chunks_exact_mut(width).zip(self.slopes.chunks_exact_mut(width));
+        for (at, (hidden, slopes)) in lists.enumerate() {
+            let entry = at % slots * block.rows + rows.start + at / slots;
+            let inputs = &activations.inputs[layer][entry * width..][..width];
+            T::differentiate(model.activation, inputs, hidden, slopes);
+        }
+    }
+
     /// Pieces of the logits' weights and biases, and delta of the last hidden layer.
     fn head(
         &mut self,
@@ -98,14 +122,15 @@ impl<T: Real> Scores<T> {
         let width = model.widths()[last];
         let layer = model.layout.layers().pop().expect("a policy has a head");
         self.delta.resize(rows.len() * slots * width, T::default());
+        self.recall(model, block, activations, last, rows.clone());
         for row in rows.clone() {
             for slot in 0..slots {
                 let action = block.actions[row * steps + block.scored_from + slot];
                 let first = model.first_output(action);
                 let entry = slot * block.rows + row;
-                let hidden = &activations.hidden[last][entry * width..][..width];
-                let slopes = &activations.slopes[last][entry * width..][..width];
-                let delta = &mut self.delta[((row - rows.start) * slots + slot) * width..][..width];
+                let at = ((row - rows.start) * slots + slot) * width..((row - rows.start) * slots + slot + 1) * width;
+                let (hidden, slopes) = (&self.hidden[at.clone()], &self.slopes[at.clone()]);
+                let delta = &mut self.delta[at];
                 delta.fill(T::default());
                 for value in 0..values {
                     let chosen = T::from_f64(f64::from(u8::from(first + value == action as usize)));
@@ -146,6 +171,7 @@ impl<T: Real> Scores<T> {
         let layer = model.layout.layers().pop().expect("a policy has a head");
         self.delta.resize(rows.len() * slots * width, T::default());
         self.piece.resize(self.piece.len().max(outputs * (width + 1)), T::default());
+        self.recall(model, block, activations, last, rows.clone());
         let mut errors = vec![T::default(); slots * outputs];
         for row in rows.clone() {
             for (slot, errors) in errors.chunks_exact_mut(outputs).enumerate() {
@@ -156,19 +182,17 @@ impl<T: Real> Scores<T> {
                 masked_errors(1.0, taken, &probabilities[..actions], &mut errors[..actions]);
             }
             let errors = Matrix::new(&errors, slots, outputs);
-            let hidden = Matrix::strided(&activations.hidden[last][row * width..], slots, width, block.rows * width);
+            let at = (row - rows.start) * slots * width..(row - rows.start + 1) * slots * width;
+            let hidden = Matrix::new(&self.hidden[at.clone()], slots, width);
             let (weight, bias) = self.piece[..outputs * (width + 1)].split_at_mut(outputs * width);
             multiply(weight, false, errors.transposed(), hidden);
             multiply(bias, false, errors.transposed(), Matrix::new(&vec![T::from_f64(1.0); slots], slots, 1));
             sink.take(row, layer.weight.start, weight);
             sink.take(row, layer.bias.start, bias);
 
-            let delta = &mut self.delta[(row - rows.start) * slots * width..][..slots * width];
+            let delta = &mut self.delta[at.clone()];
             multiply(delta, false, errors, Matrix::new(&model.head.0, outputs, width));
-            for (slot, delta) in delta.chunks_exact_mut(width).enumerate() {
-                let slopes = &activations.slopes[last][(slot * block.rows + row) * width..][..width];
-                delta.iter_mut().zip(slopes).for_each(|(d, &s)| *d *= s);
-            }
+            delta.iter_mut().zip(&self.slopes[at]).for_each(|(d, &s)| *d *= s);
         }
     }
 
@@ -185,6 +209,7 @@ impl<T: Real> Scores<T> {
         let (width, inputs) = (model.widths()[index], model.widths()[index - 1]);
         let slots = self.slots;
         let layer = &model.layout.layers()[index];
+        self.recall(model, block, activations, index - 1, rows.clone());
         let outputs = (TILE / inputs).max(1);
         for start in (0..width).step_by(outputs) {
             let outputs = outputs.min(width - start);
@@ -192,8 +217,7 @@ impl<T: Real> Scores<T> {
             let form = |row: usize, piece: &mut [T]| {
                 let delta = &self.delta[(row - rows.start) * slots * width + start..];
                 let delta = Matrix::strided(delta, slots, outputs, width);
-                let previous = &activations.hidden[index - 1][row * inputs..];
-                let previous = Matrix::strided(previous, slots, inputs, block.rows * inputs);
+                let previous = Matrix::new(&self.hidden[(row - rows.start) * slots * inputs..], slots, inputs);
                 multiply(piece, false, delta.transposed(), previous);
             };
             let apart = rows.end - rows.len() % TOGETHER;
@@ -227,11 +251,7 @@ impl<T: Real> Scores<T> {
         vectorised(
             #[inline(always)]
             || {
-                for (at, below) in self.below[..count * inputs].chunks_exact_mut(inputs).enumerate() {
-                    let entry = at % slots * block.rows + rows.start + at / slots;
-                    let slopes = &activations.slopes[index - 1][entry * inputs..][..inputs];
-                    below.iter_mut().zip(slopes).for_each(|(b, &s)| *b *= s);
-                }
+                self.below.iter_mut().zip(&self.slopes).for_each(|(b, &s)| *b *= s);
             },
         );
         std::mem::swap(&mut self.delta, &mut self.below);
