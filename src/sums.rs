@@ -54,17 +54,38 @@ impl Tree {
 
     /// Adds the next leaf. All are equally long.
     pub fn add(&mut self, leaf: &[f64]) {
-        let index = self.next;
-        self.next += 1;
-        match self.nodes.last_mut() {
-            Some(left) if left.level == 0 && index % 2 == 1 => left.join(leaf),
-            _ => {
-                let mut list = self.spare.pop().unwrap_or_default();
-                list.clear();
-                list.extend_from_slice(leaf);
-                self.nodes.push(Node { level: 0, index, list });
-            }
+        if !self.join_last(leaf) {
+            let mut list = self.spare.pop().unwrap_or_default();
+            list.clear();
+            list.extend_from_slice(leaf);
+            self.nodes.push(Node { level: 0, index: self.next, list });
         }
+        self.rise();
+    }
+
+    /// The same of a leaf that is of no other use.
+    fn take_leaf(&mut self, leaf: Vec<f64>) {
+        if self.join_last(&leaf) {
+            self.spare.push(leaf);
+        } else {
+            self.nodes.push(Node { level: 0, index: self.next, list: leaf });
+        }
+        self.rise();
+    }
+
+    /// Adds the next leaf to the one before it, if they are a pair.
+    fn join_last(&mut self, leaf: &[f64]) -> bool {
+        let right = self.next % 2 == 1;
+        match self.nodes.last_mut().filter(|left| right && left.level == 0) {
+            Some(left) => left.join(leaf),
+            None => return false,
+        }
+        true
+    }
+
+    /// Adds up the pairs that there are with the next leaf, which is in place.
+    fn rise(&mut self) {
+        self.next += 1;
         while let [.., left, right] = &mut self.nodes[..]
             && left.level == right.level
             && right.index == left.index + 1
@@ -98,12 +119,25 @@ impl Tree {
 
     /// The sum of all leaves, where these are all that there are: numbered from 0. None if there are none.
     pub(crate) fn root(mut self) -> Option<Vec<f64>> {
+        self.take_root()
+    }
+
+    /// The same, and the tree is one without leaves again, which keeps its lists to write into.
+    fn take_root(&mut self) -> Option<Vec<f64>> {
+        self.next = 0;
         let mut root = self.nodes.pop()?;
         while let Some(mut left) = self.nodes.pop() {
             left.join(&root.list);
-            root = left;
+            self.spare.push(std::mem::replace(&mut root, left).list);
         }
         Some(root.list)
+    }
+
+    /// Adds the root to `total`; the tree is one without leaves again, which keeps its lists to write into.
+    pub(crate) fn add_root_to(&mut self, total: &mut [f64]) {
+        let Some(root) = self.take_root() else { return };
+        total.iter_mut().zip(&root).for_each(|(total, sum)| *total += sum);
+        self.spare.push(root);
     }
 }
 
@@ -117,7 +151,8 @@ pub(crate) struct Grouped<'a> {
 impl<'a> Grouped<'a> {
     /// Of `size` smaller ones each, but for the last.
     pub fn new(tree: &'a mut Tree, size: usize) -> Self {
-        Self { tree, group: Tree::default(), size }
+        let spare = std::mem::take(&mut tree.spare);
+        Self { tree, group: Tree { spare, ..Tree::default() }, size }
     }
 
     /// Adds a smaller one.
@@ -127,14 +162,20 @@ impl<'a> Grouped<'a> {
         }
         self.group.add(part);
         if self.group.next == self.size {
-            self.finish();
+            self.add_group();
         }
     }
 
     /// Adds the last leaf, where it is not full.
-    pub fn finish(&mut self) {
-        if let Some(leaf) = std::mem::take(&mut self.group).root() {
-            self.tree.add(&leaf);
+    pub fn finish(mut self) {
+        self.add_group();
+        self.tree.spare.append(&mut self.group.spare);
+    }
+
+    fn add_group(&mut self) {
+        if let Some(leaf) = self.group.take_root() {
+            self.tree.take_leaf(leaf);
+            self.group.spare.append(&mut self.tree.spare);
         }
     }
 }
@@ -165,6 +206,23 @@ mod tests {
             assert_eq!(tree.root().expect("leaves"), expected, "{count} leaves");
         }
         assert!(Tree::default().root().is_none());
+    }
+
+    #[test]
+    fn trees_are_used_again() {
+        let (mut tree, mut totals) = (Tree::default(), [[0.5], [0.5]]);
+        for (count, total) in [11, 6].into_iter().zip(&mut totals) {
+            let mut grouped = Grouped::new(&mut tree, 2);
+            (0..count).for_each(|number| grouped.add(&[leaf(number)]));
+            grouped.finish();
+            tree.add_root_to(total);
+        }
+        let expected = [11, 6].map(|count| [0.5 + by_levels((0..count).map(leaf).collect())]);
+        assert_eq!(totals, expected);
+        let lists = tree.spare.len();
+        assert!((1..=4).contains(&lists), "{lists} lists for six leaves");
+        tree.add_root_to(&mut totals[0]);
+        assert_eq!(totals, expected, "nothing of no leaves");
     }
 
     #[test]

@@ -75,6 +75,46 @@ impl Real for f64 {
     }
 }
 
+/// Runs a loop with the function of an activation in f32. The choice stays outside, so that each loop vectorises.
+macro_rules! with_function {
+    ($activation:expr, $function:ident => $run:expr) => {
+        match ($activation, fuses()) {
+            (Activation::Relu, _) => {
+                let $function = relu;
+                $run
+            }
+            (Activation::LeakyRelu, _) => {
+                let $function = leaky_relu;
+                $run
+            }
+            (Activation::Swish, true) => {
+                let $function = swish::<true>;
+                $run
+            }
+            (Activation::Swish, false) => {
+                let $function = swish::<false>;
+                $run
+            }
+            (Activation::Elu, true) => {
+                let $function = elu::<true>;
+                $run
+            }
+            (Activation::Elu, false) => {
+                let $function = elu::<false>;
+                $run
+            }
+            (Activation::Tanh, true) => {
+                let $function = tanh::<true>;
+                $run
+            }
+            (Activation::Tanh, false) => {
+                let $function = tanh::<false>;
+                $run
+            }
+        }
+    };
+}
+
 impl Real for f32 {
     const NAME: &'static str = "f32";
     const EPSILON: Self = f32::EPSILON;
@@ -89,25 +129,12 @@ impl Real for f32 {
         f64::from(self)
     }
 
-    // One loop an activation: the choice stays outside, so each loop vectorises.
     fn activate(activation: Activation, sums: &[Self], bias: &[Self], inputs: &mut [Self], values: &mut [Self]) {
-        match activation {
-            Activation::Relu => activate_each(relu, sums, bias, inputs, values),
-            Activation::LeakyRelu => activate_each(leaky_relu, sums, bias, inputs, values),
-            Activation::Swish => activate_each(swish, sums, bias, inputs, values),
-            Activation::Elu => activate_each(elu, sums, bias, inputs, values),
-            Activation::Tanh => activate_each(tanh, sums, bias, inputs, values),
-        }
+        with_function!(activation, f => activate_each(f, sums, bias, inputs, values));
     }
 
     fn differentiate(activation: Activation, inputs: &[Self], values: &mut [Self], slopes: &mut [Self]) {
-        match activation {
-            Activation::Relu => differentiate_each(relu, inputs, values, slopes),
-            Activation::LeakyRelu => differentiate_each(leaky_relu, inputs, values, slopes),
-            Activation::Swish => differentiate_each(swish, inputs, values, slopes),
-            Activation::Elu => differentiate_each(elu, inputs, values, slopes),
-            Activation::Tanh => differentiate_each(tanh, inputs, values, slopes),
-        }
+        with_function!(activation, f => differentiate_each(f, inputs, values, slopes));
     }
 
     fn gemm() -> Gemm<Self> {
@@ -151,6 +178,21 @@ fn differentiate_each<T: Real>(f: impl Fn(T) -> (T, T), inputs: &[T], values: &m
     );
 }
 
+/// Whether this processor multiplies and adds in one instruction. Those that do not (x86 before 2013, and small ones long after) do it
+/// in software, a hundred times as slowly as one after the other.
+fn fuses() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("fma");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    return cfg!(target_arch = "aarch64");
+}
+
+/// a b + c, rounded once or twice.
+#[inline(always)]
+fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FUSED { a.mul_add(b, c) } else { a * b + c }
+}
+
 // Activation and slope at x in f32, see [`Activation::evaluate`].
 
 #[inline(always)]
@@ -165,29 +207,29 @@ fn leaky_relu(x: f32) -> (f32, f32) {
 }
 
 #[inline(always)]
-fn swish(x: f32) -> (f32, f32) {
-    let sigmoid = 1.0 / (1.0 + exp(-x));
+fn swish<const FUSED: bool>(x: f32) -> (f32, f32) {
+    let sigmoid = 1.0 / (1.0 + Exponential::of::<FUSED>(-x).value());
     let value = x * sigmoid;
-    (value, value.mul_add(1.0 - sigmoid, sigmoid))
+    (value, multiply_add::<FUSED>(value, 1.0 - sigmoid, sigmoid))
 }
 
 #[inline(always)]
-fn elu(x: f32) -> (f32, f32) {
-    let below = Exponential::of(x.min(0.0));
+fn elu<const FUSED: bool>(x: f32) -> (f32, f32) {
+    let below = Exponential::of::<FUSED>(x.min(0.0));
     if x > 0.0 { (x, 1.0) } else { (below.less_one(), below.value()) }
 }
 
 /// tanh |x| = (1 - e) / (1 + e) and the slope 4 e / (1 + e)^2 with e = exp(-2 |x|): nothing cancels.
 #[inline(always)]
-fn tanh(x: f32) -> (f32, f32) {
-    let power = Exponential::of(-2.0 * x.abs());
+fn tanh<const FUSED: bool>(x: f32) -> (f32, f32) {
+    let power = Exponential::of::<FUSED>(-2.0 * x.abs());
     let e = power.value();
     let inverse = 1.0 / (1.0 + e);
     ((power.less_one() * inverse).copysign(x), 4.0 * e * inverse * inverse)
 }
 
 /// exp(x) in f32 as 2^n + 2^n q, to within 2 units in the last place, NaN for NaN; x is clamped to where exp(x) is
-/// finite. Multiply-adds round once: processors from before 2013 do that in software, slowly.
+/// finite.
 ///
 /// n = round(x / ln 2) is read off the bits of a sum with 1.5 * 2^23, and q = exp(r) - 1 is the Taylor polynomial of
 /// degree 7 on |r| <= ln(2) / 2.
@@ -201,7 +243,7 @@ struct Exponential {
 
 impl Exponential {
     #[inline(always)]
-    fn of(x: f32) -> Self {
+    fn of<const FUSED: bool>(x: f32) -> Self {
         const SHIFT: f32 = 12_582_912.0;
         // ln 2 in two parts, the first with enough trailing zeros that n * LN2_HIGH is exact.
         const LN2_HIGH: f32 = 0.693_359_4;
@@ -209,11 +251,12 @@ impl Exponential {
         // A NaN stays one: both comparisons are false for it.
         let x = if x > 88.0 { 88.0 } else { x };
         let x = if x < -87.0 { -87.0 } else { x };
-        let shifted = x.mul_add(std::f32::consts::LOG2_E, SHIFT);
+        let shifted = multiply_add::<FUSED>(x, std::f32::consts::LOG2_E, SHIFT);
         let n = shifted - SHIFT;
-        let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x));
+        let r = multiply_add::<FUSED>(n, -LN2_LOW, multiply_add::<FUSED>(n, -LN2_HIGH, x));
         let factorials = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0];
-        let q = r * factorials.into_iter().reduce(|sum, inverse| r.mul_add(sum, inverse)).expect("there are some");
+        let sum = factorials.into_iter().reduce(|sum, inverse| multiply_add::<FUSED>(r, sum, inverse));
+        let q = r * sum.expect("there are some");
         let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
         Self { power, rest: power * q }
     }
@@ -229,12 +272,6 @@ impl Exponential {
     fn less_one(self) -> f32 {
         self.rest + (self.power - 1.0)
     }
-}
-
-/// exp(x) in f32, see [`Exponential`].
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    Exponential::of(x).value()
 }
 
 /// Numbers in the precision `T`.
@@ -280,10 +317,37 @@ mod tests {
         for i in -870_000..880_000 {
             let x = i as f32 * 1e-4;
             let exact = f64::from(x).exp();
-            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 2.4e-7, "exp({x})");
+            for found in [Exponential::of::<true>(x), Exponential::of::<false>(x)] {
+                assert!((f64::from(found.value()) / exact - 1.0).abs() < 2.4e-7, "exp({x})");
+            }
         }
-        assert!(exp(f32::NAN).is_nan());
-        assert!(exp(f32::INFINITY).is_finite() && exp(f32::NEG_INFINITY) >= 0.0);
+        for exp in [Exponential::of::<true>, Exponential::of::<false>] {
+            assert!(exp(f32::NAN).value().is_nan());
+            assert!(exp(f32::INFINITY).value().is_finite() && exp(f32::NEG_INFINITY).value() >= 0.0);
+        }
+    }
+
+    /// On whatever processor this runs.
+    #[test]
+    fn multiply_adds_that_round_twice_do_as_well() {
+        type Functions = [(Activation, fn(f32) -> (f32, f32)); 6];
+        let functions: Functions = [
+            (Activation::Swish, swish::<true>),
+            (Activation::Swish, swish::<false>),
+            (Activation::Elu, elu::<true>),
+            (Activation::Elu, elu::<false>),
+            (Activation::Tanh, tanh::<true>),
+            (Activation::Tanh, tanh::<false>),
+        ];
+        for (activation, f) in functions {
+            for x in (-4000..4000).map(|i| i as f32 * 0.005) {
+                let ((value, slope), (v, s)) = (f(x), activation.evaluate(f64::from(x)));
+                // As below.
+                let tolerance = 5e-7 * f64::from(x).abs().max(1.0);
+                assert!((f64::from(value) - v).abs() < tolerance, "{activation:?}({x}) = {value}, not {v}");
+                assert!((f64::from(slope) - s).abs() < tolerance, "{activation:?}'({x}) = {slope}, not {s}");
+            }
+        }
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub struct CpuEngine<T> {
     /// What threads work with in rollouts, and in gradients, but for the activations of blocks that are replayed.
     rolling: Pool<Workspace<T>>,
     learning: Pool<(Backward<T>, Sums<T>, Vec<f64>)>,
+    /// What gradients are added up in.
+    tree: Tree,
 }
 
 /// Trajectories of a block, in trainings on batches of so many: small batches are divided among threads as well. That is the same
@@ -96,6 +98,7 @@ impl<T: Real> CpuEngine<T> {
             held: Held::Nothing,
             rolling: Pool::empty(),
             learning: Pool::empty(),
+            tree: Tree::default(),
         })
     }
 
@@ -258,8 +261,10 @@ impl<T: Real> Differentiate for CpuEngine<T> {
 
     fn accumulate(&mut self, coefficients: &Coefficients, total: &mut [f64]) -> Result<(), EngineError> {
         check::arranged(&self.model.arrangement, total)?;
-        let gradient = self.sum(Summand::Gradient(coefficients))?;
-        total.iter_mut().zip(gradient.into_iter().flatten()).for_each(|(total, part)| *total += part);
+        let mut tree = std::mem::take(&mut self.tree);
+        self.add_leaves(Summand::Gradient(coefficients), &mut tree)?;
+        tree.add_root_to(total);
+        self.tree = tree;
         Ok(())
     }
 
