@@ -37,7 +37,7 @@ pub trait Real:
     /// Exactly this number.
     fn to_f64(self) -> f64;
 
-    /// Inputs of a layer's units, which are `sums` [rows, width] plus the `bias` [width] of each column, and their
+    /// Inputs of a layer's units, which are `sums` [rows, width] plus a number of `bias` for each column, and their
     /// activations.
     fn activate(activation: Activation, sums: &[Self], bias: &[Self], inputs: &mut [Self], values: &mut [Self]);
 
