@@ -77,40 +77,19 @@ impl Real for f64 {
 
 /// Runs a loop with the function of an activation in f32. The choice stays outside, so that each loop vectorises.
 macro_rules! with_function {
-    ($activation:expr, $function:ident => $run:expr) => {
+    ($activation:expr, $f:ident => $run:expr) => {
+        with_function!($activation, $f => $run,
+            [(Relu, _, relu), (LeakyRelu, _, leaky_relu),
+            (Swish, true, swish::<true>), (Swish, false, swish::<false>),
+            (Elu, true, elu::<true>), (Elu, false, elu::<false>),
+            (Tanh, true, tanh::<true>), (Tanh, false, tanh::<false>)])
+    };
+    ($activation:expr, $f:ident => $run:expr, [$(($name:ident, $fuses:pat, $function:expr)),*]) => {
         match ($activation, fuses()) {
-            (Activation::Relu, _) => {
-                let $function = relu;
+            $((Activation::$name, $fuses) => {
+                let $f = $function;
                 $run
-            }
-            (Activation::LeakyRelu, _) => {
-                let $function = leaky_relu;
-                $run
-            }
-            (Activation::Swish, true) => {
-                let $function = swish::<true>;
-                $run
-            }
-            (Activation::Swish, false) => {
-                let $function = swish::<false>;
-                $run
-            }
-            (Activation::Elu, true) => {
-                let $function = elu::<true>;
-                $run
-            }
-            (Activation::Elu, false) => {
-                let $function = elu::<false>;
-                $run
-            }
-            (Activation::Tanh, true) => {
-                let $function = tanh::<true>;
-                $run
-            }
-            (Activation::Tanh, false) => {
-                let $function = tanh::<false>;
-                $run
-            }
+            })*
         }
     };
 }

@@ -53,6 +53,9 @@ impl<T: Real> Backward<T> {
         let mut end = activations.entries.steps();
         while end > 0 {
             let start = activations.entries.back(end, ROWS);
+            let (entries, last) = (activations.entries.of(start..end), widths.len() - 1);
+            self.delta.resize(entries.len() * widths[last], T::default());
+            self.recall(model, activations, last, entries);
             match model.filling {
                 Some(_) => self.head(model, block, activations, coefficients, start..end, sums),
                 None => self.masked_head(model, block, activations, coefficients, start..end, sums),
@@ -71,7 +74,7 @@ impl<T: Real> Backward<T> {
         }
     }
 
-    /// The head's own gradient, and delta of the last hidden layer.
+    /// The head's own gradient, and delta of the last hidden layer, whose activations and slopes are there.
     fn head(
         &mut self,
         model: &Model<T>,
@@ -82,11 +85,8 @@ impl<T: Real> Backward<T> {
         sums: &mut Sums<T>,
     ) {
         let (outputs, steps) = (model.outputs(), model.process.max_steps());
-        let last = model.widths().len() - 1;
-        let width = model.widths()[last];
+        let width = model.widths()[model.widths().len() - 1];
         let entries = activations.entries.of(slots.clone());
-        self.recall(model, activations, last, entries.clone());
-        self.delta.resize(entries.len() * width, T::default());
         let states = self.hidden.chunks_exact(width).zip(self.slopes.chunks_exact(width));
         let states = states.zip(activations.probabilities[entries.start * outputs..].chunks_exact(outputs));
         let lists = activations.entries.iter(slots).zip(self.delta.chunks_exact_mut(width)).zip(states);
@@ -125,13 +125,10 @@ impl<T: Real> Backward<T> {
         sums: &mut Sums<T>,
     ) {
         let (outputs, steps) = (model.outputs(), model.process.max_steps());
-        let last = model.widths().len() - 1;
-        let width = model.widths()[last];
+        let width = model.widths()[model.widths().len() - 1];
         let entries = activations.entries.of(slots.clone());
         let count = entries.len();
         let probabilities = &activations.probabilities[entries.start * outputs..entries.end * outputs];
-        self.recall(model, activations, last, entries);
-        self.delta.resize(count * width, T::default());
         self.errors.resize(count * outputs, T::default());
         let rows = self.errors.chunks_exact_mut(outputs).zip(probabilities.chunks_exact(outputs));
         let (actions, ways_back) = (model.process.actions(), model.process.backward_actions());

@@ -38,54 +38,55 @@ impl HeldBatch {
 }
 
 impl GpuEngine {
-    /// Bytes of one step of a block: of activations (as of slopes, which lie where deltas will, or of deltas), and of probabilities.
-    fn slot_bytes(&self) -> (u64, u64) {
-        (quads(self.network.step), (4 * BLOCK * self.network.outputs()) as u64)
+    /// What is kept of one step of a block: the buffers that it is in, and its bytes in each. Deltas come in the place of slopes;
+    /// beside z they are those of one part at a time, and none of these.
+    fn slot(&self) -> Vec<(&'static str, u64)> {
+        let activations = quads(self.network.step);
+        let mut slot =
+            vec![("activations", activations), ("probabilities", (4 * BLOCK * self.network.outputs()) as u64)];
+        if !self.network.keeps_z() {
+            slot.push(("deltas", activations));
+        }
+        slot
+    }
+
+    /// Bytes of a slot, and slots that every buffer has room for on this adapter.
+    fn slot_sizes(&self) -> (u64, u64) {
+        let bytes = self.slot().into_iter().map(|(_, bytes)| bytes);
+        (bytes.clone().sum(), self.context.largest_buffer() / bytes.max().unwrap_or(1))
     }
 
     /// What a block takes whose activations of all steps stay.
     fn sizes(&self) -> Sizes {
-        let (activations, probabilities) = self.slot_bytes();
         let steps = self.network.process.max_steps() as u64;
-        let most = self.context.largest_buffer() / (steps * activations.max(probabilities));
-        // Deltas, beside z, are those of one part at a time.
-        let shared = if self.network.keeps_z() { activations } else { 0 };
+        let (bytes, most) = self.slot_sizes();
         Sizes {
-            kept: steps * (2 * activations - shared + probabilities),
-            shared: steps * shared,
-            most: most.clamp(1, MOST_BLOCKS as u64) as usize,
+            kept: steps * bytes,
+            shared: if self.network.keeps_z() { steps * quads(self.network.step) } else { 0 },
+            most: (most / steps).clamp(1, MOST_BLOCKS as u64) as usize,
         }
     }
 
     /// Blocks of a rollout whose activations do not stay, beside so many slots that there are for those that do.
     fn loose_blocks(&self, slots: usize) -> usize {
-        let (activations, probabilities) = self.slot_bytes();
-        let allowed = self.memory_budget / (2 * activations + probabilities);
-        let most = allowed.min(self.context.largest_buffer() / activations.max(probabilities)) as usize;
+        let (bytes, most) = self.slot_sizes();
+        let most = most.min(self.memory_budget / bytes) as usize;
         if slots > 0 { slots } else { most }.clamp(1, MOST_BLOCKS)
     }
 
-    /// Makes room for `banks` parts of `blocks` blocks with all of their steps, and of chains of steps that many.
+    /// Makes room for parts that stay, with all of their steps, and for the given number of chains of a block.
     fn reserve_banks(&mut self, parts: Parts, chains: usize) -> Result<(), EngineError> {
-        let (activations, probabilities) = self.slot_bytes();
         let slots = (parts.blocks * self.network.process.max_steps()) as u64;
-        let (context, buffers) = (&self.context, &mut self.buffers);
-        buffers.reserve_banks(context, "activations", parts.banks, slots * activations, POLICY)?;
-        buffers.reserve_banks(context, "probabilities", parts.banks, slots * probabilities, POLICY)?;
-        if !self.network.keeps_z() {
-            buffers.reserve_banks(context, "deltas", parts.banks, slots * activations, POLICY)?;
+        for (name, bytes) in self.slot() {
+            self.buffers.reserve_banks(&self.context, name, parts.banks, slots * bytes, POLICY)?;
         }
         self.reserve_states(parts.blocks * chains)
     }
 
     /// Makes room for `blocks` blocks of which no step stays.
     fn reserve_loose(&mut self, blocks: usize) -> Result<(), EngineError> {
-        let (activations, probabilities) = self.slot_bytes();
-        let (context, buffers) = (&self.context, &mut self.buffers);
-        buffers.reserve(context, "activations", blocks as u64 * activations, POLICY)?;
-        buffers.reserve(context, "probabilities", blocks as u64 * probabilities, POLICY)?;
-        if !self.network.keeps_z() {
-            buffers.reserve(context, "deltas", blocks as u64 * activations, POLICY)?;
+        for (name, bytes) in self.slot() {
+            self.buffers.reserve(&self.context, name, blocks as u64 * bytes, POLICY)?;
         }
         self.reserve_states(blocks)
     }
@@ -124,7 +125,7 @@ impl GpuEngine {
             self.reserve_banks(parts, steps.div_ceil(self.stages.steps.replay_steps()))?;
         }
         if self.network.keeps_z() {
-            let bytes = (parts.blocks * steps) as u64 * self.slot_bytes().0;
+            let bytes = parts.blocks as u64 * self.sizes().shared;
             self.buffers.reserve(&self.context, "deltas", bytes, POLICY)?;
         }
         // What remains is known at the end.
@@ -284,7 +285,7 @@ mod tests {
                 engine.set_parameters(&parameters).unwrap();
                 if let Some((most, banks)) = blocks {
                     // Buffers of so many blocks, and memory for so many of them.
-                    let (activations, _) = engine.slot_bytes();
+                    let activations = quads(engine.network.step);
                     engine.context.limits.max_storage_buffer_binding_size = 9 * activations * most as u64;
                     let sizes = engine.sizes();
                     assert_eq!(sizes.most, most);
